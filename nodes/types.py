@@ -1,0 +1,14 @@
+"""The types of SDExplain's own links: what ComfyUI matches when an output is dragged onto an input."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+NoisedLatents = io.Custom("NOISED_LATENTS")
+"""Carries `maths.noising.NoisedLatents`."""
+
+NoisePredictions = io.Custom("NOISE_PREDICTIONS")
+"""Carries `maths.prediction.NoisePredictions`."""
+
+NoiseDifference = io.Custom("NOISE_DIFFERENCE")
+"""Carries `maths.difference.NoiseDifference`."""
