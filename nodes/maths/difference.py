@@ -1,0 +1,137 @@
+"""The difference of two noise predictions, summed over a range of steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from .noising import NoisedLatents, to_vae_space
+from .prediction import NoisePredictions
+
+Reading = Literal["difference", "absolute"]
+Weighting = Literal["uniform", "information"]
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseDifference:
+    """One reading of two noise predictions, summed over the steps start ... end - 1, for each noise sample.
+
+    The sign is that of eps_target - eps_contrast: the sum is the noise that only the target sees, so it decodes to
+    contrast minus target, and its negative is what speaks for the target.
+    """
+
+    values: Tensor
+    """[R,B,K,h,w] in model space: K = C channels for "difference", K = 1 for "absolute"."""
+    reading: Reading
+    """Which quantity was summed, see `sum_steps`."""
+    weighting: Weighting
+    """How much each step counted, see `step_weights`."""
+    start: int
+    """First step of the range."""
+    end: int
+    """The step after the last one of the range."""
+    steps: int
+    """S, the number of steps that the predictions have."""
+    target_label: str
+    """What to call the target in legends; untrusted text of any length."""
+    contrast_label: str
+    """What to call the contrast in legends; untrusted text of any length."""
+    latent_scale: Tensor
+    """[C] VAE-space latent = model-space latent * latent_scale + latent_shift."""
+    latent_shift: Tensor
+    """[C] see latent_scale."""
+    downscale: int = 8
+    """Image pixels per latent cell, along one side."""
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean over the noise samples, [B,K,h,w]."""
+        return self.values.mean(dim=0)
+
+    @property
+    def signed(self) -> bool:
+        """Whether swapping the prompts flips the sign."""
+        return self.reading == "difference"
+
+    def to_vae(self, latent: Tensor) -> Tensor:
+        """Model space to VAE space, the space of ComfyUI's LATENT: latent [...,C,h,w], same shape out."""
+        return to_vae_space(latent, self.latent_scale, self.latent_shift)
+
+
+def sum_steps(
+    predictions: NoisePredictions,
+    start: int = 0,
+    end: int | None = None,
+    reading: Reading = "difference",
+    weighting: Weighting = "uniform",
+) -> NoiseDifference:
+    """Sum a reading of d = eps_target - eps_contrast over the steps start ... end - 1.
+
+    "difference": sum of w * d, values [R,B,C,h,w], signed. "absolute": sum of w * mean over C of |d|, values [R,B,1,h,w],
+    the map of DiffEdit (Couairon et al. 2022). The weights w are those of `step_weights`; end None means all steps.
+
+    Raises:
+        ValueError: an empty range, one that leaves the schedule, or an unknown reading or weighting.
+    """
+    noised = predictions.noised
+    end = noised.steps if end is None else end
+    check_range(start, end, noised.steps)
+    if reading not in get_args(Reading):
+        raise ValueError(f"The reading is {reading!r}; expected one of {', '.join(get_args(Reading))}.")
+    weights = step_weights(noised, weighting)
+    values = sum(weights[step] * _read(predictions, step, reading) for step in range(start, end))
+    return NoiseDifference(
+        values=values,
+        reading=reading,
+        weighting=weighting,
+        start=start,
+        end=end,
+        steps=noised.steps,
+        target_label=predictions.target_label,
+        contrast_label=predictions.contrast_label,
+        latent_scale=noised.latent_scale,
+        latent_shift=noised.latent_shift,
+        downscale=noised.downscale,
+    )
+
+
+def step_weights(noised: NoisedLatents, weighting: Weighting) -> Tensor:
+    """How much each step counts, [S]: "uniform" 1, "information" its share of the log-SNR axis (delta-lambda).
+
+    Raises:
+        ValueError: an unknown weighting.
+    """
+    if weighting == "uniform":
+        return torch.ones(noised.steps)
+    if weighting == "information":
+        return noised.step_shares
+    raise ValueError(f"The weighting is {weighting!r}; expected one of {', '.join(get_args(Weighting))}.")
+
+
+def check_range(start: int, end: int, steps: int | None = None) -> None:
+    """Refuse a range of steps that is empty, begins before step 0 or, where `steps` is known, ends past the last one.
+
+    Raises:
+        ValueError: as above.
+    """
+    if start < 0:
+        raise ValueError(f"The range starts at step {start}; expected 0 (the noisiest step) or later.")
+    if start >= end:
+        raise ValueError(
+            f"The range {start}-{end} is empty: start has to be less than end. It is half-open, so 10-20 means the "
+            "steps 10 to 19."
+        )
+    if steps is not None and end > steps:
+        raise ValueError(
+            f"The range {start}-{end} goes past the schedule, which has {steps} steps. Set end to {steps} or less."
+        )
+
+
+def _read(predictions: NoisePredictions, step: int, reading: Reading) -> Tensor:
+    difference = predictions.target[:, step].float() - predictions.contrast[:, step].float()
+    if reading == "absolute":
+        return difference.abs().mean(dim=2, keepdim=True)
+    return difference

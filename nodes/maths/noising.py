@@ -1,0 +1,254 @@
+"""From an image's latent to noised latents at every level of a schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class NoisedLatents:
+    """Everything that a noised latent x = alpha * x0 + sigma * noise is made of, for all samples, steps and images.
+
+    The noised latents themselves are made on request by `at`: they would take S times the room of x0 and add nothing.
+    All tensors are float32 on the CPU. One noise serves all images of a batch, so that a batch equals single runs.
+    """
+
+    x0: Tensor
+    """[B,C,h,w] the images' latents in model space."""
+    noise: Tensor
+    """[R,S,C,h,w] unit Gaussian noise, or [R,1,C,h,w] where one noise serves every step."""
+    sigmas: Tensor
+    """[S] noise levels, falling and > 0; step 0 is the noisiest."""
+    alphas: Tensor
+    """[S] the image's factor at each level: 1 for variance exploding models, 1 - sigma for flow matching."""
+    latent_scale: Tensor
+    """[C] VAE-space latent = model-space latent * latent_scale + latent_shift."""
+    latent_shift: Tensor
+    """[C] see latent_scale."""
+    downscale: int = 8
+    """Image pixels per latent cell, along one side."""
+
+    def __post_init__(self) -> None:
+        check_latent(self.x0)
+        check_levels(self.sigmas, self.alphas)
+        channels, height, width = self.x0.shape[1:]
+        noise_steps = (1, self.steps)
+        if self.noise.ndim != 5 or self.noise.shape[1] not in noise_steps or 0 in self.noise.shape:
+            raise ValueError(
+                f"The noise has shape {list(self.noise.shape)}; expected [samples, {self.steps} or 1 steps, channels, "
+                "height, width]. Draw it with draw_noise for this schedule."
+            )
+        if self.noise.shape[2:] != self.x0.shape[1:]:
+            raise ValueError(
+                f"The noise is for latents of shape {list(self.noise.shape[2:])}, the image's latent has "
+                f"{[channels, height, width]} (channels, height, width). Draw the noise for this latent."
+            )
+        if not torch.isfinite(self.noise).all():
+            raise ValueError("The noise contains NaN or infinity. Use another noise source or seed.")
+        if self.latent_scale.shape != (channels,) or self.latent_shift.shape != (channels,):
+            raise ValueError(
+                f"latent_scale and latent_shift have shapes {list(self.latent_scale.shape)} and "
+                f"{list(self.latent_shift.shape)}; expected one value for each of the {channels} channels."
+            )
+
+    @property
+    def samples(self) -> int:
+        """R, the number of noise samples."""
+        return self.noise.shape[0]
+
+    @property
+    def steps(self) -> int:
+        """S, the number of noise levels."""
+        return self.sigmas.shape[0]
+
+    @property
+    def images(self) -> int:
+        """B, the number of images."""
+        return self.x0.shape[0]
+
+    @cached_property
+    def log_snr(self) -> Tensor:
+        """lambda = 2 ln(alpha / sigma), [S], rising; -inf where alpha is 0 (flow matching at sigma = 1)."""
+        return log_snr(self.sigmas, self.alphas)
+
+    @cached_property
+    def step_shares(self) -> Tensor:
+        """Delta-lambda, [S]: each step's share of the lambda axis, see the function of this name."""
+        return step_shares(self.log_snr)
+
+    def noise_at(self, sample: int, step: int) -> Tensor:
+        """The noise of one sample at one step, [C,h,w]."""
+        return self.noise[sample, min(step, self.noise.shape[1] - 1)]
+
+    def at(self, sample: int, step: int) -> Tensor:
+        """The noised latents of all images for one sample at one step, [B,C,h,w] in model space."""
+        return add_noise(self.x0, self.noise_at(sample, step), self.sigmas[step], self.alphas[step])
+
+    def viewable(self, sample: int = 0) -> Tensor:
+        """One sample's noised latents at the scale of x0, to decode and look at: x / sqrt(alpha^2 + sigma^2), [S*B,C,h,w].
+
+        That is the variance preserving form, the same picture for every model family at the same log SNR; undivided, a
+        variance exploding latent is mere saturation. Step 0 comes first, within a step image 0; still in model space.
+        """
+        scales = (self.alphas**2 + self.sigmas**2).rsqrt()
+        return torch.cat([self.at(sample, step) * scales[step] for step in range(self.steps)])
+
+    def to_vae(self, latent: Tensor) -> Tensor:
+        """Model space to VAE space, the space of ComfyUI's LATENT: latent [...,C,h,w], same shape out."""
+        return to_vae_space(latent, self.latent_scale, self.latent_shift)
+
+
+def check_latent(latent: Tensor, channels: int | None = None) -> None:
+    """Refuse a latent that is no finite [B,C,h,w] tensor, or that has other `channels` than the model takes.
+
+    Raises:
+        ValueError: nested or video latents, other dimensions, no cells, other channels, NaN or infinity.
+    """
+    if getattr(latent, "is_nested", False):
+        raise ValueError(
+            "The latent holds several latents in one (audio with video, for example). Only image latents can be "
+            "explained: give one latent of shape [images, channels, height, width]."
+        )
+    if latent.ndim == 5:
+        raise ValueError(
+            f"The latent has shape {list(latent.shape)}: five dimensions are a video's. Only image latents can be "
+            "explained: take single frames, [images, channels, height, width]."
+        )
+    if latent.ndim != 4 or 0 in latent.shape:
+        raise ValueError(
+            f"The latent has shape {list(latent.shape)}; expected [images, channels, height, width], none of them 0. "
+            "Encode a picture with the model's VAE."
+        )
+    if channels is not None and latent.shape[1] != channels:
+        raise ValueError(
+            f"The latent has {latent.shape[1]} channels, but the model takes {channels}. Encode the picture with the "
+            "VAE that belongs to this model."
+        )
+    if not torch.isfinite(latent).all():
+        raise ValueError(
+            "The latent contains NaN or infinity. Encode the picture again; where the VAE ran in half precision, "
+            "start ComfyUI with --fp32-vae or --bf16-vae."
+        )
+
+
+def check_levels(sigmas: Tensor, alphas: Tensor) -> None:
+    """Refuse noise levels that are empty, not finite, not above 0, rising, or without a log SNR.
+
+    Raises:
+        ValueError: as above; sigmas and alphas are [S].
+    """
+    if sigmas.ndim != 1 or sigmas.numel() == 0:
+        raise ValueError(
+            f"The noise levels (SIGMAS) have shape {list(sigmas.shape)}: there is no step. Give at least one level "
+            "above 0, the highest first."
+        )
+    if not torch.isfinite(sigmas).all():
+        raise ValueError("The noise levels (SIGMAS) contain NaN or infinity. Give finite levels, the highest first.")
+    if (sigmas <= 0).any():
+        raise ValueError(
+            f"The noise levels (SIGMAS) contain {sigmas.min().item():g}; expected levels above 0 (a final 0 is no "
+            "step and is to be left out)."
+        )
+    rising = torch.nonzero(sigmas.diff() > 0)
+    if rising.numel():
+        step = int(rising[0])
+        raise ValueError(
+            f"The noise levels (SIGMAS) rise from {sigmas[step].item():g} at step {step} to "
+            f"{sigmas[step + 1].item():g} at step {step + 1}; expected falling levels, step 0 the noisiest. Flip them."
+        )
+    if alphas.shape != sigmas.shape:
+        raise ValueError(f"There are {sigmas.numel()} noise levels, but {alphas.numel()} image factors (alphas).")
+    if not torch.isfinite(alphas).all() or (alphas < 0).any():
+        raise ValueError(
+            f"The noise levels (SIGMAS) run up to {sigmas.max().item():g}, where this model's share of the image is "
+            f"{alphas.min().item():g}; it has to be 0 or more. The levels were made for another kind of model."
+        )
+
+
+def add_noise(x0: Tensor, noise: Tensor, sigma: Tensor | float, alpha: Tensor | float) -> Tensor:
+    """x_sigma = alpha * x0 + sigma * noise (variance exploding form for alpha = 1, flow matching for alpha = 1 - sigma).
+
+    x0 and noise broadcast against each other, sigma and alpha are single values; the result has their joint shape.
+    """
+    return alpha * x0 + sigma * noise
+
+
+def shared_levels(noised: NoisedLatents, other: NoisedLatents) -> dict[tuple[int, int], tuple[int, int]]:
+    """Which (sample, step) of `noised` is a (sample, step) of `other` too, to the last bit: {of noised: of other}.
+
+    More samples leave the earlier ones as they are (see `draw_noise`), so a sample is looked for at its own number only.
+    """
+    if noised.x0.shape != other.x0.shape or not torch.equal(noised.x0, other.x0):
+        return {}
+    other_steps = {level: step for step, level in enumerate(_levels(other))}
+    same_level = [(step, other_steps[level]) for step, level in enumerate(_levels(noised)) if level in other_steps]
+    return {
+        (sample, step): (sample, other_step)
+        for sample in range(min(noised.samples, other.samples))
+        for step, other_step in same_level
+        if torch.equal(noised.noise_at(sample, step), other.noise_at(sample, other_step))
+    }
+
+
+def _levels(noised: NoisedLatents) -> list[tuple[float, float]]:
+    return list(zip(noised.sigmas.tolist(), noised.alphas.tolist(), strict=True))
+
+
+def log_snr(sigmas: Tensor, alphas: Tensor) -> Tensor:
+    """lambda = 2 ln(alpha / sigma), the log signal-to-noise ratio of each level, [S]; -inf where alpha is 0."""
+    return 2 * (alphas.log() - sigmas.log())
+
+
+def step_shares(log_snrs: Tensor) -> Tensor:
+    """Delta-lambda: each step's share of the log-SNR axis by the midpoint rule, [S], adding up to lambda_last - lambda_0.
+
+    A step reaches from the midpoint to the step before to the midpoint to the step after; the first and the last end at
+    their own lambda. A step at lambda = -inf (flow matching at sigma = 1, pure noise) says nothing about the image: its
+    share is 0, and the axis begins at the step after it. Where a single step is left there is no axis to share: its share is 1.
+    """
+    finite = torch.isfinite(log_snrs)
+    axis = log_snrs[finite]
+    if axis.numel() <= 1:
+        return finite.to(log_snrs)
+    edges = torch.cat([axis[:1], (axis[1:] + axis[:-1]) / 2, axis[-1:]])
+    return torch.zeros_like(log_snrs).masked_scatter(finite, edges.diff())
+
+
+def to_vae_space(latent: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """latent * scale + shift per channel: model space [...,C,h,w] to the VAE's own space; scale and shift are [C]."""
+    return latent * scale[:, None, None] + shift[:, None, None]
+
+
+def draw_noise(shape: tuple[int, int, int], seed: int, samples: int, steps: int, per_step: bool) -> Tensor:
+    """Draw unit Gaussian noise on the CPU, [R,S,C,h,w] if `per_step`, else [R,1,C,h,w]; `shape` is (C, h, w).
+
+    Sample 0 is what ComfyUI and diffusers draw for the seed: `torch.Generator().manual_seed(seed)` on the CPU, its first
+    step their first noise. Sample r > 0 has a generator of its own, seeded with numpy's SeedSequence((seed, r)): more
+    samples or more steps never change the ones that are there.
+
+    Raises:
+        ValueError: samples or steps below 1, or a negative seed.
+    """
+    if samples < 1 or steps < 1 or seed < 0:
+        raise ValueError(
+            f"samples is {samples}, steps is {steps}, seed is {seed}; expected at least 1 sample and 1 step, and a seed "
+            "of 0 or more."
+        )
+    draws = steps if per_step else 1
+    return torch.stack([_draw_sample(shape, _sample_seed(seed, sample), draws) for sample in range(samples)])
+
+
+def _sample_seed(seed: int, sample: int) -> int:
+    if sample == 0:
+        return seed
+    return int(np.random.SeedSequence((seed, sample)).generate_state(1, np.uint64)[0])
+
+
+def _draw_sample(shape: tuple[int, int, int], seed: int, draws: int) -> Tensor:
+    generator = torch.Generator(device="cpu").manual_seed(seed)
+    return torch.stack([torch.randn(shape, generator=generator) for _ in range(draws)])

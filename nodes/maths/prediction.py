@@ -1,0 +1,122 @@
+"""Two noise predictions, target and contrast, for every noised latent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from .noising import NoisedLatents, add_noise
+
+Prompt = Literal["target", "contrast"]
+Evaluation = tuple[int, int, int]
+"""What a model is asked once: (sample, step, image)."""
+
+
+@dataclass(frozen=True, eq=False)
+class NoisePredictions:
+    """What the model takes for noise in each noised latent, once under the target prompt and once under the contrast.
+
+    Both arrays are [R,S,B,C,h,w], float32 on the CPU; they may be shared with other predictions and are never changed.
+    """
+
+    noised: NoisedLatents
+    """The noised latents that the predictions were made for."""
+    target: Tensor
+    """[R,S,B,C,h,w] noise predictions under the target prompt."""
+    contrast: Tensor
+    """[R,S,B,C,h,w] noise predictions under the contrast prompt."""
+    target_label: str
+    """What to call the target in legends; untrusted text of any length."""
+    contrast_label: str
+    """What to call the contrast in legends; untrusted text of any length."""
+
+    def __post_init__(self) -> None:
+        expected = predictions_shape(self.noised)
+        for name, predictions in (("target", self.target), ("contrast", self.contrast)):
+            if predictions.shape != expected:
+                raise ValueError(
+                    f"The {name} predictions have shape {list(predictions.shape)}; expected {list(expected)} "
+                    "(samples, steps, images, channels, height, width) as the noised latents have it."
+                )
+
+
+def predictions_shape(noised: NoisedLatents) -> tuple[int, ...]:
+    """The shape of one prompt's predictions, (R, S, B, C, h, w)."""
+    return noised.samples, noised.steps, *noised.x0.shape
+
+
+def collect(
+    noised: NoisedLatents,
+    denoise: Callable[[Tensor, Tensor, Prompt], Tensor],
+    chunk: int = 16,
+    target_label: str = "target",
+    contrast_label: str = "contrast",
+) -> NoisePredictions:
+    """Predict the noise in all noised latents under both prompts with any denoiser, `chunk` of them at a time.
+
+    `denoise(x, sigma, prompt)` gets noised latents x [N,C,h,w] in model space, their noise levels sigma [N] and "target"
+    or "contrast", and returns D, its estimate of x0, [N,C,h,w]. Both prompts are asked in the same chunks.
+
+    Raises:
+        ValueError: a chunk below 1, or a denoiser that returns another shape, NaN or infinity.
+    """
+    if chunk < 1:
+        raise ValueError(f"The chunk is {chunk}; expected at least 1 noised latent at a time.")
+    evaluations = list_evaluations(noised)
+    arrays = {"target": torch.empty(predictions_shape(noised)), "contrast": torch.empty(predictions_shape(noised))}
+    for first in range(0, len(evaluations), chunk):
+        part = evaluations[first : first + chunk]
+        for prompt, predictions in arrays.items():
+            predict_into(predictions, noised, part, lambda x, sigma, prompt=prompt: denoise(x, sigma, prompt))
+    return NoisePredictions(noised, arrays["target"], arrays["contrast"], target_label, contrast_label)
+
+
+def list_evaluations(noised: NoisedLatents) -> list[Evaluation]:
+    """All (sample, step, image) of the noised latents, step by step, so that neighbours mostly share their noise level."""
+    return [
+        (sample, step, image)
+        for step in range(noised.steps)
+        for sample in range(noised.samples)
+        for image in range(noised.images)
+    ]
+
+
+def predict_into(
+    predictions: Tensor,
+    noised: NoisedLatents,
+    evaluations: Sequence[Evaluation],
+    denoise: Callable[[Tensor, Tensor], Tensor],
+) -> None:
+    """Ask the denoiser once for the noised latents of `evaluations` and write its noise predictions to their places.
+
+    `predictions` is [R,S,B,C,h,w]; `denoise(x [N,C,h,w], sigma [N])` returns D [N,C,h,w], on any device.
+
+    Raises:
+        ValueError: the denoiser returned another shape, NaN or infinity.
+    """
+    samples, steps, images = (list(indices) for indices in zip(*evaluations, strict=True))
+    sigma, alpha = noised.sigmas[steps], noised.alphas[steps]
+    noise_steps = [min(step, noised.noise.shape[1] - 1) for step in steps]
+    sigma4, alpha4 = sigma[:, None, None, None], alpha[:, None, None, None]
+    x_sigma = add_noise(noised.x0[images], noised.noise[samples, noise_steps], sigma4, alpha4)
+    denoised = denoise(x_sigma, sigma).to(device=x_sigma.device, dtype=torch.float32)
+    if denoised.shape != x_sigma.shape:
+        raise ValueError(
+            f"The model was given noised latents of shape {list(x_sigma.shape)} and answered with "
+            f"{list(denoised.shape)}; expected the same shape. It does not take latents of this kind or size."
+        )
+    if not torch.isfinite(denoised).all():
+        raise ValueError(
+            f"The model predicted NaN or infinity between step {min(steps)} and step {max(steps)} of {noised.steps}. "
+            "Run it in a wider number format (start ComfyUI with --bf16-unet or --fp32-unet), or leave those steps out."
+        )
+    predictions[samples, steps, images] = noise_prediction(x_sigma, denoised, sigma4, alpha4)
+
+
+def noise_prediction(x_sigma: Tensor, denoised: Tensor, sigma: Tensor, alpha: Tensor) -> Tensor:
+    """eps_hat = (x_sigma - alpha * D) / sigma, for every model family; sigma and alpha broadcast against x_sigma."""
+    return (x_sigma - alpha * denoised) / sigma
