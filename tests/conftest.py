@@ -1,12 +1,46 @@
-"""Loads the pack as `sdexplain`, whatever this checkout's folder is called, the way ComfyUI loads a folder of custom_nodes."""
+"""What the tests share. Run them with `python dev.py test`, or `.venv/bin/python -m pytest tests` after that.
+
+The pack is loaded as `sdexplain`, whatever this checkout's folder is called, the way ComfyUI loads a folder of custom_nodes: tests
+write `from sdexplain.nodes.maths import noising`.
+
+Fixtures, each made once for all tests unless it says otherwise:
+
+comfyui         an `api.Client` of a real ComfyUI with this pack and `tests/probe_pack` in it, in a process of its own:
+                `comfyui.run({"1": {"class_type": …, "inputs": {…}}})`. Errors arrive as `api.NodeFailed` or `api.PromptRejected`.
+comfyui_server  its `server.Server`: `.url`, `.base` (with input and output), `.log_tail()`.
+comfy_host      puts ComfyUI on the import path of this process, on the CPU and with an empty folder for its models, and returns
+                that `folder_paths.base_path`. For tests of `nodes/host` and of node classes; import comfy and the modules that need
+                it inside the test, or after `pytestmark = pytest.mark.usefixtures("comfy_host")` in fixtures and tests, never at
+                the top of a file.
+page            a new tab in headless Chromium for each test, closed after it; `page.problems` lists what its console reported as errors
+                and the exceptions nobody caught.
+comfyui_page    the same with the real page of `comfyui` open, no dialog over the graph, and in `problems` of what came before only what
+                is the pack's.
+
+Where there is no browser, tests with a page are skipped with the reason; with SDEXPLAIN_REQUIRE_BROWSER set they fail.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-ROOT = Path(__file__).resolve().parent.parent
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page
+
+    from sdexplain.demo.api import Client
+    from sdexplain.demo.server import Server
+
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
+# No first-visit tour, and no question whether to leave a changed workflow.
+PAGE_SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Window.UnloadConfirmation": False, "Comfy.Workflow.Persist": False}
 
 
 def load_pack() -> None:
@@ -19,3 +53,78 @@ def load_pack() -> None:
 
 
 load_pack()
+
+
+# ------------------------------------------------------------------------------------------------------------ a real ComfyUI
+
+
+@pytest.fixture(scope="session")
+def comfyui_server() -> Iterator[Server]:
+    from sdexplain.demo.environment import find_host
+    from sdexplain.demo.server import Server
+
+    with Server(find_host(), packs={"sdexplain_probe": TESTS / "probe_pack"}, settings=PAGE_SETTINGS) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def comfyui(comfyui_server: Server) -> Client:
+    from sdexplain.demo.api import Client
+
+    return Client(comfyui_server.url)
+
+
+@pytest.fixture(scope="session")
+def comfy_host(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from sdexplain.demo.environment import find_host
+
+    base = tmp_path_factory.mktemp("comfyui")
+    sys.path.append(str(find_host().folder))  # last: ComfyUI's `utils`, `app` and `server` must hide nobody's
+    from comfy.cli_args import args
+
+    args.cpu = True
+    args.base_directory = str(base)
+    return base
+
+
+# ----------------------------------------------------------------------------------------------------------------- its page
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    import browser
+
+    found, reason = browser.get()
+    if found is None:
+        if os.environ.get("SDEXPLAIN_REQUIRE_BROWSER"):
+            pytest.fail(f"SDEXPLAIN_REQUIRE_BROWSER is set, but {reason}")
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=browser.ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    tab = chromium.new_page(viewport={"width": 1600, "height": 1000})
+    tab.problems = []
+    tab.on("console", lambda message: tab.problems.append(described(message)) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: tab.problems.append(str(error)))
+    yield tab
+    tab.close()
+
+
+def described(message: ConsoleMessage) -> str:
+    return f"{message.text} ({message.location['url']})"
+
+
+@pytest.fixture
+def comfyui_page(page: Page, comfyui_server: Server) -> Page:
+    page.goto(comfyui_server.url)
+    page.wait_for_function("window.app?.graph && window.app.extensionManager && !document.querySelector('#splash-loader')")
+    # what the page reports by itself while it starts (absent user.css and the like) is not the pack's
+    page.problems[:] = [problem for problem in page.problems if "sdexplain" in problem]
+    return page

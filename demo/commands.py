@@ -1,0 +1,152 @@
+"""The commands of `dev.py`. Each makes sure of the environment, goes on in it, and says in plain words what went wrong."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from .environment import ROOT, Host, SetupError, find_host, install, venv_python
+from .server import Server, ServerError, free_port, require_port
+
+PYTHON = venv_python(ROOT / ".venv")
+USUAL_PORT = 8188
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 1 for an error that was explained, 130 after Ctrl-C."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    except (SetupError, ServerError) as error:
+        problem = str(error)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        problem = f"The disk is full: free some space and run this again. ({error})"
+    print(f"\n{problem}", file=sys.stderr)
+    return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="dev.py", description="SDExplain in a real ComfyUI, from nothing but Python and pip.")
+    commands = made.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("setup", help="install all that the others need, and nothing else")
+    command.set_defaults(command=setup)
+
+    command = commands.add_parser("demo", help="run the example workflows and save their pictures to output/")
+    command.add_argument("--thumbnails", action="store_true", help="also write the workflows' thumbnails")
+    command.set_defaults(command=demo)
+
+    command = commands.add_parser("ui", help="start ComfyUI with SDExplain for the browser")
+    command.add_argument("--port", type=int, help=f"port to listen on (default: {USUAL_PORT}, or a free one if it is taken)")
+    command.set_defaults(command=ui)
+
+    command = commands.add_parser("test", help="run the tests", add_help=False)
+    command.add_argument("rest", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="passed on to pytest")
+    command.set_defaults(command=test)
+
+    command = commands.add_parser("run", help="run a script in the environment, such as demo/evaluate.py", add_help=False)
+    command.add_argument("rest", nargs=argparse.REMAINDER, metavar="SCRIPT ARGUMENT", help="the script and its arguments")
+    command.set_defaults(command=run)
+    return made
+
+
+# ---------------------------------------------------------------------------------------------------------------- commands
+
+
+def setup(options: argparse.Namespace) -> int:
+    host = install()
+    print(f"Ready: {PYTHON}, ComfyUI in {host.folder}" + ("" if host.pinned else f" with {host.python}"))
+    return 0
+
+
+def demo(options: argparse.Namespace) -> int:
+    host = in_environment()
+    from .api import ComfyUIError
+    from .run import run_examples
+
+    try:
+        run_examples(host, options.thumbnails)
+    except ComfyUIError as error:
+        print(f"\nComfyUI could not run the workflow.\n{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def ui(options: argparse.Namespace) -> int:
+    if options.port is not None:
+        require_port(options.port)  # before minutes of installing
+    host = in_environment()
+    base = ROOT / ".comfyui" / "base"
+    print("Starting ComfyUI …", flush=True)
+    with Server(host, port=options.port or usual_port(), base=base, show_host_models=not host.pinned) as server:
+        print(
+            f"ComfyUI with SDExplain: {server.url}\n"
+            "The examples are under Workflow > Browse Templates > sdexplain.\n"
+            f"Models of your own go into the folders of {base / 'models'}; the log is {server.log}.\n"
+            "Ctrl-C stops it.",
+            flush=True,
+        )
+        server.wait()
+    return 0
+
+
+def test(options: argparse.Namespace) -> int:
+    in_environment()
+    subprocess.run([str(PYTHON), str(ROOT / "tests" / "browser.py")])  # says itself what it found, or why none can be had
+    tests = ROOT / "tests"
+    named = any(Path(argument.partition("::")[0]).resolve().is_relative_to(tests) for argument in options.rest)
+    replace_process([str(PYTHON), "-m", "pytest", *options.rest, *([] if named else [str(tests)])])
+
+
+def run(options: argparse.Namespace) -> int:
+    if not options.rest:
+        raise SetupError("Which script? For example: python dev.py run demo/evaluate.py --help")
+    in_environment()
+    replace_process([str(PYTHON), *options.rest])
+
+
+# ---------------------------------------------------------------------------------------------------------- the environment
+
+
+def in_environment() -> Host:
+    """Make the environment if need be and go on in its Python: starts this command again there, with the same arguments."""
+    install()
+    if not os.path.samefile(sys.prefix, ROOT / ".venv"):
+        os.environ["SDEXPLAIN_STARTED_WITH"] = sys.executable
+        replace_process([str(PYTHON), str(ROOT / "dev.py"), *sys.argv[1:]])
+    return find_host()
+
+
+def replace_process(command: list[str]) -> NoReturn:
+    """Let `command` take this process's place, so that Ctrl-C, the terminal and the exit code are its own."""
+    sys.stdout.flush()
+    if os.name != "nt":
+        os.execv(command[0], command)
+    try:  # Windows has no such call: wait, and leave Ctrl-C, which the console sends to both, to the other
+        process = subprocess.Popen(command)
+        while True:
+            try:
+                sys.exit(process.wait())
+            except KeyboardInterrupt:
+                continue
+    finally:
+        process.kill()
+
+
+def usual_port() -> int:
+    """ComfyUI's usual port, or a free one where that is taken."""
+    try:
+        require_port(USUAL_PORT)
+    except ServerError:
+        return free_port()
+    return USUAL_PORT

@@ -1,0 +1,129 @@
+"""Runs the example workflows in a real ComfyUI and saves their pictures: the body of `python dev.py demo`."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from tqdm import tqdm
+
+from .api import Client, Picture, Progress, Prompt, Run, to_prompt
+from .environment import ROOT, Host
+from .server import Server
+
+WORKFLOWS = ROOT / "workflows"
+OUTPUT = ROOT / "output"
+THUMBNAIL_WIDTH = 512
+OVERLAY_NODE = "SDExplainHeatmap"
+
+
+def run_examples(host: Host, thumbnails: bool = False) -> None:
+    """Run every workflow that needs no download, save what its nodes show to `output/`, and say what is to be seen.
+
+    `thumbnails` also writes each workflow's own overlay picture beside it, as the page's template list shows it.
+    """
+    began = time.monotonic()
+    print("Starting ComfyUI …", flush=True)
+    with Server(host) as server:
+        client = Client(server.url)
+        object_info = client.object_info()
+        workflows = {file: json.loads(file.read_text(encoding="utf-8")) for file in sorted(WORKFLOWS.glob("*.json"))}
+        left_out = {file.stem: missing for file, workflow in workflows.items() if (missing := downloads(workflow, object_info))}
+        prompts = {file: to_prompt(workflow, object_info) for file, workflow in workflows.items() if file.stem not in left_out}
+        saved: dict[Path, list[Path]] = {}
+        with tqdm(total=sum(map(len, prompts.values())), bar_format="{l_bar}{bar}| {elapsed}") as bar:
+            for file, prompt in prompts.items():
+                run = run_one(client, file.stem, prompt, bar)
+                saved[file] = save_pictures(client, file.stem, prompt, run)
+                if thumbnails:
+                    save_thumbnail(client, file, prompt, run)
+    for file, pictures in saved.items():
+        print(f"\n{file.stem}: {shows(workflows[file])}")
+        print("\n".join(f"    {picture}" for picture in pictures))
+    for name, missing in left_out.items():
+        print(f"\n{name}: not run, it needs a download: {', '.join(missing)}")
+    print(
+        f"\nDone in {time.monotonic() - began:.0f} s. To open the same graphs in ComfyUI's page: python dev.py ui, "
+        "then Workflow > Browse Templates > sdexplain."
+    )
+
+
+def downloads(workflow: Mapping[str, Any], object_info: Mapping[str, Any]) -> list[str]:
+    """The addresses of the models that `workflow` names in its loaders' properties and that this ComfyUI does not offer."""
+    offered = {name for node in workflow["nodes"] for name in choices(object_info.get(node["type"], {}))}
+    named = [model for node in workflow["nodes"] for model in node.get("properties", {}).get("models", ())]
+    return [model["url"] for model in named if model["name"] not in offered]
+
+
+def choices(definition: Mapping[str, Any]) -> set[str]:
+    """All that the lists of a node let one choose."""
+    found: set[str] = set()
+    for kind, *rest in definition.get("input", {}).get("required", {}).values():
+        options = kind if isinstance(kind, list) else rest[0].get("options", ()) if rest else ()
+        found.update(option for option in options if isinstance(option, str))
+    return found
+
+
+def shows(workflow: Mapping[str, Any]) -> str:
+    """The one line in the workflow's own file on what its pictures show: `extra.sdexplain.shows`."""
+    return workflow.get("extra", {}).get("sdexplain", {}).get("shows", "")
+
+
+def run_one(client: Client, name: str, prompt: Prompt, bar: tqdm) -> Run:
+    begin = bar.n
+    bar.set_description(name)
+
+    def advance(progress: Progress) -> None:
+        within = progress.value / progress.maximum if progress.maximum else 0
+        bar.n = begin + min(progress.started - 1 + within, progress.nodes)
+        bar.refresh()
+
+    run = client.run(prompt, advance)
+    bar.n = begin + len(prompt)
+    bar.refresh()
+    return run
+
+
+def save_pictures(client: Client, name: str, prompt: Prompt, run: Run) -> list[Path]:
+    """Save what the nodes showed as `<workflow>_<node's title>.png`, numbered where a title has several."""
+    OUTPUT.mkdir(exist_ok=True)
+    titles = [f"{name}_{slug(title(prompt, picture))}" for picture in run.pictures()]
+    count, files = Counter(titles), []
+    for number, (stem, picture) in enumerate(zip(titles, run.pictures(), strict=True), 1):
+        file = OUTPUT / (f"{stem}_{number}" if count[stem] > 1 else stem)
+        files.append(file.with_name(file.name + Path(picture.filename).suffix))
+        files[-1].write_bytes(client.fetch(picture))
+    return files
+
+
+def title(prompt: Prompt, picture: Picture) -> str:
+    node = prompt[picture.node]
+    return node.get("_meta", {}).get("title") or node["class_type"].removeprefix("SDExplain")
+
+
+def slug(text: str) -> str:
+    return re.sub(r"\W+", "_", text.lower()).strip("_")
+
+
+def save_thumbnail(client: Client, file: Path, prompt: Prompt, run: Run) -> None:
+    """Write the workflow's overlay picture beside it as a JPEG of the same name."""
+    picture = Image.open(io.BytesIO(client.fetch(overlay(prompt, run)))).convert("RGB")
+    height = round(picture.height * THUMBNAIL_WIDTH / picture.width)
+    picture.resize((THUMBNAIL_WIDTH, height), Image.Resampling.LANCZOS).save(file.with_suffix(".jpg"), quality=88)
+
+
+def overlay(prompt: Prompt, run: Run) -> Picture:
+    """The picture that shows a heatmap node's first output, be it on that node or on one that it feeds."""
+    for picture in run.pictures():
+        node = prompt[picture.node]
+        sources = [prompt[value[0]]["class_type"] for value in node["inputs"].values() if isinstance(value, list) and value[1] == 0]
+        if node["class_type"] == OVERLAY_NODE or OVERLAY_NODE in sources:
+            return picture
+    raise ValueError(f"No node of this workflow shows the overlay of a {OVERLAY_NODE}: connect a Preview Image to it.")

@@ -1,0 +1,27 @@
+#!/usr/bin/env python3
+"""SDExplain from nothing but Python and pip.
+
+    python dev.py demo               run the example workflows, save their pictures to output/
+    python dev.py ui                 start ComfyUI with SDExplain for the browser
+    python dev.py test               run all tests (what follows is passed on to pytest)
+    python dev.py setup              only install what these need
+    python dev.py run SCRIPT ...     run a script in the environment, such as demo/evaluate.py
+
+The first run installs a Python environment into .venv and, unless COMFYUI_PATH names one or this folder lies in the custom_nodes
+of one, a ComfyUI into .comfyui. Later runs install nothing and need no network.
+"""
+
+import sys
+
+# Here, and in words that any Python can read: everything behind it needs 3.10.
+if sys.version_info < (3, 10):
+    sys.exit(
+        "SDExplain needs Python 3.10 or newer; this is Python %d.%d (%s).\n"
+        "Install a newer one from python.org or your system's packages and run dev.py with it."
+        % (sys.version_info[0], sys.version_info[1], sys.executable)
+    )
+
+from demo.commands import main  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(main())
