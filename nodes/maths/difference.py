@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -13,6 +14,8 @@ from .prediction import NoisePredictions
 
 Reading = Literal["difference", "absolute"]
 Weighting = Literal["uniform", "information"]
+Direction = Literal["target - contrast", "contrast - target"]
+Base = Literal["difference alone", "added to the image"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +80,8 @@ def sum_steps(
         ValueError: an empty range, one that leaves the schedule, or an unknown reading or weighting.
     """
     noised = predictions.noised
-    end = noised.steps if end is None else end
     check_range(start, end, noised.steps)
+    end = noised.steps if end is None else end
     if reading not in get_args(Reading):
         raise ValueError(f"The reading is {reading!r}; expected one of {', '.join(get_args(Reading))}.")
     weights = step_weights(noised, weighting)
@@ -111,23 +114,48 @@ def step_weights(noised: NoisedLatents, weighting: Weighting) -> Tensor:
     raise ValueError(f"The weighting is {weighting!r}; expected one of {', '.join(get_args(Weighting))}.")
 
 
-def check_range(start: int, end: int, steps: int | None = None) -> None:
-    """Refuse a range of steps that is empty, begins before step 0 or, where `steps` is known, ends past the last one.
+def check_range(start: int, end: int | None, steps: int | None = None) -> None:
+    """Refuse a range of steps that is empty, begins before step 0, or leaves a schedule of `steps` steps.
+
+    An `end` of None stands for the end of the schedule, and `steps` of None for a schedule that is not known yet.
 
     Raises:
         ValueError: as above.
     """
-    if start < 0:
-        raise ValueError(f"The range starts at step {start}; expected 0 (the noisiest step) or later.")
-    if start >= end:
+    if start < 0 or (end is not None and end < 0):
+        raise ValueError(f"The range is {start} to {end}; expected steps from 0 (the noisiest) on.")
+    if end is not None and start >= end:
         raise ValueError(
             f"The range {start}-{end} is empty: start has to be less than end. It is half-open, so 10-20 means the "
             "steps 10 to 19."
         )
-    if steps is not None and end > steps:
+    if steps is not None and (start >= steps or (end or 0) > steps):
         raise ValueError(
-            f"The range {start}-{end} goes past the schedule, which has {steps} steps. Set end to {steps} or less."
+            f"The range {start}-{'end' if end is None else end} goes past the schedule, which has {steps} steps "
+            f"(0 to {steps - 1}). Choose a start below {steps} and an end of {steps} or less."
         )
+
+
+def latent(difference: NoiseDifference, x0: Tensor, direction: Direction, base: Base, strength: float = 1.0) -> Tensor:
+    """A signed sum as a latent in VAE space, to decode: [B,C,h,w], the mean over the noise samples.
+
+    Noise is what is to be taken away, so D_target - D_contrast = -(sigma/alpha) * d, and "target - contrast" is
+    strength * (-sum of d). It stands alone, or is added to the image's latent x0 [B,C,h,w] (model space).
+
+    Raises:
+        ValueError: a difference without sign, a strength that is not finite, or an unknown direction or base.
+    """
+    if not difference.signed:
+        raise ValueError(f'The reading {difference.reading!r} has no sign to decode. Sum the reading "difference".')
+    if not math.isfinite(strength):
+        raise ValueError(f"The strength is {strength}; expected a finite factor, 1 for the sum as it is.")
+    signs = dict(zip(get_args(Direction), (-1, 1), strict=True))
+    if direction not in signs:
+        raise ValueError(f"The direction is {direction!r}; expected one of {', '.join(signs)}.")
+    if base not in get_args(Base):
+        raise ValueError(f"The base is {base!r}; expected one of {', '.join(get_args(Base))}.")
+    change = strength * signs[direction] * difference.mean
+    return difference.to_vae(change if base == "difference alone" else x0 + change)
 
 
 def _read(predictions: NoisePredictions, step: int, reading: Reading) -> Tensor:

@@ -56,10 +56,23 @@ def collect(
     target_label: str = "target",
     contrast_label: str = "contrast",
 ) -> NoisePredictions:
-    """Predict the noise in all noised latents under both prompts with any denoiser, `chunk` of them at a time.
+    """Predict the noise in all noised latents under both prompts with any denoiser, in the same chunks.
 
-    `denoise(x, sigma, prompt)` gets noised latents x [N,C,h,w] in model space, their noise levels sigma [N] and "target"
-    or "contrast", and returns D, its estimate of x0, [N,C,h,w]. Both prompts are asked in the same chunks.
+    `denoise(x, sigma, prompt)` is that of `collect_prompt`, told which prompt is meant: "target" or "contrast".
+
+    Raises:
+        ValueError: see `collect_prompt`.
+    """
+    target = collect_prompt(noised, lambda x, sigma: denoise(x, sigma, "target"), chunk)
+    contrast = collect_prompt(noised, lambda x, sigma: denoise(x, sigma, "contrast"), chunk)
+    return NoisePredictions(noised, target, contrast, target_label, contrast_label)
+
+
+def collect_prompt(noised: NoisedLatents, denoise: Callable[[Tensor, Tensor], Tensor], chunk: int = 16) -> Tensor:
+    """Predict the noise in all noised latents under one prompt, `chunk` of them at a time, [R,S,B,C,h,w].
+
+    `denoise(x, sigma)` gets noised latents x [N,C,h,w] in model space and their noise levels sigma [N], and returns D, its
+    estimate of x0, [N,C,h,w].
 
     Raises:
         ValueError: a chunk below 1, or a denoiser that returns another shape, NaN or infinity.
@@ -67,12 +80,10 @@ def collect(
     if chunk < 1:
         raise ValueError(f"The chunk is {chunk}; expected at least 1 noised latent at a time.")
     evaluations = list_evaluations(noised)
-    arrays = {"target": torch.empty(predictions_shape(noised)), "contrast": torch.empty(predictions_shape(noised))}
+    predictions = torch.empty(predictions_shape(noised))
     for first in range(0, len(evaluations), chunk):
-        part = evaluations[first : first + chunk]
-        for prompt, predictions in arrays.items():
-            predict_into(predictions, noised, part, lambda x, sigma, prompt=prompt: denoise(x, sigma, prompt))
-    return NoisePredictions(noised, arrays["target"], arrays["contrast"], target_label, contrast_label)
+        predict_into(predictions, noised, evaluations[first : first + chunk], denoise)
+    return predictions
 
 
 def list_evaluations(noised: NoisedLatents) -> list[Evaluation]:
