@@ -1,0 +1,52 @@
+"""Make the bundled model from nothing: draw the pictures, train VAE, text encoder and UNet, save a diffusers pipeline.
+
+`python demo/train.py` takes two to three hours on two processor cores. Stopped, it goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+if __package__ in (None, ""):  # run as a script: give it its place in the package (PEP 366)
+    sys.path.append(str(ROOT.parent))
+    __package__ = f"{ROOT.name}.demo"
+    importlib.import_module(__package__)
+
+import torch  # noqa: E402
+
+from .architecture import build_pipeline, save_pipeline  # noqa: E402
+from .train_denoiser import train_denoiser  # noqa: E402
+from .train_vae import encode, standardise, train_vae  # noqa: E402
+from .training_data import twin_pictures  # noqa: E402
+
+HELD_OUT_SCENES = 60
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--work", type=Path, default=ROOT / "output" / "training", help="pictures and checkpoints")
+    parser.add_argument("--model", type=Path, default=ROOT / "demo" / "model", help="where the pipeline is saved")
+    parser.add_argument("--scenes", type=int, default=15_000, help="twin pairs to draw")
+    parser.add_argument("--size", type=int, default=256, help="picture size in pixels")
+    parser.add_argument("--vae-steps", type=int, default=5_000)
+    parser.add_argument("--steps", type=int, default=8_000, help="training steps of UNet and text encoder")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    torch.manual_seed(options.seed)
+    options.work.mkdir(parents=True, exist_ok=True)
+
+    pictures = twin_pictures(options.work, options.scenes, options.size)
+    vae = train_vae(options.work, pictures, options.vae_steps)
+    latents = standardise(vae, encode(vae, pictures, options.work / "latents.pt"))
+    # The last scenes are kept from the UNet's training, to print verdicts on.
+    networks = train_denoiser(options.work, latents[:-HELD_OUT_SCENES], latents[-HELD_OUT_SCENES:], options.steps)
+    save_pipeline(build_pipeline(vae, networks.unet, networks.text_encoder), options.model)
+    print(f"saved {options.model}")
+
+
+if __name__ == "__main__":
+    main()
