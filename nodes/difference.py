@@ -1,0 +1,119 @@
+"""Sum Noise Difference: how two prompts' noise predictions differ, over a range of steps."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from comfy_api.latest import io
+
+from . import types
+from .maths import difference, prediction
+
+LAST = -1
+
+
+class SumDifference(io.ComfyNode):
+    """Sums the chosen reading, and the plain difference beside it as a LATENT to decode."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SDExplainSumDifference",
+            display_name="Sum Noise Difference",
+            category="SDExplain",
+            description="Sums the difference of the two prompts' noise predictions over a range of steps. The model is not "
+            "asked again, so ranges, readings and weightings can be tried freely.",
+            inputs=[
+                types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions."),
+                io.Int.Input(
+                    "start",
+                    default=0,
+                    min=0,
+                    max=9999,
+                    tooltip="First step of the range; 0 is the noisiest. Early steps hold the coarse layout, late ones detail.",
+                ),
+                io.Int.Input(
+                    "end",
+                    default=LAST,
+                    min=LAST,
+                    max=9999,
+                    tooltip="The step after the last one of the range: 10 to 20 sums the steps 10 to 19. -1 means to the end of "
+                    "the schedule.",
+                ),
+                io.Combo.Input(
+                    "reading",
+                    options=list(get_args(difference.Reading)),
+                    default="difference",
+                    tooltip="What is summed. difference: the signed difference in each latent channel; opposite signs cancel. "
+                    "absolute: the magnitude of each step's difference, averaged over the channels, as in DiffEdit; it never "
+                    "cancels and has no sign.",
+                ),
+                io.Combo.Input(
+                    "weighting",
+                    options=list(get_args(difference.Weighting)),
+                    default="uniform",
+                    tooltip="What a step counts. uniform: 1. information: its share of the log SNR axis, so that the sum does "
+                    "not depend on how the levels are spread.",
+                ),
+                io.Combo.Input(
+                    "latent_direction",
+                    options=list(get_args(difference.Direction)),
+                    default="target - contrast",
+                    tooltip="Only for the latent output. target - contrast: what speaks for the target (the negative sum, since "
+                    "noise is what is to be taken away). contrast - target: the opposite.",
+                ),
+                io.Combo.Input(
+                    "latent_base",
+                    options=list(get_args(difference.Base)),
+                    default="difference alone",
+                    tooltip="Only for the latent output. difference alone: the change itself, on grey. added to the image: the image "
+                    "with the change.",
+                ),
+                io.Float.Input(
+                    "latent_strength",
+                    default=1.0,
+                    min=-100.0,
+                    max=100.0,
+                    step=0.01,
+                    tooltip="Only for the latent output: factor on the difference. 1 leaves the sum as it is, 0 takes it away.",
+                ),
+            ],
+            outputs=[
+                types.NoiseDifference.Output(display_name="difference", tooltip="The sum, for Heatmap Overlay."),
+                io.Latent.Output(
+                    display_name="latent",
+                    tooltip="The signed sum (also where the reading is absolute), for VAE Decode. It is no natural latent, so its "
+                    "colours are a hint, not a picture.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, start: int | None = None, end: int | None = None) -> bool | str:
+        """Refuse an empty range before anything runs, where neither end of it is linked."""
+        # ComfyUI leaves the limits of inputs named here to this method, and calls it without those that are linked.
+        if start is None or end is None:
+            return True
+        try:
+            difference.check_range(start, None if end == LAST else end)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        predictions: prediction.NoisePredictions,
+        start: int,
+        end: int,
+        reading: difference.Reading,
+        weighting: difference.Weighting,
+        latent_direction: difference.Direction,
+        latent_base: difference.Base,
+        latent_strength: float,
+    ) -> io.NodeOutput:
+        stop = None if end == LAST else end
+        summed = difference.sum_steps(predictions, start, stop, reading, weighting)
+        signed = difference.sum_steps(predictions, start, stop, "difference", weighting)
+        latent = difference.latent(signed, predictions.noised.x0, latent_direction, latent_base, latent_strength)
+        return io.NodeOutput(summed, {"samples": latent})

@@ -1,0 +1,213 @@
+"""Noise predictions by ComfyUI: its loading, memory management, hooks and clean-up, without any sampling."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import comfy.model_management
+import comfy.samplers
+import comfy.utils
+import torch
+from torch import Tensor
+
+from ..maths.noising import NoisedLatents
+from ..maths.prediction import Evaluation, predict_into
+
+if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
+
+Conditioning = list[list[Any]]
+
+MOST_CELLS = 65536
+"""Latent cells in one model call at most (16 pictures of 512 px for SD): progress and cancel stay prompt on any device."""
+
+TIMED = {"start_percent", "end_percent", "clip_start_percent", "clip_end_percent"}
+"""Keys that switch a conditioning on and off by noise level."""
+
+UNUSED_OPTIONS = {
+    "transformer_options",
+    "sampler_cfg_function",
+    "sampler_pre_cfg_function",
+    "sampler_post_cfg_function",
+    "disable_cfg1_optimization",
+    "denoise_mask_function",
+}
+"""Model options that are about guidance and masks, which predicting does not use, or that are looked at one by one."""
+
+
+def predict(
+    model: ModelPatcher,
+    noised: NoisedLatents,
+    conditioning: Conditioning,
+    predictions: Tensor,
+    evaluations: list[Evaluation],
+    called: Callable[[int], None] = lambda count: None,
+    most_cells: int = MOST_CELLS,
+) -> None:
+    """Predict the noise under one prompt for the (sample, step, image) of `evaluations`, into `predictions` [R,S,B,C,h,w].
+
+    One prompt a session, never two in one: ComfyUI copies a conditioning that has an area into every other one, and what
+    a prompt gives must not depend on its company, so that it can be kept. The evaluations are cut into model calls
+    of the same size for every prompt, hence equal prompts give equal predictions to the last bit.
+
+    Args:
+        called: told the number of evaluations after every model call.
+        most_cells: how many latent cells a call may have at most.
+
+    Raises:
+        ValueError: a conditioning that is switched off at a noise level, or a model that answers with NaN or infinity.
+    """
+    if not evaluations:
+        return
+    sampler = _Collector(noised, predictions, evaluations, may_mix_levels(model, conditioning), called, most_cells)
+    guider = _PromptGuider(model)
+    guider.inner_set_conds({"prompt": conditioning})
+    # ComfyUI reserves memory for twice the batch that it is shown. Per-image conditionings have to see the true batch.
+    batch = -(-sampler.size // 2) if sampler.mix_levels else noised.images
+    placeholder = torch.zeros(batch, *noised.x0.shape[1:])
+    with torch.inference_mode():
+        guider.sample(placeholder, placeholder, sampler, noised.sigmas, disable_pbar=True, seed=0)
+
+
+def check_conditioning(conditioning: Conditioning, name: str) -> None:
+    """Refuse a conditioning that holds no prompt.
+
+    Raises:
+        ValueError: as above; `name` says which input it came from.
+    """
+    if not isinstance(conditioning, list) or not conditioning:
+        raise ValueError(
+            f"The {name} conditioning is {'empty' if conditioning == [] else repr(conditioning)[:40]}; expected at least one "
+            "prompt. Connect a CLIP Text Encode node; an empty text there is the empty prompt."
+        )
+
+
+def may_mix_levels(model: ModelPatcher, conditioning: Conditioning) -> bool:
+    """Whether one model call may hold several noise levels, and any of the images.
+
+    ComfyUI looks at the first level of a call only for a conditioning's start and end, control nets and hooks, and many
+    model patches do. So only a bare model with a conditioning of plain values may mix; everything else gets one level a
+    call, with all images in their order, as when sampling.
+    """
+    options = model.model_options
+    patches = [*options.get("transformer_options", {}).values(), *model.wrappers.values(), *model.callbacks.values()]
+    bare = not any(patches) and not set(options) - UNUSED_OPTIONS
+    return bare and all(
+        not TIMED & set(entry) and all(map(_is_plain, [cond, *entry.values()])) for cond, entry in conditioning
+    )
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, Tensor):
+        return value.ndim == 0 or value.shape[0] == 1
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+class _PromptGuider(comfy.samplers.CFGGuider):
+    """A guider without guidance: one prompt's denoised estimate as the model gives it."""
+
+    def denoise(self, x: Tensor, sigma: Tensor, model_options: dict[str, Any]) -> Tensor:
+        """D, the estimate of x0, for noised latents x [N,C,h,w] at the levels sigma [N]."""
+        conditionings = [self.conds["prompt"]]
+        return comfy.samplers.calc_cond_batch(self.inner_model, conditionings, x, sigma, model_options)[0]
+
+
+@dataclass
+class _Collector(comfy.samplers.Sampler):
+    """Takes a sampler's place in ComfyUI's sampling and asks the model for noise predictions instead."""
+
+    noised: NoisedLatents
+    predictions: Tensor
+    evaluations: list[Evaluation]
+    mix_levels: bool
+    called: Callable[[int], None]
+    most_cells: int
+
+    def __post_init__(self) -> None:
+        self.unit = 1 if self.mix_levels else self.noised.images
+        """Evaluations that can't be parted: where each image may have a conditioning of its own, all of a batch."""
+        cells = self.noised.x0[0, 0].numel()
+        self.size = self.unit * _power_of_two(min(self.most_cells // cells, len(self.evaluations)) // self.unit)
+        """Evaluations in one call at most. Powers of two, so that a little less free memory seldom changes it."""
+
+    def sample(
+        self,
+        model_wrap: _PromptGuider,
+        sigmas: Tensor,
+        extra_args: dict[str, Any],
+        callback: object,
+        noise: Tensor,
+        latent_image: Tensor | None = None,
+        denoise_mask: Tensor | None = None,
+        disable_pbar: bool = False,
+    ) -> Tensor:
+        """What ComfyUI calls with the model loaded and the conditioning prepared; returns the placeholder unchanged."""
+        self._check_switched_on(model_wrap.conds["prompt"])
+        self._fit_into_memory(model_wrap.inner_model, noise.device)
+
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+            return model_wrap.denoise(x.to(noise.device), sigma.to(noise.device), extra_args["model_options"])
+
+        done = 0
+        while done < len(self.evaluations):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            part = self._next_part(done)
+            try:
+                predict_into(self.predictions, self.noised, part, denoise)
+            except RuntimeError as error:
+                if not _is_out_of_memory(error) or len(part) <= self.unit:
+                    raise
+                part = []
+            if part:
+                done += len(part)
+                self.called(len(part))
+            else:  # outside of the except clause, which holds on to the failed call's tensors
+                self._halve()
+        return noise
+
+    def _next_part(self, done: int) -> list[Evaluation]:
+        part = self.evaluations[done : done + self.size]
+        if self.mix_levels:
+            return part
+        step = part[0][1]
+        return [evaluation for evaluation in part if evaluation[1] == step]
+
+    def _halve(self) -> None:
+        self.size = self.unit * _power_of_two(self.size // self.unit // 2)
+        logging.warning("SDExplain: out of memory; going on with %d evaluations in a model call", self.size)
+        comfy.model_management.soft_empty_cache()
+
+    def _fit_into_memory(self, inner_model: Any, device: torch.device) -> None:
+        free = comfy.model_management.get_free_memory(device)
+        shape = self.noised.x0.shape[1:]
+        # The same estimate and margin as in ComfyUI's calc_cond_batch.
+        while self.size > self.unit and inner_model.memory_required([self.size, *shape]) * 1.5 > free:
+            self.size = self.unit * _power_of_two(self.size // self.unit // 2)
+
+    def _check_switched_on(self, conditioning: list[dict[str, Any]]) -> None:
+        for step in sorted({step for _, step, _ in self.evaluations}):
+            sigma = self.noised.sigmas[step].item()
+            if not any(_is_on(entry, sigma) for entry in conditioning):
+                raise ValueError(
+                    f"The conditioning is switched off at step {step} (noise level {sigma:g}) by its start and end "
+                    "percentages, so there is nothing to predict with. Let it reach over the whole schedule, or combine it "
+                    "with one for the remaining steps."
+                )
+
+
+def _is_on(entry: dict[str, Any], sigma: float) -> bool:
+    return entry.get("timestep_end", 0.0) <= sigma <= entry.get("timestep_start", float("inf"))
+
+
+def _power_of_two(number: int) -> int:
+    """The largest power of two up to `number`, at least 1."""
+    return 1 << (max(number, 1).bit_length() - 1)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    # CUDA's error has a class; other devices and the CPU say it in words.
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, torch.cuda.OutOfMemoryError) or any(word in str(error).lower() for word in words)

@@ -1,0 +1,153 @@
+"""A ComfyUI model's noise levels and latent space, asked of the model itself, so that no family needs a case of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import comfy.samplers
+import torch
+from torch import Tensor
+
+from ..maths.noising import NoisedLatents, check_latent, check_levels, to_vae_space
+
+if TYPE_CHECKING:
+    from comfy.latent_formats import LatentFormat
+    from comfy.model_patcher import ModelPatcher
+
+
+@dataclass(frozen=True, eq=False)
+class LatentSpace:
+    """How a model's latents relate to its VAE's: VAE space = model space * scale + shift, per channel."""
+
+    scale: Tensor
+    """[C] float32 on the CPU."""
+    shift: Tensor
+    """[C] float32 on the CPU."""
+    downscale: int
+    """Image pixels per latent cell, along one side."""
+
+    @property
+    def channels(self) -> int:
+        """C, the number of latent channels."""
+        return self.scale.shape[0]
+
+
+def scheduled_sigmas(model: ModelPatcher, scheduler: str, steps: int) -> Tensor:
+    """The noise levels of one of ComfyUI's schedulers without the final 0, [S] falling, float32 on the CPU.
+
+    Some schedulers give a few levels more or fewer than `steps`, as they do when sampling.
+
+    Raises:
+        ValueError: steps below 1, an unknown scheduler, or one that can't make so few steps.
+    """
+    if steps < 1:
+        raise ValueError(f"steps is {steps}; expected at least 1.")
+    if scheduler not in comfy.samplers.SCHEDULER_NAMES:
+        raise ValueError(
+            f"The scheduler is {scheduler!r}; expected one of {', '.join(comfy.samplers.SCHEDULER_NAMES)}."
+        )
+    sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, steps)
+    if not torch.isfinite(sigmas).all():
+        raise ValueError(f"The scheduler {scheduler} has no schedule of {steps} steps. Take more steps or another one.")
+    return without_final_zero(sigmas)
+
+
+def without_final_zero(sigmas: Tensor) -> Tensor:
+    """The noise levels as float32 on the CPU, [S], without the 0 at their end, which is no step."""
+    sigmas = sigmas.detach().to(device="cpu", dtype=torch.float32)
+    return sigmas[:-1] if sigmas.ndim == 1 and sigmas.numel() and sigmas[-1] == 0 else sigmas
+
+
+def image_factors(model: ModelPatcher, sigmas: Tensor) -> Tensor:
+    """alpha(sigma) of x = alpha * x0 + sigma * noise, [S], found by letting the model noise a one with a zero.
+
+    Raises:
+        ValueError: levels that are no schedule or lie outside the model's, or a model that noises in another way.
+    """
+    check_levels(sigmas, torch.ones_like(sigmas))
+    model_sampling = model.get_model_object("model_sampling")
+    check_reach(sigmas, float(model_sampling.sigma_min), float(model_sampling.sigma_max))
+    column = sigmas[:, None, None, None]
+    # Fresh tensors for each call: ComfyUI's EPS models change the noise that they are given in place.
+    alphas = model_sampling.noise_scaling(column, torch.zeros_like(column), torch.ones_like(column)).flatten()
+    noise_factors = model_sampling.noise_scaling(column, torch.ones_like(column), torch.zeros_like(column)).flatten()
+    if not torch.allclose(noise_factors, sigmas, rtol=1e-5):
+        raise ValueError(
+            f"This model ({type(model.model).__name__}) adds {noise_factors[0].item():g} times the noise at level "
+            f"{sigmas[0].item():g}; expected the level itself. Its way of noising is not supported."
+        )
+    return alphas
+
+
+def check_reach(sigmas: Tensor, sigma_min: float, sigma_max: float) -> None:
+    """Refuse noise levels that the model was never trained on (beyond its own range by more than 1 %).
+
+    Raises:
+        ValueError: as above.
+    """
+    if sigmas.max() > sigma_max * 1.01 or sigmas.min() < sigma_min * 0.99:
+        raise ValueError(
+            f"The noise levels (SIGMAS) run from {sigmas.max().item():g} to {sigmas.min().item():g}, but this model knows "
+            f"those from {sigma_max:g} to {sigma_min:g}. They were made for another model."
+        )
+
+
+def latent_space(model: ModelPatcher) -> LatentSpace:
+    """The model's latent space, found by passing known latents through its `process_out`.
+
+    Raises:
+        ValueError: a model whose latents are no images, or are not scaled and shifted channel by channel.
+    """
+    latent_format = model.get_model_object("latent_format")
+    if latent_format.latent_dimensions != 2:
+        raise ValueError(
+            f"This model ({type(model.model).__name__}) works on latents with {latent_format.latent_dimensions} "
+            "dimensions (video, audio or shapes). Only image models can be explained: load one of those."
+        )
+    channels = latent_format.latent_channels
+    shift = latent_format.process_out(torch.zeros(1, channels, 1, 1)).flatten()
+    scale = latent_format.process_out(torch.ones(1, channels, 1, 1)).flatten() - shift
+    _check_affine(latent_format, scale, shift)
+    return LatentSpace(scale, shift, int(getattr(latent_format, "spacial_downscale_ratio", 8)))
+
+
+def _check_affine(latent_format: LatentFormat, scale: Tensor, shift: Tensor) -> None:
+    probe = torch.linspace(-3, 3, scale.numel() * 4).reshape(1, -1, 2, 2)
+    there = latent_format.process_out(probe)
+    if there.shape != probe.shape or not torch.allclose(there, to_vae_space(probe, scale, shift), rtol=1e-4, atol=1e-5):
+        raise ValueError(
+            f"The latent format {type(latent_format).__name__} does more than scale and shift each channel. Models that "
+            "use it are not supported."
+        )
+
+
+def model_latent(model: ModelPatcher, samples: Tensor) -> Tensor:
+    """A LATENT's samples in model space, x0 [B,C,h,w], float32 on the CPU.
+
+    Raises:
+        ValueError: samples that are no finite image latent with the model's channels.
+    """
+    check_latent(samples, latent_space(model).channels)
+    return model.get_model_object("latent_format").process_in(samples.detach().to(device="cpu", dtype=torch.float32))
+
+
+def check_same_model(model: ModelPatcher, noised: NoisedLatents) -> None:
+    """Refuse noised latents that were made for a model with other latents or other noise levels.
+
+    Raises:
+        ValueError: as above.
+    """
+    remedy = "Connect the model that the noising node has, or noise the latent again with this one."
+    space = latent_space(model)
+    channels = noised.x0.shape[1]
+    if space.channels != channels:
+        raise ValueError(f"The noised latents have {channels} channels, but the model takes {space.channels}. {remedy}")
+    if not torch.allclose(space.scale, noised.latent_scale) or not torch.allclose(space.shift, noised.latent_shift):
+        raise ValueError(f"The noised latents were scaled for another model's latent space. {remedy}")
+    try:
+        alphas = image_factors(model, noised.sigmas)
+    except ValueError as error:
+        raise ValueError(f"The noised latents do not fit the model: {error} {remedy}") from error
+    if not torch.allclose(alphas, noised.alphas, atol=1e-6):
+        raise ValueError(f"The noised latents were mixed with noise in another way than this model does it. {remedy}")

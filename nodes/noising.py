@@ -1,0 +1,149 @@
+"""Noise Latent Across Schedule: an image's latent with noise of every level of a schedule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import comfy.samplers
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from . import types
+from .host import schedule
+from .maths import noising
+
+if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
+
+FRESH, SAME = "fresh per step", "same at every step"
+
+
+class NoiseLatent(io.ComfyNode):
+    """Asks the model for its levels, draws the noise, and hands on what noised latents are made of."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SDExplainNoiseLatent",
+            display_name="Noise Latent Across Schedule",
+            category="SDExplain",
+            description="Adds noise of every level of a schedule to an image's latent. Nothing is denoised.",
+            inputs=[
+                io.Model.Input(
+                    "model", tooltip="The model to explain: it says which noise levels there are. It is left unchanged."
+                ),
+                io.Latent.Input(
+                    "latent", tooltip="The image, from VAE Encode. Batches work; a noise mask in it is ignored."
+                ),
+                io.Int.Input(
+                    "steps",
+                    default=50,
+                    min=1,
+                    max=1000,
+                    tooltip="How many noise levels. Step 0 is the noisiest. The time to predict grows with it. A few "
+                    "schedulers make some levels more or fewer. Not used when sigmas are connected.",
+                ),
+                io.Combo.Input(
+                    "scheduler",
+                    options=comfy.samplers.SCHEDULER_NAMES,
+                    default="normal",
+                    tooltip="How the levels are spread. normal covers the model's whole range (SD 1.x: log SNR -5.4 to +7); "
+                    "ddim_uniform gives the timesteps of diffusers' DDIM. Not used when sigmas are connected.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="Seed of the noise, drawn on the CPU as ComfyUI's samplers do. Not used when noise is connected.",
+                ),
+                io.Int.Input(
+                    "samples",
+                    default=1,
+                    min=1,
+                    max=64,
+                    tooltip="Noise samples R: every level is noised that many times with different noise. 1 is quickest; more "
+                    "average the noise out and leave the earlier samples as they are. The time to predict grows with it.",
+                ),
+                io.Combo.Input(
+                    "step_noise",
+                    display_name="noise at each step",
+                    options=[FRESH, SAME],
+                    default=FRESH,
+                    tooltip="fresh per step: new noise at every level, so that errors average out over a range. same at "
+                    "every step: one noise for the whole schedule, as when an image is sampled.",
+                ),
+                io.Sigmas.Input(
+                    "sigmas",
+                    optional=True,
+                    tooltip="Noise levels of your own, falling, for example from BasicScheduler; a final 0 is no step. They "
+                    "replace steps and scheduler.",
+                ),
+                io.Noise.Input(
+                    "noise",
+                    optional=True,
+                    tooltip="Noise of your own, for example from RandomNoise: unit Gaussian. It replaces seed.",
+                ),
+            ],
+            outputs=[
+                types.NoisedLatents.Output(
+                    display_name="noised",
+                    tooltip="Image, noise and levels of all noised latents, for Collect Noise Predictions.",
+                ),
+                io.Latent.Output(
+                    display_name="latents to view",
+                    tooltip="The noised latents of the first noise sample, to decode and look at: step 0 (noisiest) first, and "
+                    "within a step all images. Divided by sqrt(alpha^2 + sigma^2), so that every level has the image's scale.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        latent: dict[str, Any],
+        steps: int,
+        scheduler: str,
+        seed: int,
+        samples: int,
+        step_noise: str,
+        sigmas: Tensor | None = None,
+        noise: Any = None,
+    ) -> io.NodeOutput:
+        space = schedule.latent_space(model)
+        x0 = schedule.model_latent(model, latent["samples"])
+        if sigmas is None:
+            sigmas = schedule.scheduled_sigmas(model, scheduler, steps)
+        else:
+            sigmas = schedule.without_final_zero(sigmas)
+        alphas = schedule.image_factors(model, sigmas)
+        per_step = step_noise == FRESH
+        if noise is None:
+            drawn = noising.draw_noise(tuple(x0.shape[1:]), seed, samples, len(sigmas), per_step)
+        else:
+            drawn = generated_noise(noise, samples, len(sigmas) if per_step else 1, tuple(x0.shape[1:]))
+        noised = noising.NoisedLatents(x0, drawn, sigmas, alphas, space.scale, space.shift, space.downscale)
+        return io.NodeOutput(noised, {"samples": noised.to_vae(noised.viewable())})
+
+
+def generated_noise(noise: Any, samples: int, draws: int, shape: tuple[int, int, int]) -> Tensor:
+    """Noise from one of core's NOISE objects for a batch of samples * draws latents, [R,draws,C,h,w]; `shape` is (C, h, w).
+
+    Raises:
+        ValueError: noise of another shape, or none at all (core's DisableNoise).
+    """
+    generated = noise.generate_noise({"samples": torch.zeros(samples * draws, *shape)})
+    if generated.shape != (samples * draws, *shape):
+        raise ValueError(
+            f"The connected noise has shape {list(generated.shape)}; expected {[samples * draws, *shape]} (samples * steps, "
+            "channels, height, width). Use core's RandomNoise, or leave noise unconnected."
+        )
+    if not generated.any():
+        raise ValueError(
+            "The connected noise is zero everywhere (DisableNoise?), so there would be nothing to predict. Connect "
+            "RandomNoise, or leave noise unconnected."
+        )
+    return generated.to(device="cpu", dtype=torch.float32).reshape(samples, draws, *shape)

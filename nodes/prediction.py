@@ -1,0 +1,81 @@
+"""Collect Noise Predictions: what the model takes for noise under two prompts, in every noised latent."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from comfy_api.latest import io, ui
+
+from . import types
+from .host import kept
+from .host.prediction import Conditioning, check_conditioning
+from .host.schedule import check_same_model
+from .maths import noising, prediction
+
+if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
+
+
+class PredictNoise(io.ComfyNode):
+    """Checks what is connected, and asks the model for whatever was not predicted before."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SDExplainPredictNoise",
+            display_name="Collect Noise Predictions",
+            category="SDExplain",
+            description="Lets the model predict the noise in every noised latent under two prompts, without guidance. All later "
+            "nodes work on these predictions, so the model is never asked again for another range, reading or colour; changing "
+            "one prompt predicts that prompt alone.",
+            inputs=[
+                io.Model.Input("model", tooltip="The same model as the noising node's. It is left unchanged."),
+                types.NoisedLatents.Input("noised", tooltip="The noised latents, from Noise Latent Across Schedule."),
+                io.Conditioning.Input(
+                    "target", tooltip="The prompt to explain (A). What speaks for it is positive in signed pictures."
+                ),
+                io.Conditioning.Input(
+                    "contrast",
+                    tooltip="The prompt to compare with (B): another label, or the empty prompt for 'anything at all'. The same "
+                    "prompt as the target gives a difference of exactly zero.",
+                ),
+                io.String.Input(
+                    "target_label",
+                    default="",
+                    tooltip="What legends call the target, for example: zebra. Empty: 'target'. It does not change the result.",
+                ),
+                io.String.Input(
+                    "contrast_label",
+                    default="",
+                    tooltip="What legends call the contrast, for example: horse. Empty: 'contrast'. It does not change the result.",
+                ),
+            ],
+            outputs=[
+                types.NoisePredictions.Output(
+                    display_name="predictions",
+                    tooltip="Both prompts' noise predictions for every sample, step and image.",
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        noised: noising.NoisedLatents,
+        target: Conditioning,
+        contrast: Conditioning,
+        target_label: str,
+        contrast_label: str,
+    ) -> io.NodeOutput:
+        check_conditioning(target, "target")
+        check_conditioning(contrast, "contrast")
+        check_same_model(model, noised)
+        under_target, under_contrast, effort = kept.collect(model, noised, target, contrast, cls.hidden.unique_id)
+        logging.info("SDExplain: %s", effort)
+        predictions = prediction.NoisePredictions(
+            noised, under_target, under_contrast, target_label.strip() or "target", contrast_label.strip() or "contrast"
+        )
+        return io.NodeOutput(predictions, ui=ui.PreviewText(str(effort)))
