@@ -10,7 +10,6 @@ from dataclasses import astuple, dataclass, fields
 import numpy as np
 from PIL import Image
 from scipy import ndimage
-from skimage.filters import sobel
 from sklearn.metrics import roc_auc_score
 
 POINTING_TOLERANCE = 1 / 64  # of the picture's width: 4 px at 256, half a latent cell
@@ -69,7 +68,8 @@ def centre_gaussian(picture: np.ndarray, silhouette: np.ndarray) -> np.ndarray:
 def edge_map(picture: np.ndarray, silhouette: np.ndarray) -> np.ndarray:
     """Sobel edges of the picture's grey, blurred to about a latent cell."""
     grey = np.asarray(Image.fromarray(picture).convert("L"), dtype=np.float32)
-    return ndimage.gaussian_filter(sobel(grey), silhouette.shape[1] / 64)
+    edges = np.hypot(ndimage.sobel(grey, axis=0), ndimage.sobel(grey, axis=1))
+    return ndimage.gaussian_filter(edges, silhouette.shape[1] / 64)
 
 
 def whole_object(picture: np.ndarray, silhouette: np.ndarray) -> np.ndarray:
