@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import time
+import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -122,19 +124,16 @@ class Client:
         Raises PromptRejected, NodeFailed or Interrupted as ComfyUI says, TimeoutError after `timeout` seconds, and ComfyUIError when
         the connection is lost.
         """
-        # Before queueing: the server sends its events once, to whom is there.
-        socket = websocket.create_connection(
-            f"{self.url.replace('http', 'ws', 1)}/ws?clientId={self.id}", timeout=1, http_no_proxy=["*"]
-        )
+        events = self._listen()  # before queueing: the server sends each event once, to whom is there
         try:
             prompt_id = self._queue(prompt)
             try:
-                ran = list(self._follow(socket, prompt_id, len(prompt), on_progress, timeout))
+                ran = list(self._follow(events, prompt_id, len(prompt), on_progress, timeout))
             except (KeyboardInterrupt, TimeoutError):
-                self.cancel(prompt_id)
+                self._withdraw(prompt_id)
                 raise
         finally:
-            socket.close()
+            events.close()
         return Run(prompt_id, ran, self._outputs(prompt_id))
 
     def cancel(self, prompt_id: str | None = None) -> None:
@@ -175,18 +174,33 @@ class Client:
     def _post(self, path: str, content: Mapping[str, Any]) -> requests.Response:
         return self.session.post(self.url + path, json=content, timeout=self.timeout)
 
+    def _listen(self) -> websocket.WebSocket:
+        address = urllib.parse.urlsplit(self.url)
+        line = socket.create_connection((address.hostname, address.port), self.timeout)  # given, so that no proxy is asked
+        return websocket.create_connection(f"ws://{address.netloc}/ws?clientId={self.id}", timeout=1, socket=line)
+
     def _queue(self, prompt: Prompt) -> str:
         answer = self._post("/prompt", {"prompt": prompt, "client_id": self.id})
         content = answer.json()
         if answer.ok and not content["node_errors"]:
             return content["prompt_id"]
         if answer.ok:  # queued all the same, for the outputs that do not depend on the nodes with errors
-            self.cancel(content["prompt_id"])
+            self._withdraw(content["prompt_id"])
         raise PromptRejected(rejection(content), content["node_errors"])
+
+    def _withdraw(self, prompt_id: str) -> None:
+        """Cancel until the prompt is gone: a request that comes just as the server takes it up has no effect."""
+        deadline = time.monotonic() + self.timeout
+        while time.monotonic() < deadline:
+            self.cancel(prompt_id)
+            queue = self._get("/queue").json()
+            if not any(entry[1] == prompt_id for entry in queue["queue_running"] + queue["queue_pending"]):
+                return
+            time.sleep(0.05)
 
     def _follow(
         self,
-        socket: websocket.WebSocket,
+        events: websocket.WebSocket,
         prompt_id: str,
         nodes: int,
         on_progress: Callable[[Progress], None] | None,
@@ -194,7 +208,7 @@ class Client:
     ) -> Iterator[str]:
         """Yield the id of each node as it starts, until the prompt has run."""
         started = 0
-        for kind, event in self._events(socket, timeout):
+        for kind, event in self._events(events, timeout):
             if event.get("prompt_id") != prompt_id:
                 continue
             if kind == "execution_success":
@@ -209,11 +223,11 @@ class Client:
             if on_progress and started and kind in ("executing", "progress") and event["node"] is not None:
                 on_progress(Progress(str(event["node"]), event.get("value", 0), event.get("max", 1), started, nodes))
 
-    def _events(self, socket: websocket.WebSocket, timeout: float | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _events(self, events: websocket.WebSocket, timeout: float | None) -> Iterator[tuple[str, dict[str, Any]]]:
         deadline = None if timeout is None else time.monotonic() + timeout
         while deadline is None or time.monotonic() < deadline:
             try:
-                message = socket.recv()
+                message = events.recv()
             except websocket.WebSocketTimeoutException:
                 continue
             except (websocket.WebSocketException, OSError) as error:
@@ -268,7 +282,7 @@ def to_prompt(workflow: Mapping[str, Any], object_info: Mapping[str, Any]) -> Pr
             )
         inputs = widget_values(node, object_info[node["type"]])
         for slot in node.get("inputs", ()):
-            if source := graph.source(slot.get("link")):
+            if source := graph.source(slot.get("link"), slot["type"]):
                 inputs[slot["name"]] = source
         prompt[str(number)] = {"class_type": node["type"], "inputs": inputs}
         if title := node.get("title"):
@@ -310,27 +324,28 @@ class Graph:
 
     def __init__(self, workflow: Mapping[str, Any]) -> None:
         self.nodes = {node["id"]: node for node in workflow["nodes"]}
-        # id -> (from node, from output, type); format 0.4 has lists, format 1 objects
-        self.links = {
-            link[0]: (link[1], link[2], link[5])
-            if isinstance(link, list)
-            else (link["origin_id"], link["origin_slot"], link["type"])
-            for link in workflow["links"]
-        }
+        # id -> (from node, from output); format 0.4 has lists, format 1 objects
+        self.links = dict(map(link_ends, workflow["links"]))
 
-    def source(self, link: int | None) -> list[Any] | None:
-        """The output that feeds `link`, as [node id, output number]; None where nothing that runs does."""
+    def source(self, link: int | None, kind: str) -> list[Any] | None:
+        """The output that feeds an input of type `kind` by `link`, as [node id, output number]; None where nothing that runs does."""
         if link is None or link not in self.links:
             return None
-        number, slot, kind = self.links[link]
+        number, slot = self.links[link]
         node = self.nodes[number]
         inputs = node.get("inputs", [])
         if node["type"] == "PrimitiveNode" or node.get("mode") == MUTED:
             return None  # a primitive's value stands in the widget that it feeds, too
         if node["type"] == "Reroute":
-            return self.source(inputs[0].get("link"))
+            return self.source(inputs[0].get("link"), kind)
         if node.get("mode") == BYPASSED:
             # the input at the same place if it has the type, else the first that has it
             fitting = [entry for entry in [*inputs[slot : slot + 1], *inputs] if entry["type"] == kind]
-            return self.source(fitting[0].get("link")) if fitting else None
+            return self.source(fitting[0].get("link"), kind) if fitting else None
         return [str(number), slot]
+
+
+def link_ends(link: list[Any] | Mapping[str, Any]) -> tuple[int, tuple[int, int]]:
+    if isinstance(link, list):
+        return link[0], (link[1], link[2])
+    return link["id"], (link["origin_id"], link["origin_slot"])

@@ -6,7 +6,6 @@ import io
 import json
 import re
 import time
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -94,11 +93,11 @@ def run_one(client: Client, name: str, prompt: Prompt, bar: tqdm) -> Run:
 def save_pictures(client: Client, name: str, prompt: Prompt, run: Run) -> list[Path]:
     """Save what the nodes showed as `<workflow>_<node's title>.png`, numbered where a title has several."""
     OUTPUT.mkdir(exist_ok=True)
-    titles = [f"{name}_{slug(title(prompt, picture))}" for picture in run.pictures()]
-    count, files = Counter(titles), []
-    for number, (stem, picture) in enumerate(zip(titles, run.pictures(), strict=True), 1):
-        file = OUTPUT / (f"{stem}_{number}" if count[stem] > 1 else stem)
-        files.append(file.with_name(file.name + Path(picture.filename).suffix))
+    stems = [f"{name}_{slug(title(prompt, picture))}" for picture in run.pictures()]
+    files: list[Path] = []
+    for place, (stem, picture) in enumerate(zip(stems, run.pictures(), strict=True)):
+        number = f"_{stems[: place + 1].count(stem)}" if stems.count(stem) > 1 else ""
+        files.append(OUTPUT / f"{stem}{number}{Path(picture.filename).suffix}")
         files[-1].write_bytes(client.fetch(picture))
     return files
 

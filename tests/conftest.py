@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 # No first-visit tour, and no question whether to leave a changed workflow.
-PAGE_SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Window.UnloadConfirmation": False, "Comfy.Workflow.Persist": False}
+PAGE_SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Window.UnloadConfirmation": False}
 
 
 def load_pack() -> None:
@@ -124,7 +124,7 @@ def described(message: ConsoleMessage) -> str:
 @pytest.fixture
 def comfyui_page(page: Page, comfyui_server: Server) -> Page:
     page.goto(comfyui_server.url)
-    page.wait_for_function("window.app?.graph && window.app.extensionManager && !document.querySelector('#splash-loader')")
+    page.wait_for_function("window.app?.graph?.nodes.length")  # the page's own first graph: from now on it loads what it is given
     # what the page reports by itself while it starts (absent user.css and the like) is not the pack's
     page.problems[:] = [problem for problem in page.problems if "sdexplain" in problem]
     return page
