@@ -1,0 +1,129 @@
+"""Heatmap Overlay: where two prompts' noise predictions differ, in colour over the picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from comfy_api.latest import io, ui
+
+from . import types
+from .host import appearance
+from .maths.difference import NoiseDifference
+from .maths.heatmap import Scalar, Show, make_heatmap, show_only
+from .maths.legend import add_legend, readable_size
+from .maths.overlay import Background, Interpolation, colours, masks, overlay, place
+
+if TYPE_CHECKING:
+    import torch
+    from comfy.sd import VAE
+
+
+class HeatmapOverlay(io.ComfyNode):
+    """Makes the map, lays it over the picture, and shows the result on the node."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SDExplainHeatmap",
+            display_name="Heatmap Overlay",
+            category="SDExplain",
+            description="Draws a summed noise difference in colour over the picture, with a legend. Clear places do not differ; "
+            "full colour marks the largest values. Every setting can be changed without asking the model again.",
+            is_output_node=True,
+            inputs=[
+                io.Image.Input(
+                    "image", tooltip="The picture that was encoded; for a batch, its pictures in order, or one for all."
+                ),
+                types.NoiseDifference.Input("difference", tooltip="From Sum Noise Difference."),
+                appearance.scalar(),
+                io.Combo.Input(
+                    "sign",
+                    options=list(get_args(Show)),
+                    default="both",
+                    tooltip="Which side of a signed map is shown, on the same scale; the legend says what each side means. "
+                    "both is neutral. A channel norm and the reading absolute have no negative side.",
+                ),
+                appearance.colour_map(),
+                appearance.percentile(),
+                io.Float.Input(
+                    "scale",
+                    default=0.0,
+                    min=0.0,
+                    max=1e6,
+                    step=0.001,
+                    tooltip="The value of the full colour, in the legend's unit. 0 takes it from the map by the percentile. To "
+                    "compare two heatmaps, link the scale output of one to this input of the other.",
+                ),
+                io.Boolean.Input(
+                    "shared_scale",
+                    default=True,
+                    tooltip="On: one automatic scale for all images of the batch, so that their colours can be compared. Off: "
+                    "each image has its own.",
+                ),
+                appearance.opacity(),
+                appearance.background(),
+                appearance.interpolation(),
+                io.Boolean.Input(
+                    "legend",
+                    default=True,
+                    tooltip="On: a legend below the picture, and small pictures enlarged to 512 pixels so that it can be read. "
+                    "Off: the overlay alone, at the picture's own size.",
+                ),
+                io.Vae.Input(
+                    "vae", optional=True, tooltip="The model's VAE; needed for the scalar decoded luminance alone."
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="overlay", tooltip="The heatmap over the picture, with the legend if it is on."
+                ),
+                io.Image.Output(display_name="heatmap", tooltip="The colours alone, opaque, at the picture's size."),
+                io.Mask.Output(
+                    display_name="mask_for",
+                    tooltip="Values above 0, divided by the scale: 0 no difference, 1 full colour, at the picture's size. Not "
+                    "affected by sign, opacity and colour map.",
+                ),
+                io.Mask.Output(
+                    display_name="mask_against",
+                    tooltip="The same for values below 0; 0 everywhere where the map has no sign.",
+                ),
+                io.Float.Output(
+                    display_name="scale",
+                    tooltip="The value of the full colour, in the legend's unit; 0 if there is no difference. The largest one "
+                    "where each image has its own.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: torch.Tensor,
+        difference: NoiseDifference,
+        scalar: Scalar,
+        sign: Show,
+        colour_map: str,
+        percentile: float,
+        scale: float,
+        shared_scale: bool,
+        opacity: float,
+        background: Background,
+        interpolation: Interpolation,
+        legend: bool,
+        vae: VAE | None = None,
+    ) -> io.NodeOutput:
+        decode = vae.decode if vae is not None else None
+        heatmap = make_heatmap(
+            difference, scalar, decode=decode, percentile=percentile, scale=scale, shared=shared_scale
+        )
+        shown = show_only(heatmap, sign)
+        own_size = tuple(image.shape[1:3])
+        drawn_size = readable_size(*own_size) if legend else own_size
+        picture = overlay(image, shown, colour_map, opacity, background, interpolation, drawn_size)
+        if legend:
+            picture = add_legend(picture, shown, colour_map, opacity)
+        coloured = colours(place(shown, own_size, interpolation), shown.signed, colour_map)
+        limit = heatmap.limits.max().item()
+        return io.NodeOutput(
+            picture, coloured, *masks(heatmap, own_size, interpolation), limit, ui=ui.PreviewImage(picture, cls=cls)
+        )

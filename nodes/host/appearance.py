@@ -1,0 +1,72 @@
+"""The inputs that say how a heatmap looks, the same on every node that draws one."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from comfy_api.latest import io
+
+from ..maths.heatmap import Scalar
+from ..maths.overlay import AUTOMATIC, DIVERGING, SEQUENTIAL, Background, Interpolation
+
+
+def scalar() -> io.Combo.Input:
+    return io.Combo.Input(
+        "scalar",
+        options=list(get_args(Scalar)),
+        default="channel norm",
+        tooltip="The one number per place. channel norm: how much, without a sign. channel mean: signed, mean over the latent's "
+        "channels. decoded luminance: signed, brighter or darker as the target; needs the VAE. A sign is brightness or texture, "
+        "not for or against a label. The reading absolute is one number already, which both channel scalars show.",
+    )
+
+
+def colour_map() -> io.Combo.Input:
+    return io.Combo.Input(
+        "colour_map",
+        options=[AUTOMATIC, *DIVERGING, *SEQUENTIAL],
+        default=AUTOMATIC,
+        tooltip="automatic: RdBu_r for signed maps, plasma for unsigned ones. All can be told apart by colour-blind readers. "
+        f"Signed maps take {', '.join(DIVERGING)}; unsigned ones {', '.join(SEQUENTIAL)}.",
+    )
+
+
+def percentile() -> io.Float.Input:
+    return io.Float.Input(
+        "percentile",
+        default=99.5,
+        min=50.0,
+        max=100.0,
+        step=0.1,
+        tooltip="The automatic scale ends where this percentage of the values lies within it: lower shows weak differences "
+        "stronger, 100 ends at the largest value.",
+    )
+
+
+def opacity() -> io.Float.Input:
+    return io.Float.Input(
+        "opacity",
+        default=0.8,
+        min=0.0,
+        max=1.0,
+        step=0.05,
+        tooltip="How much the full colour covers the picture: 0 not at all, 1 entirely. It fades with the value, down to clear at 0.",
+    )
+
+
+def background() -> io.Combo.Input:
+    return io.Combo.Input(
+        "background",
+        options=list(get_args(Background)),
+        default="grey",
+        tooltip="grey: the picture without its colours, so that all colour is the map's. photo: as it is.",
+    )
+
+
+def interpolation() -> io.Combo.Input:
+    return io.Combo.Input(
+        "interpolation",
+        options=list(get_args(Interpolation)),
+        default="smooth",
+        tooltip="smooth: blended between latent cells. cells: each cell as it is, which shows how coarse the map is.",
+    )

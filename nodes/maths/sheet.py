@@ -1,0 +1,220 @@
+"""One sheet for all steps: the schedule cut into ranges, side by side on one scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import ceil
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from .difference import NoiseDifference, Reading, Weighting, sum_steps
+from .heatmap import WEIGHTING_WORDS, Decode, Heatmap, Scalar, decode_pictures, make_heatmap, quoted
+from .legend import INK, MUTED, PAPER, READABLE_WIDTH, Lengths, draw_legend
+from .lettering import paragraph
+from .overlay import (
+    AUTOMATIC,
+    Background,
+    Interpolation,
+    covered_box,
+    from_image,
+    match_pictures,
+    overlay,
+    resize,
+    scale_box,
+    to_image,
+)
+from .prediction import NoisePredictions
+
+MOST_COLUMNS = 8  # more ranges stand in several bands
+SHEET_WIDTH = 1536  # what the columns of a band share
+LARGEST_CELL = 384
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A picture for each range and image."""
+
+    caption: str
+    """What the pictures show; it may quote labels."""
+    cells: Tensor
+    """[ranges,B,h,w,3] all of one size."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The columns of a sheet, for pictures of one size (height, width)."""
+
+    columns: int
+    cell: tuple[int, int]
+
+    @property
+    def unit(self) -> float:
+        """Size of the letters, which goes with that of the pictures."""
+        return max(1.0, max(self.cell) / 220)
+
+    @property
+    def column(self) -> int:
+        """Width of a column: that of its picture, or of its header above a narrow picture."""
+        return max(self.cell[1], round(130 * self.unit))
+
+    @property
+    def gap(self) -> int:
+        return round(8 * self.unit)
+
+    @property
+    def lengths(self) -> Lengths:
+        """The sizes of the whole sheet."""
+        width = 2 * round(16 * self.unit) + self.columns * (self.column + self.gap) - self.gap
+        return Lengths(max(width, round(READABLE_WIDTH * self.unit)), self.unit)
+
+    def left(self, column: int) -> int:
+        """Where a column begins."""
+        return round(16 * self.unit) + column * (self.column + self.gap)
+
+
+def step_sheet(
+    pictures: Tensor,
+    predictions: NoisePredictions,
+    ranges: int = 5,
+    reading: Reading = "difference",
+    weighting: Weighting = "uniform",
+    scalar: Scalar = "channel norm",
+    *,
+    colour_map: str = AUTOMATIC,
+    opacity: float = 0.8,
+    background: Background = "grey",
+    interpolation: Interpolation = "smooth",
+    percentile: float = 99.5,
+    decode: Decode | None = None,
+) -> Tensor:
+    """Heatmaps of all ranges of steps beside each other, a sheet for each picture, [B,H,W,3].
+
+    All heatmaps of all sheets share one colour scale. With `decode` (see `make_heatmap`) a second row shows decode(-sum d).
+
+    Raises:
+        ValueError: more ranges than steps, and what `sum_steps`, `make_heatmap` and `overlay` refuse.
+    """
+    noised = predictions.noised
+    pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]))
+    spans = split_steps(noised.steps, ranges)
+    heatmap = make_heatmap(
+        sum_ranges(predictions, spans, reading, weighting), scalar, decode=decode, percentile=percentile
+    )
+    source = f"Steps 0–{noised.steps} in {ranges} ranges, the noisiest first, {WEIGHTING_WORDS[weighting]}"
+    heatmap = replace(heatmap, source=source)
+    size = cell_size(*pictures.shape[1:3], columns_per_band(ranges))
+    cells = overlay(pictures.repeat(ranges, 1, 1, 1), heatmap, colour_map, opacity, background, interpolation, size)
+    rows = [Row(f"{heatmap.quantity}, over the picture", cells.unflatten(0, (ranges, -1)))]
+    if decode is not None:
+        difference = sum_ranges(predictions, spans, "difference", weighting)
+        rows.append(decoded_row(difference, decode, tuple(pictures.shape[1:3]), size, ranges))
+    headers = [range_header(noised.log_snr, span) for span in spans]
+    return torch.stack(
+        [from_image(draw_sheet(heatmap, headers, rows, image, colour_map, opacity)) for image in range(noised.images)]
+    )
+
+
+def split_steps(steps: int, ranges: int) -> list[tuple[int, int]]:
+    """The half-open ranges (start, end) that cut 0 ... steps - 1 into parts as equal as can be.
+
+    Raises:
+        ValueError: less than one range, or more than there are steps.
+    """
+    if not 1 <= ranges <= steps:
+        raise ValueError(f"{steps} steps can't be cut into {ranges} ranges. Choose 1 to {steps} ranges.")
+    return list(pairwise(round(part * steps / ranges) for part in range(ranges + 1)))
+
+
+def sum_ranges(
+    predictions: NoisePredictions, spans: list[tuple[int, int]], reading: Reading, weighting: Weighting
+) -> NoiseDifference:
+    """The sums of all ranges as one batch, values [R,ranges*B,K,h,w], so that they share a scale and one call of the decoder."""
+    sums = [sum_steps(predictions, start, end, reading, weighting) for start, end in spans]
+    return replace(sums[0], values=torch.cat([part.values for part in sums], dim=1))
+
+
+def columns_per_band(ranges: int) -> int:
+    """As many columns as fill the fewest bands evenly."""
+    bands = ceil(ranges / MOST_COLUMNS)
+    return ceil(ranges / bands)
+
+
+def cell_size(height: int, width: int, columns: int) -> tuple[int, int]:
+    """Height and width of a picture on a sheet with so many columns, up to 384 pixels wide and half as high again."""
+    side = min(SHEET_WIDTH // columns, LARGEST_CELL)
+    factor = min(side / width, 1.5 * side / height)
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def decoded_row(
+    difference: NoiseDifference, decode: Decode, picture_size: tuple[int, int], size: tuple[int, int], ranges: int
+) -> Row:
+    """decode(-sum d) of each range, where the latent lies in the picture: what the target's predictions paint beyond the contrast's."""
+    decoded = decode_pictures(decode, difference.to_vae(-difference.mean))
+    box = scale_box(
+        covered_box(picture_size, tuple(difference.values.shape[-2:]), difference.downscale), picture_size, size
+    )
+    cells = torch.ones(len(decoded), *size, 3)
+    cells[:, box.top : box.top + box.height, box.left : box.left + box.width] = resize(decoded, (box.height, box.width))
+    target, contrast = quoted(difference.target_label), quoted(difference.contrast_label)
+    return Row(f"The summed difference itself, decoded: {target} minus {contrast}", cells.unflatten(0, (ranges, -1)))
+
+
+def range_header(log_snr: Tensor, span: tuple[int, int]) -> tuple[str, str]:
+    """What stands above a column: its steps, and the log SNR of the first and the last of them."""
+    start, end = span
+    first, last = (_one_decimal(value) for value in log_snr[[start, end - 1]].tolist())
+    return f"Steps {start}–{end}", f"log SNR {first}" if first == last else f"log SNR {first} to {last}"
+
+
+def _one_decimal(value: float) -> str:
+    return f"{round(value, 1) + 0.0:.1f}".replace("-", "−").replace("inf", "∞")
+
+
+def draw_sheet(
+    heatmap: Heatmap, headers: list[tuple[str, str]], rows: list[Row], image: int, colour_map: str, opacity: float
+) -> Image.Image:
+    """The sheet of one image: a column for each range below its header, a row of pictures below each caption, the legend."""
+    columns = columns_per_band(len(headers))
+    grid = Grid(columns, tuple(rows[0].cells.shape[2:4]))
+    strongest = int(
+        heatmap.values.abs().amax((1, 2)).argmax()
+    )  # the scale is shared: the legend tells how far its values reach
+    parts = []
+    for start in range(0, len(headers), columns):
+        parts.append(draw_headers(headers[start : start + columns], grid))
+        parts += [draw_row(row.caption, row.cells[start : start + columns, image], grid) for row in rows]
+    parts.append(draw_legend(heatmap, strongest, grid.lengths, colour_map, opacity))
+    sheet = Image.new("RGB", (grid.lengths.width, sum(part.height for part in parts)), PAPER)
+    top = 0
+    for part in parts:
+        sheet.paste(part, (0, top))
+        top += part.height
+    return sheet
+
+
+def draw_headers(headers: list[tuple[str, str]], grid: Grid) -> Image.Image:
+    """Two lines of text above each column."""
+    lengths = grid.lengths
+    strip = Image.new("RGB", (lengths.width, lengths(52)), PAPER)
+    draw = ImageDraw.Draw(strip)
+    for column, (steps, log_snr) in enumerate(headers):
+        middle = grid.left(column) + grid.column / 2
+        paragraph(steps, lengths(13.5), grid.column, bold=True).draw(draw, middle, lengths(12), INK, "middle")
+        paragraph(log_snr, lengths(11), grid.column).draw(draw, middle, lengths(31), MUTED, "middle")
+    return strip
+
+
+def draw_row(caption: str, cells: Tensor, grid: Grid) -> Image.Image:
+    """A caption and below it the pictures [columns,h,w,3], each in the middle of its column."""
+    lengths = grid.lengths
+    text = paragraph(caption, lengths(12), lengths.width - 2 * grid.left(0), lines=2)
+    top = text.height + lengths(3)
+    strip = Image.new("RGB", (lengths.width, top + grid.cell[0] + lengths(8)), PAPER)
+    text.draw(ImageDraw.Draw(strip), grid.left(0), 0, INK)
+    for column, cell in enumerate(cells):
+        strip.paste(to_image(cell), (grid.left(column) + (grid.column - grid.cell[1]) // 2, top))
+    return strip

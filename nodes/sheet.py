@@ -1,0 +1,109 @@
+"""Step Range Sheet: the whole schedule at a glance, in ranges side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from comfy_api.latest import io, ui
+
+from . import types
+from .host import appearance
+from .maths.difference import Reading, Weighting
+from .maths.heatmap import Scalar
+from .maths.overlay import Background, Interpolation
+from .maths.prediction import NoisePredictions
+from .maths.sheet import step_sheet
+
+if TYPE_CHECKING:
+    import torch
+    from comfy.sd import VAE
+
+
+class StepSheet(io.ComfyNode):
+    """Draws the sheet and shows it on the node."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SDExplainStepSheet",
+            display_name="Step Range Sheet",
+            category="SDExplain",
+            description="Cuts the schedule into ranges and draws the heatmap of each over the picture, all on one scale, to find the "
+            "steps that tell the prompts apart. With a VAE, the decoded differences stand below. The model is not asked again.",
+            is_output_node=True,
+            inputs=[
+                io.Image.Input(
+                    "image", tooltip="The picture that was encoded; for a batch, its pictures in order, or one for all."
+                ),
+                types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions."),
+                io.Int.Input(
+                    "ranges",
+                    default=5,
+                    min=1,
+                    max=100,
+                    tooltip="How many ranges of equal length, at most one for each step. The first holds the noisiest steps.",
+                ),
+                io.Combo.Input(
+                    "reading",
+                    options=list(get_args(Reading)),
+                    default="difference",
+                    tooltip="What is summed over each range: see Sum Noise Difference. The decoded differences are always signed.",
+                ),
+                io.Combo.Input(
+                    "weighting",
+                    options=list(get_args(Weighting)),
+                    default="uniform",
+                    tooltip="What a step counts. uniform: 1. information: its share of the log SNR axis.",
+                ),
+                appearance.scalar(),
+                appearance.colour_map(),
+                appearance.percentile(),
+                appearance.opacity(),
+                appearance.background(),
+                appearance.interpolation(),
+                io.Vae.Input(
+                    "vae",
+                    optional=True,
+                    tooltip="The model's VAE: adds a row with the decoded differences, and is needed for decoded luminance.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="sheet",
+                    tooltip="One sheet for each image, all on one scale: a column for each range, with its steps and their log "
+                    "SNR, and a legend.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: torch.Tensor,
+        predictions: NoisePredictions,
+        ranges: int,
+        reading: Reading,
+        weighting: Weighting,
+        scalar: Scalar,
+        colour_map: str,
+        percentile: float,
+        opacity: float,
+        background: Background,
+        interpolation: Interpolation,
+        vae: VAE | None = None,
+    ) -> io.NodeOutput:
+        sheets = step_sheet(
+            image,
+            predictions,
+            ranges,
+            reading,
+            weighting,
+            scalar,
+            colour_map=colour_map,
+            percentile=percentile,
+            opacity=opacity,
+            background=background,
+            interpolation=interpolation,
+            decode=vae.decode if vae is not None else None,
+        )
+        return io.NodeOutput(sheets, ui=ui.PreviewImage(sheets, cls=cls))
