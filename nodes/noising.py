@@ -120,13 +120,24 @@ class NoiseLatent(io.ComfyNode):
         else:
             sigmas = schedule.without_final_zero(sigmas)
         alphas = schedule.image_factors(model, sigmas)
-        per_step = step_noise == FRESH
+        per_step = fresh_per_step(step_noise)
         if noise is None:
             drawn = noising.draw_noise(tuple(x0.shape[1:]), seed, samples, len(sigmas), per_step)
         else:
             drawn = generated_noise(noise, samples, len(sigmas) if per_step else 1, tuple(x0.shape[1:]))
         noised = noising.NoisedLatents(x0, drawn, sigmas, alphas, space.scale, space.shift, space.downscale)
         return io.NodeOutput(noised, {"samples": noised.to_vae(noised.viewable())})
+
+
+def fresh_per_step(step_noise: str) -> bool:
+    """Whether every step has noise of its own.
+
+    Raises:
+        ValueError: neither of the two words.
+    """
+    if step_noise not in (FRESH, SAME):
+        raise ValueError(f"The noise at each step is {step_noise!r}; expected {FRESH!r} or {SAME!r}.")
+    return step_noise == FRESH
 
 
 def generated_noise(noise: Any, samples: int, draws: int, shape: tuple[int, int, int]) -> Tensor:

@@ -24,6 +24,9 @@ Conditioning = list[list[Any]]
 MOST_CELLS = 65536
 """Latent cells in one model call at most (16 pictures of 512 px for SD): progress and cancel stay prompt on any device."""
 
+MOST_CELLS_CPU = 16384
+"""The same on a CPU, where larger calls are no faster: they leave its caches."""
+
 TIMED = {"start_percent", "end_percent", "clip_start_percent", "clip_end_percent"}
 """Keys that switch a conditioning on and off by noise level."""
 
@@ -45,7 +48,7 @@ def predict(
     predictions: Tensor,
     evaluations: list[Evaluation],
     called: Callable[[int], None] = lambda count: None,
-    most_cells: int = MOST_CELLS,
+    most_cells: int | None = None,
 ) -> None:
     """Predict the noise under one prompt for the (sample, step, image) of `evaluations`, into `predictions` [R,S,B,C,h,w].
 
@@ -55,13 +58,15 @@ def predict(
 
     Args:
         called: told the number of evaluations after every model call.
-        most_cells: how many latent cells a call may have at most.
+        most_cells: how many latent cells a call may have at most, if not what suits the device.
 
     Raises:
         ValueError: a conditioning that is switched off at a noise level, or a model that answers with NaN or infinity.
     """
     if not evaluations:
         return
+    if most_cells is None:
+        most_cells = MOST_CELLS_CPU if model.load_device.type == "cpu" else MOST_CELLS
     sampler = _Collector(noised, predictions, evaluations, may_mix_levels(model, conditioning), called, most_cells)
     guider = _PromptGuider(model)
     guider.inner_set_conds({"prompt": conditioning})

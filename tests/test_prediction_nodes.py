@@ -1,0 +1,276 @@
+"""The nodes from noising to difference in a real server: what reaches the model is counted, and bad input is refused in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sdexplain.demo import architecture
+from sdexplain.demo.tokenizer import build_tokenizer
+
+if TYPE_CHECKING:
+    from sdexplain.demo.api import Client, Run
+    from sdexplain.demo.server import Server
+
+STEPS = 6
+NODES = ("SDExplainNoiseLatent", "SDExplainPredictNoise", "SDExplainSumDifference")
+
+
+@pytest.fixture(scope="module")
+def pipeline_folder(comfyui_server: Server) -> str:
+    """The name of a small pipeline with random weights among the server's diffusers folders."""
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer()
+    pipeline = architecture.build_pipeline(
+        vae=architecture.build_vae((8, 16), groups=4, scaling_factor=0.7),
+        unet=architecture.build_unet((16, 32), heads=2, groups=8, text_width=32),
+        text_encoder=architecture.build_text_encoder(tokenizer, width=32, heads=2),
+        tokenizer=tokenizer,
+    )
+    architecture.save_pipeline(pipeline, comfyui_server.base / "models" / "diffusers" / "random weights", torch.float32)
+    return "random weights"
+
+
+@pytest.fixture(scope="module")
+def picture(comfyui: Client) -> str:
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    return comfyui.upload(Image.fromarray(pixels), "noise.png")
+
+
+def node(kind: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": kind, "inputs": inputs}
+
+
+@pytest.fixture
+def graph(pipeline_folder: str, picture: str, request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
+    """Everything from the picture to the decoded difference; the model's calls are counted in a file of the test's own."""
+    return {
+        "load": node("SDExplainLoadDiffusers", folder=pipeline_folder),
+        "count": node("ProbeCountCalls", model=["load", 0], file=f"{request.node.name}.txt"),
+        "picture": node("LoadImage", image=picture),
+        "encode": node("VAEEncode", pixels=["picture", 0], vae=["load", 2]),
+        "zebra": node("CLIPTextEncode", text="a photo of a zebra", clip=["load", 1]),
+        "horse": node("CLIPTextEncode", text="a photo of a horse", clip=["load", 1]),
+        "noise": node(
+            "SDExplainNoiseLatent",
+            model=["count", 0],
+            latent=["encode", 0],
+            steps=STEPS,
+            scheduler="normal",
+            seed=0,
+            samples=1,
+            step_noise="fresh per step",
+        ),
+        "predict": node(
+            "SDExplainPredictNoise",
+            model=["count", 0],
+            noised=["noise", 0],
+            target=["zebra", 0],
+            contrast=["horse", 0],
+            target_label="zebra",
+            contrast_label="horse",
+        ),
+        "sum": node(
+            "SDExplainSumDifference",
+            predictions=["predict", 0],
+            start=0,
+            end=-1,
+            reading="difference",
+            weighting="uniform",
+            latent_direction="target - contrast",
+            latent_base="difference alone",
+            latent_strength=1.0,
+        ),
+        "decode": node("VAEDecode", samples=["sum", 1], vae=["load", 2]),
+        "show": node("PreviewImage", images=["decode", 0]),
+    }
+
+
+class Counter:
+    """Runs the graph and says how many evaluations reached the model since the last time."""
+
+    def __init__(self, comfyui: Client, output: Path, graph: dict[str, dict[str, Any]]) -> None:
+        self.comfyui, self.graph = comfyui, graph
+        self.file = output / graph["count"]["inputs"]["file"]
+        self.seen = 0
+
+    def run(self) -> tuple[int, Run]:
+        run = self.comfyui.run(self.graph, timeout=120)
+        lines = [int(line) for line in self.file.read_text().splitlines()] if self.file.exists() else []
+        new, self.seen = sum(lines) - self.seen, sum(lines)
+        return new, run
+
+    def pixels(self, run: Run) -> np.ndarray:
+        return np.asarray(self.comfyui.image(run.pictures("show")[0])).astype(int)
+
+
+@pytest.fixture
+def counter(comfyui: Client, comfyui_server: Server, graph: dict[str, dict[str, Any]]) -> Counter:
+    return Counter(comfyui, comfyui_server.base / "output", graph)
+
+
+def test_ranges_readings_and_labels_never_call_the_model_again(counter: Counter) -> None:
+    asked, _ = counter.run()
+    assert asked == 2 * STEPS
+    inputs = counter.graph["sum"]["inputs"]
+    for change in (
+        {"start": 2, "end": 4},
+        {"reading": "absolute"},
+        {"weighting": "information"},
+        {"latent_direction": "contrast - target"},
+        {"latent_base": "added to the image", "latent_strength": 0.5},
+    ):
+        inputs.update(change)
+        asked, run = counter.run()
+        assert asked == 0
+        assert set(run.ran) == {"sum", "decode", "show"}
+    counter.graph["predict"]["inputs"].update(target_label="<b>🦓</b>", contrast_label="")
+    asked, run = counter.run()
+    assert asked == 0
+    assert "predict" in run.ran
+
+
+def test_changing_one_prompt_predicts_that_prompt_alone(counter: Counter) -> None:
+    counter.run()
+    counter.graph["horse"]["inputs"]["text"] = "a photo of a rat"
+    asked, run = counter.run()
+    assert asked == STEPS
+    said = run.outputs["predict"]["text"][0]
+    assert said == f"Predicted {STEPS} of {2 * STEPS} in {STEPS} model calls, {STEPS} were there already."
+    counter.graph["noise"]["inputs"]["samples"] = 2
+    assert counter.run()[0] == 2 * STEPS
+    counter.graph["noise"]["inputs"]["seed"] = 1
+    assert counter.run()[0] == 4 * STEPS
+
+
+def test_a_second_node_with_one_prompt_in_common_predicts_the_other_alone(counter: Counter) -> None:
+    counter.graph["empty"] = node("CLIPTextEncode", text="", clip=["load", 1])
+    against_empty = {**counter.graph["predict"]["inputs"], "contrast": ["empty", 0]}
+    counter.graph["predict empty"] = node("SDExplainPredictNoise", **against_empty)
+    counter.graph["sum empty"] = node(
+        "SDExplainSumDifference", **{**counter.graph["sum"]["inputs"], "predictions": ["predict empty", 0]}
+    )
+    counter.graph["decode empty"] = node("VAEDecode", samples=["sum empty", 1], vae=["load", 2])
+    counter.graph["show empty"] = node("PreviewImage", images=["decode empty", 0])
+    assert counter.run()[0] == 3 * STEPS
+
+
+def test_the_same_prompt_twice_decodes_to_the_zero_latent(counter: Counter) -> None:
+    counter.graph["horse"]["inputs"]["text"] = counter.graph["zebra"]["inputs"]["text"]
+    asked, run = counter.run()
+    assert asked == STEPS
+    counter.graph["sum"]["inputs"]["latent_strength"] = 0.0
+    nothing, other = counter.pixels(run), counter.pixels(counter.run()[1])
+    assert (nothing == other).all()
+
+
+def test_directions_and_bases_show(counter: Counter) -> None:
+    pictures = {}
+    for direction in ("target - contrast", "contrast - target"):
+        for base in ("difference alone", "added to the image"):
+            counter.graph["sum"]["inputs"].update(latent_direction=direction, latent_base=base)
+            pictures[direction, base] = counter.pixels(counter.run()[1])
+    shown = list(pictures.values())
+    assert all((first != second).any() for i, first in enumerate(shown) for second in shown[:i])
+
+
+def test_the_noised_latents_can_be_looked_at(counter: Counter) -> None:
+    counter.graph["decode noised"] = node("VAEDecode", samples=["noise", 1], vae=["load", 2])
+    counter.graph["show noised"] = node("PreviewImage", images=["decode noised", 0])
+    assert len(counter.run()[1].pictures("show noised")) == STEPS
+
+
+def test_cores_sigmas_and_noise_replace_the_nodes_own(counter: Counter) -> None:
+    own = counter.pixels(counter.run()[1])
+    counter.graph["sigmas"] = node("BasicScheduler", model=["count", 0], scheduler="normal", steps=STEPS, denoise=1.0)
+    counter.graph["random"] = node("RandomNoise", noise_seed=0)
+    inputs = counter.graph["noise"]["inputs"]
+    inputs.update(sigmas=["sigmas", 0], steps=1, scheduler="karras")
+    assert (counter.pixels(counter.run()[1]) == own).all()
+    inputs.update(step_noise="same at every step")
+    same = counter.pixels(counter.run()[1])
+    inputs.update(noise=["random", 0], seed=99)
+    assert (counter.pixels(counter.run()[1]) == same).all()
+    inputs.update(samples=3, step_noise="fresh per step")
+    asked, _ = counter.run()
+    assert asked > 0
+
+
+@pytest.mark.parametrize(
+    ("where", "inputs", "words"),
+    [
+        ("sum", {"start": 3, "end": 3}, "The range 3-3 is empty: start has to be less than end"),
+        ("sum", {"start": 5, "end": 2}, "The range 5-2 is empty"),
+        ("sum", {"start": -1}, "The range is -1 to"),
+        ("sum", {"end": -2}, "The range is 0 to -2"),
+        ("noise", {"steps": 0}, "smaller than min"),
+        ("noise", {"steps": 1001}, "bigger than max"),
+        ("noise", {"samples": 0}, "smaller than min"),
+        ("predict", {"noised": ["encode", 0]}, "mismatch"),
+    ],
+)
+def test_what_can_be_seen_without_running_is_refused_before_anything_runs(
+    comfyui: Client, counter: Counter, where: str, inputs: dict[str, Any], words: str
+) -> None:
+    from sdexplain.demo.api import PromptRejected
+
+    counter.graph[where]["inputs"].update(inputs)
+    with pytest.raises(PromptRejected, match=words):
+        counter.run()
+    assert not counter.file.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"sum": {"start": 4, "end": STEPS + 1}},
+            rf"range 4-{STEPS + 1} goes past the schedule, which has {STEPS} steps",
+        ),
+        ({"sum": {"start": STEPS}}, rf"range {STEPS}-end goes past the schedule"),
+        ({"sum": {"reading": "evil"}}, "reading is 'evil'; expected one of difference, absolute"),
+        ({"sum": {"latent_direction": "evil"}}, "direction is 'evil'; expected one of target - contrast"),
+        ({"noise": {"scheduler": "evil"}}, "scheduler is 'evil'; expected one of"),
+        ({"noise": {"step_noise": "evil"}}, "noise at each step is 'evil'; expected 'fresh per step'"),
+        ({"noise": {"sigmas": ["rising", 1]}}, r"rise from 0.0291\d* at step 0"),
+        ({"noise": {"sigmas": ["empty", 0]}}, "there is no step"),
+        ({"noise": {"sigmas": ["high", 0]}}, "run from 80 to .*this model knows those from 14.6"),
+        ({"noise": {"noise": ["none", 0]}}, "noise is zero everywhere"),
+        ({"noise": {"latent": ["video", 0]}}, "five dimensions are a video's"),
+        ({"noise": {"latent": ["wide", 0]}}, "16 channels, but the model takes 4"),
+        ({"noise": {"model": ["flow", 0]}}, "noised latents .*Connect the model that the noising node has"),
+        ({"noise": {"scheduler": "kl_optimal", "steps": 1}}, "kl_optimal has no schedule of 1 steps"),
+    ],
+)
+def test_what_shows_while_running_is_refused_in_words(counter: Counter, changes: dict[str, Any], words: str) -> None:
+    from sdexplain.demo.api import NodeFailed
+
+    counter.graph |= {
+        "sigmas": node("BasicScheduler", model=["count", 0], scheduler="normal", steps=STEPS, denoise=1.0),
+        "flipped": node("FlipSigmas", sigmas=["sigmas", 0]),
+        "rising": node("SplitSigmas", sigmas=["flipped", 0], step=1),
+        "empty": node("BasicScheduler", model=["count", 0], scheduler="normal", steps=STEPS, denoise=0.0),
+        "high": node("KarrasScheduler", steps=STEPS, sigma_max=80.0, sigma_min=0.03, rho=7.0),
+        "none": node("DisableNoise"),
+        "video": node("EmptyHunyuanLatentVideo", width=64, height=64, length=5, batch_size=1),
+        "wide": node("EmptySD3LatentImage", width=64, height=64, batch_size=1),
+        "flow": node("ModelSamplingSD3", model=["count", 0], shift=3.0),
+    }
+    for name, values in changes.items():
+        counter.graph[name]["inputs"].update(values)
+    with pytest.raises(NodeFailed, match=words):
+        counter.run()
+
+
+def test_every_input_and_output_says_what_it_is(comfyui: Client) -> None:
+    for kind in NODES:
+        info = comfyui.object_info(kind)[kind]
+        assert info["category"] == "SDExplain"
+        assert info["description"]
+        inputs = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
+        assert all(len(options[1].get("tooltip", "")) > 20 for options in inputs.values())
+        assert all(len(tooltip) > 20 for tooltip in info["output_tooltips"])
