@@ -20,7 +20,7 @@ import torch  # noqa: E402
 
 from .architecture import build_pipeline, save_pipeline  # noqa: E402
 from .train_denoiser import train_denoiser  # noqa: E402
-from .train_vae import encode, standardise, train_vae  # noqa: E402
+from .train_vae import encode, train_vae, whiten  # noqa: E402
 from .training_data import twin_pictures  # noqa: E402
 
 HELD_OUT_SCENES = 60
@@ -41,7 +41,7 @@ def main() -> None:
 
     pictures = twin_pictures(options.work, options.scenes, options.size)
     vae = train_vae(options.work, pictures, options.vae_steps)
-    latents = standardise(vae, encode(vae, pictures, options.work / "latents.pt"))
+    latents = whiten(vae, encode(vae, pictures, options.work / "latents.pt"))
     # The last scenes are kept from the UNet's training, to print verdicts on.
     networks = train_denoiser(options.work, latents[:-HELD_OUT_SCENES], latents[-HELD_OUT_SCENES:], options.steps)
     save_pipeline(build_pipeline(vae, networks.unet, networks.text_encoder), options.model)

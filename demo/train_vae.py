@@ -102,18 +102,30 @@ def encode(vae: AutoencoderKL, data: TwinPictures, file: Path, batch: int = 16) 
 
 
 @torch.no_grad()
-def standardise(vae: AutoencoderKL, latents: Tensor) -> Tensor:
-    """Give every latent channel mean 0 and variance 1, in the latents and, by its 1x1 convolutions, in the VAE itself.
+def whiten(vae: AutoencoderKL, latents: Tensor) -> Tensor:
+    """Give the latent channels mean 0, variance 1 and no correlation, in the latents and in the VAE itself.
 
-    z' = (z - m)/s is folded into `quant_conv` and its inverse into `post_quant_conv`, so that the pipeline keeps the
-    ordinary layout with scaling_factor 1.
+    z' = W (z - m) with W the inverse square root of the channels' covariance, which changes them as little as can be (Kessy et
+    al. 2018). It is folded into `quant_conv` and its inverse into `post_quant_conv`, so that the pipeline keeps the
+    ordinary layout with scaling_factor 1. The log variances, which have no such map, move by their mean change.
     """
-    mean, std = latents.mean((0, 1, 3, 4)), latents.std((0, 1, 3, 4))
+    flat = latents.movedim(2, 0).flatten(1).double()
+    mean, covariance = flat.mean(1), flat.cov()
+    values, vectors = torch.linalg.eigh(covariance)
+    forth = (vectors / values.sqrt()) @ vectors.T
+    back = (vectors * values.sqrt()) @ vectors.T
+    mean, forth, back = mean.float(), forth.float(), back.float()
     channels = len(mean)
     quant, post = vae.quant_conv, vae.post_quant_conv
-    quant.weight[:channels] /= std.view(-1, 1, 1, 1)
-    quant.bias[:channels] = (quant.bias[:channels] - mean) / std
-    quant.bias[channels:] -= 2 * std.log()  # the other half is the log variance
-    post.bias += (post.weight[:, :, 0, 0] * mean).sum(1)
-    post.weight *= std.view(1, -1, 1, 1)
-    return (latents - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
+    quant.weight[:channels] = mix(forth, quant.weight[:channels])
+    quant.bias[:channels] = forth @ (quant.bias[:channels] - mean)
+    variances = quant.bias[channels:].exp()
+    quant.bias[channels:] = (forth.square() @ variances).log()
+    post.bias += post.weight[:, :, 0, 0] @ mean
+    post.weight[:, :, 0, 0] = post.weight[:, :, 0, 0] @ back
+    return mix(forth, (latents - mean.view(-1, 1, 1)).movedim(2, 0)).movedim(0, 2)
+
+
+def mix(matrix: Tensor, channels: Tensor) -> Tensor:
+    """matrix [c,C] times channels [C,...] along their first dimension."""
+    return torch.tensordot(matrix, channels, dims=1)

@@ -46,7 +46,9 @@ class SumDifference(io.ComfyNode):
                     default="difference",
                     tooltip="What is summed. difference: the signed difference in each latent channel; opposite signs cancel. "
                     "absolute: the magnitude of each step's difference, averaged over the channels, as in DiffEdit; it never "
-                    "cancels and has no sign.",
+                    "cancels and has no sign. information: half its square, summed over the channels; no sign. evidence: how much "
+                    "better the target predicts the true noise than the contrast does: positive speaks for the target, negative "
+                    "for the contrast. Weighted by information, the last two are in nats.",
                 ),
                 io.Combo.Input(
                     "weighting",

@@ -12,7 +12,7 @@ from torch import Tensor
 from .noising import NoisedLatents, to_vae_space
 from .prediction import NoisePredictions
 
-Reading = Literal["difference", "absolute"]
+Reading = Literal["difference", "absolute", "information", "evidence"]
 Weighting = Literal["uniform", "information"]
 Direction = Literal["target - contrast", "contrast - target"]
 Base = Literal["difference alone", "added to the image"]
@@ -22,12 +22,12 @@ Base = Literal["difference alone", "added to the image"]
 class NoiseDifference:
     """One reading of two noise predictions, summed over the steps start ... end - 1, for each noise sample.
 
-    The sign is that of eps_target - eps_contrast: the sum is the noise that only the target sees, so it decodes to
-    contrast minus target, and its negative is what speaks for the target.
+    The sign of "difference" is that of eps_target - eps_contrast: the sum is the noise that only the target sees, so it decodes
+    to contrast minus target, and its negative is what leads to the target. "evidence" is positive where it speaks for the target.
     """
 
     values: Tensor
-    """[R,B,K,h,w] in model space: K = C channels for "difference", K = 1 for "absolute"."""
+    """[R,B,K,h,w] in model space: K = C channels for "difference", K = 1 for all others."""
     reading: Reading
     """Which quantity was summed, see `sum_steps`."""
     weighting: Weighting
@@ -57,7 +57,7 @@ class NoiseDifference:
     @property
     def signed(self) -> bool:
         """Whether swapping the prompts flips the sign."""
-        return self.reading == "difference"
+        return self.reading in ("difference", "evidence")
 
     def to_vae(self, latent: Tensor) -> Tensor:
         """Model space to VAE space, the space of ComfyUI's LATENT: latent [...,C,h,w], same shape out."""
@@ -74,7 +74,10 @@ def sum_steps(
     """Sum a reading of d = eps_target - eps_contrast over the steps start ... end - 1.
 
     "difference": sum of w * d, values [R,B,C,h,w], signed. "absolute": sum of w * mean over C of |d|, values [R,B,1,h,w],
-    the map of DiffEdit (Couairon et al. 2022). The weights w are those of `step_weights`; end None means all steps.
+    the map of DiffEdit (Couairon et al. 2022). "information": sum of w/2 * sum over C of d^2, unsigned. "evidence": sum of
+    w/2 * sum over C of (noise - eps_contrast)^2 - (noise - eps_target)^2, positive where it speaks for the target; its total is the
+    log-odds of a diffusion classifier (Li et al. 2023). Weighted by information, both are in nats for each latent cell (Kong et
+    al. 2024). The weights w are those of `step_weights`; end None means all steps.
 
     Raises:
         ValueError: an empty range, one that leaves the schedule, or an unknown reading or weighting.
@@ -143,10 +146,10 @@ def latent(difference: NoiseDifference, x0: Tensor, direction: Direction, base: 
     strength * (-sum of d). It stands alone, or is added to the image's latent x0 [B,C,h,w] (model space).
 
     Raises:
-        ValueError: a difference without sign, a strength that is not finite, or an unknown direction or base.
+        ValueError: another reading than the difference, a strength that is not finite, or an unknown direction or base.
     """
-    if not difference.signed:
-        raise ValueError(f'The reading {difference.reading!r} has no sign to decode. Sum the reading "difference".')
+    if difference.reading != "difference":
+        raise ValueError(f'The reading {difference.reading!r} is no latent to decode. Sum the reading "difference".')
     if not math.isfinite(strength):
         raise ValueError(f"The strength is {strength}; expected a finite factor, 1 for the sum as it is.")
     signs = dict(zip(get_args(Direction), (-1, 1), strict=True))
@@ -162,4 +165,11 @@ def _read(predictions: NoisePredictions, step: int, reading: Reading) -> Tensor:
     difference = predictions.target[:, step].float() - predictions.contrast[:, step].float()
     if reading == "absolute":
         return difference.abs().mean(dim=2, keepdim=True)
+    if reading == "information":
+        return difference.square().sum(dim=2, keepdim=True) / 2
+    if reading == "evidence":
+        # (e - b)^2 - (e - a)^2 = (a - b)(2e - (a + b)): no cancellation of large squares, and swapping a and b flips it exactly
+        noise = predictions.noised.noise_of(step)[:, None]
+        both = predictions.target[:, step].float() + predictions.contrast[:, step].float()
+        return (difference * (2 * noise - both)).sum(dim=2, keepdim=True) / 2
     return difference

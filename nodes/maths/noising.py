@@ -83,7 +83,11 @@ class NoisedLatents:
 
     def noise_at(self, sample: int, step: int) -> Tensor:
         """The noise of one sample at one step, [C,h,w]."""
-        return self.noise[sample, min(step, self.noise.shape[1] - 1)]
+        return self.noise_of(step)[sample]
+
+    def noise_of(self, step: int) -> Tensor:
+        """The noise of all samples at one step, [R,C,h,w]."""
+        return self.noise[:, min(step, self.noise.shape[1] - 1)]
 
     def at(self, sample: int, step: int) -> Tensor:
         """The noised latents of all images for one sample at one step, [B,C,h,w] in model space."""
