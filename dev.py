@@ -7,8 +7,8 @@
     python dev.py setup              only install what these need
     python dev.py run SCRIPT ...     run a script in the environment, such as demo/evaluate.py
 
-The first run installs a Python environment into .venv and, unless COMFYUI_PATH names one or this folder lies in the custom_nodes
-of one, a ComfyUI into .comfyui. Later runs install nothing and need no network.
+The first run installs a Python environment into .venv and, unless COMFYUI_PATH names one or this folder lies in the
+custom_nodes of one, a ComfyUI into .comfyui. Later runs install nothing and need no network.
 """
 
 import sys

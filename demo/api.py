@@ -1,4 +1,4 @@
-"""Drives a running ComfyUI through the HTTP and WebSocket API that its own page uses, and reads the workflow files that the page saves."""
+"""Drives a running ComfyUI through the API that its own page uses, and reads the workflow files that the page saves."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Run:
         ]
 
 
-# ------------------------------------------------------------------------------------------------------------------ client
+# --------------------------------------------------------------------------------------------------------------- client
 
 
 class Client:
@@ -121,8 +121,8 @@ class Client:
     ) -> Run:
         """Queue `prompt`, wait until it has run, and return what it gave; cancels it if the wait is broken off.
 
-        Raises PromptRejected, NodeFailed or Interrupted as ComfyUI says, TimeoutError after `timeout` seconds, and ComfyUIError when
-        the connection is lost.
+        Raises PromptRejected, NodeFailed or Interrupted as ComfyUI says, TimeoutError after `timeout` seconds, and
+        ComfyUIError when the connection is lost.
         """
         events = self._listen()  # before queueing: the server sends each event once, to whom is there
         try:
@@ -151,7 +151,7 @@ class Client:
         return Image.open(io.BytesIO(self.fetch(picture)))
 
     def upload(self, image: Image.Image | Path, name: str) -> str:
-        """Put a picture into the server's input folder, replacing one of that name; returns the name that LoadImage takes."""
+        """Put a picture into the server's input folder in place of one of that name; returns what LoadImage takes."""
         if isinstance(image, Path):
             content = image.read_bytes()
         else:
@@ -176,7 +176,9 @@ class Client:
 
     def _listen(self) -> websocket.WebSocket:
         address = urllib.parse.urlsplit(self.url)
-        line = socket.create_connection((address.hostname, address.port), self.timeout)  # given, so that no proxy is asked
+        line = socket.create_connection(
+            (address.hostname, address.port), self.timeout
+        )  # given, so that no proxy is asked
         return websocket.create_connection(f"ws://{address.netloc}/ws?clientId={self.id}", timeout=1, socket=line)
 
     def _queue(self, prompt: Prompt) -> str:
@@ -231,7 +233,9 @@ class Client:
             except websocket.WebSocketTimeoutException:
                 continue
             except (websocket.WebSocketException, OSError) as error:
-                raise ComfyUIError(f"The connection to ComfyUI at {self.url} was lost: {error}. Its log says why.") from error
+                raise ComfyUIError(
+                    f"The connection to ComfyUI at {self.url} was lost: {error}. Its log says why."
+                ) from error
             if isinstance(message, str) and message:  # the binary ones are previews
                 content = json.loads(message)
                 yield content["type"], content["data"]
@@ -240,7 +244,7 @@ class Client:
         raise TimeoutError(f"ComfyUI did not finish the prompt within {timeout:g} s; it was cancelled.")
 
     def _outputs(self, prompt_id: str) -> dict[str, dict[str, Any]]:
-        """What the nodes showed, those from the cache too; the server writes it down just after it says that it is done."""
+        """What the nodes showed, those from the cache too; written down just after the server says that it is done."""
         deadline = time.monotonic() + self.timeout
         while prompt_id not in (history := self._get(f"/history/{prompt_id}").json()):
             if time.monotonic() > deadline:
@@ -261,14 +265,14 @@ def rejection(answer: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-# -------------------------------------------------------------------------------------------------------- saved workflows
+# ------------------------------------------------------------------------------------------------------ saved workflows
 
 
 def to_prompt(workflow: Mapping[str, Any], object_info: Mapping[str, Any]) -> Prompt:
     """Convert a workflow as the page saves it (format 0.4 or 1) to what the server runs, as the page does on Run.
 
-    Muted nodes are left out, bypassed ones passed through by type, reroutes and primitives resolved, notes ignored. Raises
-    ValueError for a node type that is not in `object_info`, subgraphs included.
+    Muted nodes are left out, bypassed ones passed through by type, reroutes and primitives resolved, notes ignored.
+    Raises ValueError for a node type that is not in `object_info`, subgraphs included.
     """
     graph = Graph(workflow)
     prompt: Prompt = {}
@@ -291,7 +295,7 @@ def to_prompt(workflow: Mapping[str, Any], object_info: Mapping[str, Any]) -> Pr
 
 
 def widget_values(node: Mapping[str, Any], definition: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that `node` carries in its own widgets, by input name; the file lists them in the widgets' order only."""
+    """The values in the widgets of `node`, by input name; the file lists them in the widgets' order only."""
     saved = node.get("widgets_values") or []
     if isinstance(saved, dict):
         return dict(saved)
@@ -328,7 +332,7 @@ class Graph:
         self.links = dict(map(link_ends, workflow["links"]))
 
     def source(self, link: int | None, kind: str) -> list[Any] | None:
-        """The output that feeds an input of type `kind` by `link`, as [node id, output number]; None where nothing that runs does."""
+        """What feeds an input of type `kind` by `link`: [node id, output number], or None if nothing that runs does."""
         if link is None or link not in self.links:
             return None
         number, slot = self.links[link]

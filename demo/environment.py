@@ -1,8 +1,8 @@
 """What must be there before anything runs: the Python environment in `.venv` and a ComfyUI as the host.
 
-Standard library only: this runs on a machine that has nothing but Python and pip. Whatever is made here is either complete or
-made anew: `.venv` carries a mark while pip works in it and a stamp of the requirements when that is done; the host is unpacked
-beside its place and renamed. From the second run on nothing is installed and no network is used.
+Standard library only: this runs on a machine that has nothing but Python and pip. Whatever is made here is either
+complete or made anew: `.venv` carries a mark while pip works in it and a stamp of the requirements when that is done;
+the host is unpacked beside its place and renamed. From the second run on nothing is installed and no network is used.
 """
 
 from __future__ import annotations
@@ -30,7 +30,14 @@ VENV_BYTES = 9_000_000_000  # 6 GB once installed, and the files on the way ther
 HOST_BYTES = 100_000_000
 FULL_BYTES = 10_000_000  # on a disk that is this full not even the log can be trusted to say why pip failed
 
-NO_INDEX_WORDS = ("NewConnectionError", "ConnectTimeoutError", "NameResolutionError", "ProxyError", "Read timed out", "SSLError")
+NO_INDEX_WORDS = (
+    "NewConnectionError",
+    "ConnectTimeoutError",
+    "NameResolutionError",
+    "ProxyError",
+    "Read timed out",
+    "SSLError",
+)
 NO_SPACE_WORDS = ("No space left on device", "not enough space on the disk", "Disk quota exceeded")
 
 
@@ -40,21 +47,22 @@ class SetupError(RuntimeError):
 
 @dataclass(frozen=True)
 class Host:
-    """A ComfyUI to run: its folder, the Python that it runs with, and whether it is the pinned one that belongs to this checkout."""
+    """A ComfyUI to run: its folder, the Python that it runs with, and whether it is this checkout's own, pinned one."""
 
     folder: Path
     python: Path
     pinned: bool
 
 
-# ---------------------------------------------------------------------------------------------------------------- the host
+# ------------------------------------------------------------------------------------------------------------- the host
 
 
 def find_host(root: Path = ROOT, environ: Mapping[str, str] = os.environ, running: str = sys.executable) -> Host:
     """Choose the ComfyUI: `COMFYUI_PATH`, else the one whose custom_nodes `root` lies in, else the pinned one.
 
-    Another's ComfyUI runs with its own Python: for `COMFYUI_PATH` the environment beside it, for the surrounding one the Python
-    that is `running`; where that can't be told, with `.venv`. Raises SetupError when `COMFYUI_PATH` is no ComfyUI.
+    Another's ComfyUI runs with its own Python: for `COMFYUI_PATH` the environment beside it, for the surrounding one
+    the Python that is `running`; where that can't be told, with `.venv`. Raises SetupError when `COMFYUI_PATH` is no
+    ComfyUI.
     """
     venv = venv_python(root / ".venv")
     if given := environ.get("COMFYUI_PATH"):
@@ -78,14 +86,14 @@ def is_comfyui(folder: Path) -> bool:
 
 
 def own_python(comfyui: Path) -> Path | None:
-    """The Python that an existing ComfyUI runs with: the environment in its folder, or the one of the Windows bundle beside it."""
+    """The Python of an existing ComfyUI: the environment in its folder, or the one of the Windows bundle beside it."""
     candidates = [venv_python(comfyui / name) for name in (".venv", "venv")]
     candidates.append(comfyui.parent / "python_embeded" / "python.exe")
     return next((python for python in candidates if python.is_file()), None)
 
 
 def install_host(host: Host, python: Path) -> None:
-    """Download the pinned ComfyUI with the pip of `python` and unpack it; a download cut short leaves nothing behind that counts."""
+    """Download the pinned ComfyUI with the pip of `python` and unpack it, so that only a whole one is ever in place."""
     if is_comfyui(host.folder):
         return
     print("Getting ComfyUI …", flush=True)
@@ -103,7 +111,7 @@ def install_host(host: Host, python: Path) -> None:
     remove(part)
 
 
-# ---------------------------------------------------------------------------------------------------------- the environment
+# ------------------------------------------------------------------------------------------------------ the environment
 
 
 def venv_python(venv: Path) -> Path:
@@ -111,7 +119,7 @@ def venv_python(venv: Path) -> Path:
 
 
 def install(root: Path = ROOT) -> Host:
-    """Bring `.venv` and the host to what the requirements files say, and return the host; does nothing when both are there.
+    """Bring `.venv` and the host to what the requirements files say, unless they are, and return the host.
 
     Raises SetupError when the index can't be reached, the disk is full, or this Python can't make an environment.
     """
@@ -134,7 +142,7 @@ def install_venv(venv: Path, root: Path) -> None:
         require_space(root, VENV_BYTES, "PyTorch, ComfyUI's other requirements and the test tools")
     print(f"Installing into {venv} (about 6 GB the first time) …", flush=True)
     venv.mkdir(exist_ok=True)
-    # still there after a kill or a full disk in the middle: packages half written, which pip itself would take for whole ones
+    # still there after a kill or a full disk: packages may be half written then, and pip would take them for whole
     unfinished.touch()
     if not works(venv_python(venv)):
         make_venv(venv)
@@ -176,7 +184,7 @@ def works(python: Path) -> bool:
         return False
 
 
-# --------------------------------------------------------------------------------------------------------------------- pip
+# ------------------------------------------------------------------------------------------------------------------ pip
 
 
 def run_pip(python: Path, arguments: list[str], log: Path, not_begun: Path | None = None) -> None:
@@ -199,12 +207,14 @@ def run_pip(python: Path, arguments: list[str], log: Path, not_begun: Path | Non
     if any(words in said for words in NO_INDEX_WORDS):
         raise SetupError(
             "pip cannot reach its package index (see its lines above).\n"
-            "Check the network, or name a mirror or proxy that can be reached: PIP_INDEX_URL=…, HTTPS_PROXY=…; then run this again."
+            "Check the network, or name a mirror or proxy: PIP_INDEX_URL=…, HTTPS_PROXY=…; then run this again."
         )
-    raise SetupError(f"pip failed (see its lines above; all of them are in {log}). Run this again once that is put right.")
+    raise SetupError(
+        f"pip failed (see its lines above; all of them are in {log}). Run this again once that is put right."
+    )
 
 
-# ----------------------------------------------------------------------------------------------------------- disk and locks
+# ------------------------------------------------------------------------------------------------------- disk and locks
 
 
 def require_space(folder: Path, needed: int, purpose: str) -> None:
@@ -227,7 +237,7 @@ def remove(path: Path) -> None:
 
 @contextlib.contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Hold a lock in `folder` that the system lets go of when this process ends, so that two runs don't install over each other."""
+    """Hold a lock in `folder`, so that two runs don't install over each other; the end of this process frees it."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as file:
         if os.name == "nt":

@@ -12,7 +12,7 @@ import threading
 
 
 def end_with_parent() -> None:
-    """Wait for the end of standard input: the parent holds its other end, and the system closes that even after a kill."""
+    """Wait for the end of standard input: the parent holds the other end, which closes even when it is killed."""
     while os.read(0, 4096):
         pass
     os._exit(1)

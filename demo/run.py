@@ -34,8 +34,12 @@ def run_examples(host: Host, thumbnails: bool = False) -> None:
         client = Client(server.url)
         object_info = client.object_info()
         workflows = {file: json.loads(file.read_text(encoding="utf-8")) for file in sorted(WORKFLOWS.glob("*.json"))}
-        left_out = {file.stem: missing for file, workflow in workflows.items() if (missing := downloads(workflow, object_info))}
-        prompts = {file: to_prompt(workflow, object_info) for file, workflow in workflows.items() if file.stem not in left_out}
+        left_out = {
+            file.stem: missing for file, workflow in workflows.items() if (missing := downloads(workflow, object_info))
+        }
+        prompts = {
+            file: to_prompt(workflow, object_info) for file, workflow in workflows.items() if file.stem not in left_out
+        }
         saved: dict[Path, list[Path]] = {}
         with tqdm(total=sum(map(len, prompts.values())), bar_format="{l_bar}{bar}| {elapsed}") as bar:
             for file, prompt in prompts.items():
@@ -55,7 +59,7 @@ def run_examples(host: Host, thumbnails: bool = False) -> None:
 
 
 def downloads(workflow: Mapping[str, Any], object_info: Mapping[str, Any]) -> list[str]:
-    """The addresses of the models that `workflow` names in its loaders' properties and that this ComfyUI does not offer."""
+    """The addresses of the models that `workflow` names in its loaders' properties and this ComfyUI does not offer."""
     offered = {name for node in workflow["nodes"] for name in choices(object_info.get(node["type"], {}))}
     named = [model for node in workflow["nodes"] for model in node.get("properties", {}).get("models", ())]
     return [model["url"] for model in named if model["name"] not in offered]
@@ -122,7 +126,11 @@ def overlay(prompt: Prompt, run: Run) -> Picture:
     """The picture that shows a heatmap node's first output, be it on that node or on one that it feeds."""
     for picture in run.pictures():
         node = prompt[picture.node]
-        sources = [prompt[value[0]]["class_type"] for value in node["inputs"].values() if isinstance(value, list) and value[1] == 0]
+        sources = [
+            prompt[value[0]]["class_type"]
+            for value in node["inputs"].values()
+            if isinstance(value, list) and value[1] == 0
+        ]
         if node["class_type"] == OVERLAY_NODE or OVERLAY_NODE in sources:
             return picture
     raise ValueError(f"No node of this workflow shows the overlay of a {OVERLAY_NODE}: connect a Preview Image to it.")

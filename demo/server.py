@@ -29,7 +29,12 @@ PACK = "sdexplain"
 PACK_NODE = "SDExplainLoadDiffusers"
 # Where Linux shows a device that torch might use: NVIDIA, AMD, Intel, Ascend, and any of them under WSL.
 LINUX_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dri/renderD*", "/dev/davinci*", "/dev/dxg")
-ASK_TORCH = "import torch; print(torch.cuda.is_available() or torch.backends.mps.is_available() or torch.xpu.is_available())"
+ASK_TORCH = (
+    "import torch; print(torch.cuda.is_available() or torch.backends.mps.is_available() or torch.xpu.is_available())"
+)
+# The model folders are there for the person who looks where to put a checkpoint.
+MODEL_FOLDERS = ("models/checkpoints", "models/diffusers", "models/vae")
+BASE_FOLDERS = ("custom_nodes", "input", "output", "temp", "user/default", *MODEL_FOLDERS)
 LOG_TAIL = 25
 
 
@@ -40,9 +45,9 @@ class ServerError(RuntimeError):
 class Server:
     """A headless ComfyUI on 127.0.0.1 that has this pack and no other, for use in a `with` block.
 
-    `base` takes its custom_nodes, models, input, output, user and temp; without it they lie in a temporary folder that goes with
-    the server. Nothing of a ComfyUI that belongs to somebody else is written to. `packs` adds folders of nodes by name, `settings`
-    are the page's. It ends with the program that started it, even when that is killed.
+    `base` takes its custom_nodes, models, input, output, user and temp; without it they lie in a temporary folder that
+    goes with the server. Nothing of a ComfyUI that belongs to somebody else is written to. `packs` adds folders of
+    nodes by name, `settings` are the page's. It ends with the program that started it, even when that is killed.
     """
 
     def __init__(
@@ -69,7 +74,9 @@ class Server:
     def __enter__(self) -> Server:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     @property
@@ -81,7 +88,7 @@ class Server:
         return self.base / "comfyui.log"
 
     def start(self) -> Server:
-        """Start ComfyUI and wait until it answers; raises ServerError when the port is taken, it dies, or it lacks the pack."""
+        """Start ComfyUI and wait until it answers; raises ServerError when it can't, with the end of its log."""
         self.port = free_port() if self.port is None else self.port
         require_port(self.port)
         self.base = Path(tempfile.mkdtemp(prefix="sdexplain-")) if self.temporary else self.base
@@ -108,7 +115,9 @@ class Server:
     def wait(self) -> None:
         """Return never: wait until ComfyUI ends by itself and raise ServerError with the end of its log."""
         self.process.wait()
-        raise ServerError(f"ComfyUI ended by itself (exit code {self.process.returncode}). The end of its log:\n{self.log_tail()}")
+        raise ServerError(
+            f"ComfyUI ended by itself (exit code {self.process.returncode}). The end of its log:\n{self.log_tail()}"
+        )
 
     def log_tail(self, lines: int = LOG_TAIL) -> str:
         text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
@@ -117,7 +126,7 @@ class Server:
     # ------------------------------------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        for name in ("custom_nodes", "models/checkpoints", "models/diffusers", "models/vae", "input", "output", "temp", "user/default"):
+        for name in BASE_FOLDERS:
             (self.base / name).mkdir(parents=True, exist_ok=True)
         for name, folder in self.packs.items():
             link(self.base / "custom_nodes" / name, folder)
@@ -135,9 +144,16 @@ class Server:
             *([] if has_accelerator(self.host.python) else ["--cpu"]),
             *(["--extra-model-paths-config", str(self._host_models())] if self.show_host_models else []),
         ]
-        command = [str(self.host.python), str(Path(__file__).with_name("host_main.py")), str(self.host.folder / "main.py"), *arguments]
+        command = [
+            str(self.host.python),
+            str(Path(__file__).with_name("host_main.py")),
+            str(self.host.folder / "main.py"),
+            *arguments,
+        ]
         # Ctrl-C is for the program that holds this server, which then stops it; hence a group of its own.
-        group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else {"start_new_session": True}
+        group = (
+            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else {"start_new_session": True}
+        )
         environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
         try:
             with open(self.log, "wb") as log:
@@ -151,11 +167,13 @@ class Server:
                     **group,
                 )
         except FileNotFoundError as error:
-            raise ServerError(f"The Python of the ComfyUI in {self.host.folder} is not there: {self.host.python}") from error
+            raise ServerError(
+                f"The Python of the ComfyUI in {self.host.folder} is not there: {self.host.python}"
+            ) from error
 
     def _host_models(self) -> Path:
-        """A file that shows this server the models of the host's own folder, in the YAML that ComfyUI reads (JSON is YAML)."""
-        folders = [folder for folder in (self.host.folder / "models").iterdir() if folder.is_dir()]
+        """A file that shows this server the models in the host's folder, in ComfyUI's YAML (JSON is YAML, too)."""
+        folders = [folder for folder in (self.host.folder / "models").glob("*") if folder.is_dir()]
         file = self.base / "host_models.yaml"
         file.write_text(json.dumps({"host": {folder.name: str(folder) for folder in folders}}), encoding="utf-8")
         return file
@@ -165,11 +183,13 @@ class Server:
         while not (answer := get(f"{self.url}/object_info/{PACK_NODE}")):
             if self.process.poll() is not None:
                 raise ServerError(
-                    f"ComfyUI ended while starting (exit code {self.process.returncode}). The end of its log:\n{self.log_tail()}\n"
-                    f"It was started from {self.host.folder} with {self.host.python}."
+                    f"ComfyUI ended while starting (exit code {self.process.returncode}). The end of its log:\n"
+                    f"{self.log_tail()}\nIt was started from {self.host.folder} with {self.host.python}."
                 )
             if time.monotonic() > deadline:
-                raise ServerError(f"ComfyUI did not answer within {self.timeout:g} s. The end of its log:\n{self.log_tail()}")
+                raise ServerError(
+                    f"ComfyUI did not answer within {self.timeout:g} s. The end of its log:\n{self.log_tail()}"
+                )
             time.sleep(0.2)
         if PACK_NODE not in json.loads(answer):
             raise ServerError(
@@ -178,7 +198,7 @@ class Server:
             )
 
 
-# ------------------------------------------------------------------------------------------------------- ports and requests
+# --------------------------------------------------------------------------------------------------- ports and requests
 
 
 def free_port() -> int:
@@ -213,7 +233,7 @@ def get(url: str) -> bytes:
         return b""
 
 
-# ------------------------------------------------------------------------------------------------- processes and the machine
+# -------------------------------------------------------------------------------------------- processes and the machine
 
 
 def end(process: subprocess.Popen) -> None:
@@ -248,11 +268,11 @@ def has_accelerator(python: Path) -> bool:
     return answer.stdout.strip() == "True"
 
 
-# --------------------------------------------------------------------------------------------------------------------- links
+# ---------------------------------------------------------------------------------------------------------------- links
 
 
 def link(place: Path, folder: Path) -> None:
-    """Make `folder` appear at `place` without copying it: a symbolic link, or on Windows a junction, which anybody may make."""
+    """Make `folder` appear at `place` without a copy: a symbolic link, on Windows a junction, which anybody may make."""
     unlink(place)
     try:
         if os.name == "nt":
@@ -262,7 +282,9 @@ def link(place: Path, folder: Path) -> None:
         else:
             place.symlink_to(folder, target_is_directory=True)
     except OSError as error:
-        raise ServerError(f"The disk of {place.parent} takes no links to folders ({error}). Set TMPDIR to a folder on another.") from error
+        raise ServerError(
+            f"The disk of {place.parent} takes no links to folders ({error}). Set TMPDIR to a folder on another."
+        ) from error
 
 
 def unlink(place: Path) -> None:

@@ -1,1 +1,1 @@
-"""The node classes, one file each; a node's maths is in `maths` under the same name, and all that touches ComfyUI in `host`."""
+"""The node classes, one file each; the maths is in `maths` under the same names, all that touches ComfyUI in `host`."""

@@ -1,5 +1,6 @@
-"""Finds a browser for the page tests, or gets one: an installed Chromium or Chrome, Playwright's own, Debian's where it may be installed.
+"""Finds a browser for the page tests, or gets one.
 
+An installed Chromium or Chrome comes first, then Playwright's own, then Debian's where it may be installed.
 `python tests/browser.py` gets one and says which; `dev.py test` runs that before the tests, which then need no network.
 """
 
@@ -24,11 +25,17 @@ PLACES = (
     ),
 )
 # A test page needs none of the browser's own errands on the network.
-ARGUMENTS = ("--disable-background-networking", "--disable-component-update", "--disable-quic", "--disable-sync", "--no-first-run")
+ARGUMENTS = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+)
 
 
 def find() -> Path | None:
-    """The browser to use: an installed one, else the one that Playwright has downloaded; None where there is neither."""
+    """The browser to use: an installed one, else the one that Playwright has downloaded, else None."""
     installed = next((path for name in NAMES if (path := shutil.which(name))), None)
     if installed:
         return Path(installed)
@@ -46,7 +53,9 @@ def get() -> tuple[Path | None, str]:
     reasons = []
     for name, commands in installers().items():
         for command in commands:
-            done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
+            done = subprocess.run(
+                command, capture_output=True, text=True, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+            )
             if done.returncode:
                 reasons.append(f"{name}: {' '.join(command)} failed: {last_line(done.stderr or done.stdout)}")
                 break
@@ -58,14 +67,20 @@ def get() -> tuple[Path | None, str]:
 def installers() -> dict[str, list[list[str]]]:
     ways = {"Playwright's own": [[sys.executable, "-m", "playwright", "install", "chromium"]]}
     if shutil.which("apt-get") and os.geteuid() == 0:
-        ways["Debian's"] = [["apt-get", "update"], ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"]]
+        ways["Debian's"] = [
+            ["apt-get", "update"],
+            ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"],
+        ]
     return ways
 
 
 def last_line(text: str) -> str:
     """The line that says what failed: the last one that is no position in a program."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("at ")]
-    return next((line for line in reversed(lines) if line.startswith(("Error", "E:"))), lines[-1] if lines else "no reason given")
+    return next(
+        (line for line in reversed(lines) if line.startswith(("Error", "E:"))),
+        lines[-1] if lines else "no reason given",
+    )
 
 
 if __name__ == "__main__":

@@ -1,21 +1,22 @@
 """What the tests share. Run them with `python dev.py test`, or `.venv/bin/python -m pytest tests` after that.
 
-The pack is loaded as `sdexplain`, whatever this checkout's folder is called, the way ComfyUI loads a folder of custom_nodes: tests
-write `from sdexplain.nodes.maths import noising`.
+The pack is loaded as `sdexplain`, whatever this checkout's folder is called, the way ComfyUI loads a folder of
+custom_nodes: tests write `from sdexplain.nodes.maths import noising`.
 
 Fixtures, each made once for all tests unless it says otherwise:
 
 comfyui         an `api.Client` of a real ComfyUI with this pack and `tests/probe_pack` in it, in a process of its own:
-                `comfyui.run({"1": {"class_type": …, "inputs": {…}}})`. Errors arrive as `api.NodeFailed` or `api.PromptRejected`.
+                `comfyui.run({"1": {"class_type": …, "inputs": {…}}})`. Errors arrive as `api.NodeFailed` or
+                `api.PromptRejected`.
 comfyui_server  its `server.Server`: `.url`, `.base` (with input and output), `.log_tail()`.
-comfy_host      puts ComfyUI on the import path of this process, on the CPU and with an empty folder for its models, and returns
-                that `folder_paths.base_path`. For tests of `nodes/host` and of node classes; import comfy and the modules that need
-                it inside the test, or after `pytestmark = pytest.mark.usefixtures("comfy_host")` in fixtures and tests, never at
-                the top of a file.
-page            a new tab in headless Chromium for each test, closed after it; `page.problems` lists what its console reported as errors
-                and the exceptions nobody caught.
-comfyui_page    the same with the real page of `comfyui` open, no dialog over the graph, and in `problems` of what came before only what
-                is the pack's.
+comfy_host      puts ComfyUI on the import path of this process, on the CPU and with an empty folder for its models, and
+                returns that folder (`folder_paths.base_path`). For tests of `nodes/host` and of node classes: take it
+                (`pytestmark = pytest.mark.usefixtures("comfy_host")`) and import comfy, and the modules that need it,
+                inside tests and fixtures, never at the top of a file.
+page            a new tab in headless Chromium for each test, closed after it; `page.problems` lists what its console
+                reported as errors and the exceptions nobody caught.
+comfyui_page    the same with the real page of `comfyui` open and no dialog over the graph; of the problems until then
+                only the pack's are kept.
 
 Where there is no browser, tests with a page are skipped with the reason; with SDEXPLAIN_REQUIRE_BROWSER set they fail.
 """
@@ -44,9 +45,12 @@ PAGE_SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Window.UnloadConfirmati
 
 
 def load_pack() -> None:
-    # `python -m pytest` puts the current folder on the path: from the root, the pack's `nodes` would then hide ComfyUI's nodes.py.
+    # `python -m pytest` puts the current folder on the path: from the root, the pack's `nodes` would then hide
+    # ComfyUI's nodes.py.
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
-    spec = importlib.util.spec_from_file_location("sdexplain", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+    spec = importlib.util.spec_from_file_location(
+        "sdexplain", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+    )
     module = importlib.util.module_from_spec(spec)
     sys.modules["sdexplain"] = module
     spec.loader.exec_module(module)
@@ -55,7 +59,7 @@ def load_pack() -> None:
 load_pack()
 
 
-# ------------------------------------------------------------------------------------------------------------ a real ComfyUI
+# ------------------------------------------------------------------------------------------------------- a real ComfyUI
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +91,7 @@ def comfy_host(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base
 
 
-# ----------------------------------------------------------------------------------------------------------------- its page
+# ------------------------------------------------------------------------------------------------------------- its page
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +128,9 @@ def described(message: ConsoleMessage) -> str:
 @pytest.fixture
 def comfyui_page(page: Page, comfyui_server: Server) -> Page:
     page.goto(comfyui_server.url)
-    page.wait_for_function("window.app?.graph?.nodes.length")  # the page's own first graph: from now on it loads what it is given
+    page.wait_for_function(
+        "window.app?.graph?.nodes.length"
+    )  # the page's own first graph: from now on it loads what it is given
     # what the page reports by itself while it starts (absent user.css and the like) is not the pack's
     page.problems[:] = [problem for problem in page.problems if "sdexplain" in problem]
     return page

@@ -32,12 +32,24 @@ def slot(name: str, kind: str, link: int | None, widget: bool = False) -> dict[s
 # Node definitions as /object_info gives them, in both ways of writing lists.
 INFO = {
     "Load": {"input": {"required": {"file": [["a.png", "b.png"], {}]}}},
-    "Blur": {"input": {"required": {"image": ["IMAGE"], "radius": ["INT", {"default": 1}], "seed": ["INT", {}], "sigma": ["FLOAT", {}]}}},
+    "Blur": {
+        "input": {
+            "required": {
+                "image": ["IMAGE"],
+                "radius": ["INT", {"default": 1}],
+                "seed": ["INT", {}],
+                "sigma": ["FLOAT", {}],
+            }
+        }
+    },
     "Invert": {"input": {"required": {"mask": ["MASK"], "image": ["IMAGE"]}}},
     "Show": {
         "input": {
             "required": {"image": ["IMAGE"], "fed": ["INT", {"forceInput": True}]},
-            "optional": {"look": ["COMBO", {"options": ["x", "y"], "control_after_generate": True}], "points": ["STRING", {}]},
+            "optional": {
+                "look": ["COMBO", {"options": ["x", "y"], "control_after_generate": True}],
+                "points": ["STRING", {}],
+            },
         }
     },
 }
@@ -49,7 +61,7 @@ def chain(*middle: dict[str, Any], links: list[Any]) -> dict[str, Any]:
     return {"nodes": [node(1, "Load", ["b.png", "image"]), *middle, show], "links": links, "version": 0.4}
 
 
-# --------------------------------------------------------------------------------------------------------- saved workflows
+# ------------------------------------------------------------------------------------------------------ saved workflows
 
 
 def test_widgets_take_their_values_in_order_past_the_pages_own_controls() -> None:
@@ -98,7 +110,9 @@ def test_reroutes_primitives_and_notes_are_the_pages_alone() -> None:
     primitive = node(3, "PrimitiveNode", [7, "fixed"])
     blur = node(4, "Blur", [7, 42, "fixed", 0.5], [slot("image", "IMAGE", 12), slot("radius", "INT", 11, widget=True)])
     links = [[10, 1, 0, 2, 0, "IMAGE"], [12, 2, 0, 4, 0, "IMAGE"], [11, 3, 0, 4, 1, "INT"], [90, 4, 0, 9, 0, "IMAGE"]]
-    prompt = to_prompt(chain(reroute, primitive, blur, node(5, "Note", ["hello"]), node(6, "MarkdownNote", ["*"]), links=links), INFO)
+    prompt = to_prompt(
+        chain(reroute, primitive, blur, node(5, "Note", ["hello"]), node(6, "MarkdownNote", ["*"]), links=links), INFO
+    )
     assert set(prompt) == {"1", "4", "9"}
     assert prompt["4"]["inputs"] == {"image": ["1", 0], "radius": 7, "seed": 42, "sigma": 0.5}
 
@@ -114,9 +128,10 @@ def test_an_unknown_type_is_named() -> None:
         to_prompt(chain(node(2, "Sharpen"), links=[]), INFO)
 
 
-# ------------------------------------------------------------------------------------------------- the page's own conversion
+# -------------------------------------------------------------------------------------------- the page's own conversion
 
-# Everything at once, in core's nodes: a primitive, a reroute, a bypassed and a muted node, a note, a seed with its control.
+# Everything at once, in core's nodes: a primitive, a reroute, a bypassed and a muted node, a note, a seed with its
+# control.
 CORE = {
     "version": 0.4,
     "nodes": [
@@ -174,7 +189,7 @@ def test_conversion_agrees_with_the_page(comfyui_page: Page, comfyui: Client, fi
     assert without_titles(to_prompt(by_page["saved"], info)) == without_titles(by_page["output"])
 
 
-# ----------------------------------------------------------------------------------------------------------------- running
+# -------------------------------------------------------------------------------------------------------------- running
 
 
 @pytest.fixture
@@ -203,7 +218,9 @@ def idle(comfyui: Client) -> Iterator[None]:
         assert time.monotonic() < deadline, queue
 
 
-def test_an_uploaded_picture_runs_through_the_graph_and_comes_back(comfyui: Client, gradient: Image.Image, tmp_path: Path) -> None:
+def test_an_uploaded_picture_runs_through_the_graph_and_comes_back(
+    comfyui: Client, gradient: Image.Image, tmp_path: Path
+) -> None:
     file = tmp_path / "gradient.png"
     gradient.save(file)
     for picture in (gradient, file):
@@ -227,7 +244,9 @@ def test_the_cache_shows_in_what_ran(comfyui: Client, gradient: Image.Image) -> 
 def test_progress_counts_nodes_and_steps_upwards(comfyui: Client) -> None:
     seen: list[api.Progress] = []
     comfyui.run(slow(6), seen.append)
-    assert [(progress.value, progress.maximum) for progress in seen if progress.maximum == 6] == [(step, 6) for step in range(1, 7)]
+    assert [(progress.value, progress.maximum) for progress in seen if progress.maximum == 6] == [
+        (step, 6) for step in range(1, 7)
+    ]
     assert {(progress.node, progress.started, progress.nodes) for progress in seen} == {("1", 1, 1)}
 
 
@@ -236,7 +255,9 @@ def test_a_prompt_that_cannot_run_is_rejected_with_comfyuis_words(comfyui: Clien
     prompt = {"1": {"class_type": "EmptyLatentImage", "inputs": {"width": 3, "height": 64, "batch_size": 1}}}
     prompt["2"] = {"class_type": "PreviewImage", "inputs": {}}
     prompt["3"] = {"class_type": "SaveLatent", "inputs": {"samples": ["1", 0], "filename_prefix": "x"}}
-    with pytest.raises(api.PromptRejected, match=r"EmptyLatentImage \(node 1\): Value 3 smaller than min of 16") as rejected:
+    with pytest.raises(
+        api.PromptRejected, match=r"EmptyLatentImage \(node 1\): Value 3 smaller than min of 16"
+    ) as rejected:
         comfyui.run(prompt)
     assert "PreviewImage (node 2): Required input is missing: images" in str(rejected.value)
     assert set(rejected.value.node_errors) == {"1", "2"}
@@ -293,7 +314,7 @@ def test_a_proxy_for_the_outside_world_is_not_asked(comfyui_server: Server, monk
     assert Client(comfyui_server.url).run(slow(1)).outputs["1"]["text"] == ["1 steps"]
 
 
-# ----------------------------------------------------------------------------------------------------------------- the demo
+# ------------------------------------------------------------------------------------------------------------- the demo
 
 
 @pytest.fixture
@@ -308,7 +329,11 @@ def test_the_demo_saves_pictures_under_their_titles(comfyui: Client, gradient: I
     prompt |= {number: copy.deepcopy(prompt["3"]) for number in ("4", "5")}
     prompt["4"]["_meta"] = prompt["5"]["_meta"] = {"title": "Twin"}
     saved = run.save_pictures(comfyui, "zebra", prompt, comfyui.run(prompt))
-    assert sorted(file.name for file in saved) == ["zebra_heatmap_for_zebra.png", "zebra_twin_1.png", "zebra_twin_2.png"]
+    assert sorted(file.name for file in saved) == [
+        "zebra_heatmap_for_zebra.png",
+        "zebra_twin_1.png",
+        "zebra_twin_2.png",
+    ]
     assert all(Image.open(file).size == gradient.size for file in saved)
 
 
@@ -322,7 +347,10 @@ def test_the_demo_leaves_out_what_needs_a_download() -> None:
 
 
 def test_the_thumbnail_is_the_heatmap_nodes_overlay(comfyui: Client) -> None:
-    outputs = {number: {"images": [{"filename": f"{number}.png", "subfolder": "", "type": "temp"}]} for number in ("1", "2", "3")}
+    outputs = {
+        number: {"images": [{"filename": f"{number}.png", "subfolder": "", "type": "temp"}]}
+        for number in ("1", "2", "3")
+    }
     prompt = {
         "1": {"class_type": "PreviewImage", "inputs": {"images": ["8", 0]}},
         "2": {"class_type": "PreviewImage", "inputs": {"images": ["9", 1]}},

@@ -18,7 +18,9 @@ class ProbeSlow(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema("ProbeSlow", inputs=[io.Int.Input("steps", default=20)], outputs=[io.Int.Output()], is_output_node=True)
+        return io.Schema(
+            "ProbeSlow", inputs=[io.Int.Input("steps", default=20)], outputs=[io.Int.Output()], is_output_node=True
+        )
 
     @classmethod
     def execute(cls, steps: int) -> io.NodeOutput:
@@ -31,11 +33,13 @@ class ProbeSlow(io.ComfyNode):
 
 
 class ProbeCountCalls(io.ComfyNode):
-    """Passes a MODEL on and adds a line to `output/<file>` for every call of it: how many samples the call's batch holds."""
+    """Passes a MODEL on and adds a line to `output/<file>` for every call of it: the size of the call's batch."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema("ProbeCountCalls", inputs=[io.Model.Input("model"), io.String.Input("file")], outputs=[io.Model.Output()])
+        return io.Schema(
+            "ProbeCountCalls", inputs=[io.Model.Input("model"), io.String.Input("file")], outputs=[io.Model.Output()]
+        )
 
     @classmethod
     def execute(cls, model: Any, file: str) -> io.NodeOutput:
