@@ -398,3 +398,38 @@ def test_every_input_and_output_has_a_tooltip(comfy_host: Path, module: str, nam
 
     schema = getattr(import_module(f"sdexplain.nodes.{module}"), name).define_schema()
     assert all(entry.tooltip for entry in schema.inputs + schema.outputs)
+
+
+# -------------------------------------------------------------------------------------------------------------- evidence
+
+
+def evidence(values: Tensor, weighting: str = "information") -> NoiseDifference:
+    """values [R,B,h,w] in nats per cell."""
+    return a_difference(values[:, :, None], reading="evidence", weighting=weighting)
+
+
+def test_evidence_is_signed_for_one_label_and_for_the_other() -> None:
+    heatmap = make_heatmap(evidence(torch.tensor([[[[2.0, -1.0]]]])))
+    assert heatmap.signed
+    assert heatmap.values.tolist() == [[[2.0, -1.0]]]
+    assert (heatmap.positive, heatmap.negative) == ("speaks for “zebra”", "speaks for “horse”")
+    assert heatmap.unit == "nats per latent cell"
+
+
+def test_evidence_that_is_not_weighted_by_information_is_not_called_nats() -> None:
+    heatmap = make_heatmap(evidence(torch.tensor([[[[2.0, -1.0]]]]), "uniform"))
+    assert "nats" not in heatmap.unit + heatmap.totals[0]
+
+
+def test_the_total_names_the_label_that_it_speaks_for_and_its_standard_error() -> None:
+    samples = torch.tensor([[[[1.0, 1.0]], [[-4.0, 1.0]]], [[[3.0, 3.0]], [[-4.0, 1.0]]]])
+    # First image: totals 2 and 6, mean 4, standard deviation sqrt(8), standard error sqrt(8)/sqrt(2) = 2.
+    assert make_heatmap(evidence(samples)).totals == (
+        "Whole picture: 4 ± 2 nats for “zebra”",
+        "Whole picture: 3 ± 0 nats for “horse”",
+    )
+
+
+def test_one_sample_has_no_standard_error_and_other_readings_have_no_total() -> None:
+    assert make_heatmap(evidence(torch.ones(1, 1, 1, 2))).totals == ("Whole picture: 2 nats for “zebra”",)
+    assert make_heatmap(random_difference()).totals == ()

@@ -17,7 +17,8 @@ def scalar() -> io.Combo.Input:
         default="channel norm",
         tooltip="The one number per place. channel norm: how much, without a sign. channel mean: signed, mean over the latent's "
         "channels. decoded luminance: signed, brighter or darker as the target; needs the VAE. A sign is brightness or texture, "
-        "not for or against a label. The reading absolute is one number already, which both channel scalars show.",
+        "not for or against a label. The readings absolute, information and evidence are one number already, which both channel "
+        "scalars show; evidence alone is for or against.",
     )
 
 

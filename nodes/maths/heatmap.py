@@ -51,6 +51,8 @@ class Heatmap:
     """What they are counted in."""
     source: str
     """Which steps they come from."""
+    totals: tuple[str, ...] = ()
+    """For "evidence", what all of each image's cells say together, with its standard error where there are samples."""
     show: Show = "both"
     """Which of the signs is shown."""
 
@@ -113,6 +115,7 @@ def make_heatmap(
         quantity=quantity,
         unit=unit,
         source=f"Steps {difference.start}–{difference.end} of {difference.steps}, {WEIGHTING_WORDS[difference.weighting]}",
+        totals=evidence_totals(difference),
     )
 
 
@@ -172,6 +175,24 @@ def decode_pictures(decode: Decode, latents: Tensor) -> Tensor:
 def luminance(pictures: Tensor) -> Tensor:
     """Rec. 709 luma of pictures, [...,3] to [...]."""
     return pictures[..., :3] @ pictures.new_tensor(LUMINANCE)
+
+
+def evidence_totals(difference: NoiseDifference) -> tuple[str, ...]:
+    """Each image's evidence added up over its cells, in words: the log-odds if weighted by information; () for other readings.
+
+    The standard error is that of the mean over the noise samples, and left out where there is only one.
+    """
+    if difference.reading != "evidence":
+        return ()
+    totals = difference.values.sum((2, 3, 4))
+    unit = "nats" if difference.weighting == "information" else "noise variances"
+    words = []
+    for image in totals.unbind(1):
+        mean = image.mean().item()
+        error = f" ± {format_value((image.std() / len(image) ** 0.5).item())}" if len(image) > 1 else ""
+        label = difference.target_label if mean >= 0 else difference.contrast_label
+        words.append(f"Whole picture: {format_value(abs(mean))}{error} {unit} for {quoted(label)}")
+    return tuple(words)
 
 
 def is_signed(difference: NoiseDifference, scalar: Scalar) -> bool:
@@ -255,6 +276,7 @@ def format_value(value: float) -> str:
 def _words(difference: NoiseDifference, scalar: Scalar) -> tuple[str, str, str, str]:
     """What the positive and the negative end of the scale mean, what the number is, and its unit."""
     target = quoted(telling_part(difference.target_label, difference.contrast_label))
+    contrast = quoted(telling_part(difference.contrast_label, difference.target_label))
     if scalar == "decoded luminance":
         return (
             f"brighter as {target}",
@@ -262,6 +284,11 @@ def _words(difference: NoiseDifference, scalar: Scalar) -> tuple[str, str, str, 
             "Luminance that the decoded sum adds",
             "black 0 to white 1",
         )
+    squares = "nats per latent cell" if difference.weighting == "information" else "noise variances per latent cell"
+    if difference.reading == "evidence":
+        return f"speaks for {target}", f"speaks for {contrast}", "Evidence", squares
+    if difference.reading == "information":
+        return "predictions differ most", "no difference", "Information: half the squared difference", squares
     unit = "noise standard deviations"
     if difference.reading == "absolute":
         return "predictions differ most", "no difference", "Sum of each step’s absolute difference", unit

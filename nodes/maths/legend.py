@@ -73,17 +73,19 @@ def draw_legend(
     Its height depends on the words alone, so that the legends of a batch have one size.
     """
     titles = title_lines(heatmap, lengths)
+    totals = [paragraph(text, lengths(13), lengths.inner) for text in heatmap.totals[image : image + 1]]
     details = [
         paragraph(text, lengths(12), lengths.inner, lines=2)
         for text in (heatmap.source, f"{heatmap.quantity}, {heatmap.unit}")
     ]
     key = draw_key(heatmap, image, lengths, colour_map, opacity)
     margin, gap = lengths(14), lengths(6)
-    height = 2 * margin + key.height + 2 * gap + sum(text.height for text in titles + details)
+    height = 2 * margin + key.height + 2 * gap + sum(text.height for text in titles + totals + details)
     legend = Image.new("RGB", (lengths.width, height), PAPER)
     top = draw_paragraphs(legend, titles, lengths(16), margin, INK) + gap
     legend.paste(key, (lengths(16), top))
-    draw_paragraphs(legend, details, lengths(16), top + key.height + gap, MUTED)
+    top = draw_paragraphs(legend, totals, lengths(16), top + key.height + gap, INK)
+    draw_paragraphs(legend, details, lengths(16), top, MUTED)
     return legend
 
 
@@ -117,7 +119,7 @@ def draw_key(
     key = Image.new("RGB", (lengths.inner, height), PAPER)
     draw = ImageDraw.Draw(key)
     if notes[image]:
-        paragraph(notes[image], lengths(13.5), lengths.inner, lines=2).draw(draw, 0, 0, INK)
+        paragraph(notes[image], lengths(13), lengths.inner, lines=2).draw(draw, 0, 0, INK)
         return key
     low.draw(draw, 0, 0, INK)
     high.draw(draw, lengths.inner, 0, INK, "right")
@@ -144,7 +146,7 @@ def end_words(heatmap: Heatmap, lengths: Lengths, colour_map: str) -> tuple[Para
         f"{low_colour}: {heatmap.negative}" if lowest < 0 or not heatmap.signed else "clear: no difference",
         f"{high_colour}: {heatmap.positive}" if highest > 0 else "clear: no difference",
     )
-    size = lengths(13.5)
+    size = lengths(13)
     if fits(" + ".join(texts), size, lengths.inner):
         low, high = (paragraph(text, size, lengths.inner) for text in texts)
     else:
