@@ -140,6 +140,13 @@ def test_the_full_colour_covers_by_the_opacity() -> None:
     assert torch.allclose(drawn[:, 8:], 0.6 * photo[:, 8:] + 0.4 * half, atol=1e-6)
 
 
+def test_weak_magnitudes_are_clearer_than_weak_signed_values() -> None:
+    photo, values = torch.rand(1, 8, 8, 3), torch.full((1, 1, 1), 0.25)
+    drawn = overlay(photo, a_heatmap(values, signed=False), "viridis", 0.8, "photo")
+    colour = colours(torch.tensor(0.25), False, "viridis")
+    assert torch.allclose(drawn, 0.9 * photo + 0.1 * colour, atol=1e-6)  # 0.8 · 0.25^1.5 = 0.1
+
+
 def test_opacity_zero_hides_the_map_and_one_the_photo() -> None:
     photo, heatmap = torch.rand(1, 48, 40, 3), a_heatmap(torch.ones(1, 6, 5), signed=False)
     assert torch.equal(overlay(photo, heatmap, opacity=0, background="photo"), photo)

@@ -74,8 +74,13 @@ def overlay(
 
 
 def blend(pictures: Tensor, levels: Tensor, signed: bool, colour_map: str, opacity: float) -> Tensor:
-    """picture * (1 - a) + colour * a with a = opacity * |level|, [...,3]: a level of 0 leaves the picture as it is."""
-    return torch.lerp(pictures, colours(levels, signed, colour_map), opacity * levels.abs()[..., None])
+    """picture * (1 - a) + colour * a, [...,3], with a = opacity * |level|, or opacity * level^1.5 for unsigned maps.
+
+    A level of 0 leaves the picture as it is. A magnitude is nowhere 0 where there is noise: the power keeps that from veiling all of
+    the picture.
+    """
+    strength = levels.abs() if signed else levels**1.5
+    return torch.lerp(pictures, colours(levels, signed, colour_map), opacity * strength[..., None])
 
 
 def masks(
