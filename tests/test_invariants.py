@@ -1,4 +1,4 @@
-"""What must always hold (METHOD.md, section 5), on the Gaussian denoiser whose answer is known, wrapped as eps, v, x0 and flow."""
+"""What must always hold, on the Gaussian denoiser whose answer is known, wrapped as eps, v, x0 and flow."""
 
 from __future__ import annotations
 
