@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -325,6 +326,21 @@ def test_a_full_disk_is_explained_wherever_it_shows(
     monkeypatch.setattr(commands, "install", lambda: Path("/dev/full").write_text("a picture"))
     assert commands.main(["setup"]) == 1
     assert "The disk is full" in capsys.readouterr().err
+
+
+def test_requirements_are_the_registrys_and_pinned_for_the_tests() -> None:
+    needed = requirement_lines("requirements.txt")
+    declared = re.search(r"dependencies = \[(.*)\]", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert declared and re.findall(r'"([^"]+)"', declared[1]) == needed
+    assert not any("<" in line or "==" in line for line in needed)  # what else a ComfyUI holds must stay free
+    pins = requirement_lines("requirements-dev.txt")
+    assert all("==" in pin for pin in pins)
+    assert {line.partition(">=")[0] for line in needed} <= {pin.partition("==")[0] for pin in pins}
+
+
+def requirement_lines(name: str) -> list[str]:
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 # ----------------------------------------------------------------------------------------------------- the right Python
