@@ -421,9 +421,11 @@ def test_what_looks_at_the_noise_level_gets_one_a_call(model: Any, calls: list[l
             assert sum(len(call) for call in calls) == 24
 
 
-def test_conditionings_of_their_own_stay_with_their_images(model: Any) -> None:
+@pytest.mark.parametrize("most_evaluations", [1, 3, 100])
+def test_conditionings_of_their_own_stay_with_their_images(model: Any, most_evaluations: int) -> None:
     noised = noise_for(model, 3, samples=2, images=2)
-    both = predict(model, noised, [[torch.cat([text(1), text(2)]), {}]])
+    conditioning = [[torch.cat([text(1), text(2)]), {}]]
+    both = predict(model, noised, conditioning, most_cells=most_evaluations * CELLS)
     for image, seed in enumerate((1, 2)):
         alone = predict(model, replace(noised, x0=noised.x0[image : image + 1]), prompt(seed))
         torch.testing.assert_close(both[:, :, image], alone[:, :, 0], **TOLERANCE)
@@ -623,6 +625,16 @@ def test_more_steps_predict_only_the_new_ones(model: Any) -> None:
     assert asked == 2 * 5
     assert torch.equal(found[:, 2:5], kept_part)
     torch.testing.assert_close(found, predict(model, whole, prompt(1)), **TOLERANCE)
+
+
+def test_a_repeated_level_is_taken_from_the_right_step(model: Any) -> None:
+    whole = noise_for(model, 4)
+    falling = replace(whole, sigmas=whole.sigmas[1:3], alphas=whole.alphas[1:3], noise=whole.noise[:, :1])
+    repeated = replace(falling, sigmas=whole.sigmas[[1, 1]])
+    first, _, _ = collected(model, falling, prompt(1), prompt(2))
+    twice, _, asked = collected(model, repeated, prompt(1), prompt(2))
+    assert asked == 0
+    assert torch.equal(twice, first[:, [0, 0]])
 
 
 @pytest.mark.parametrize("change", ["seed", "image", "model", "strength"])
