@@ -284,13 +284,13 @@ def to_prompt(workflow: Mapping[str, Any], object_info: Mapping[str, Any]) -> Pr
                 f"Node {number} has the type {node['type']!r}, which this ComfyUI does not have: "
                 "install its pack, or unpack it if it is a subgraph."
             )
-        inputs = widget_values(node, object_info[node["type"]])
+        definition = object_info[node["type"]]
+        inputs = widget_values(node, definition)
         for slot in node.get("inputs", ()):
             if source := graph.source(slot.get("link"), slot["type"]):
                 inputs[slot["name"]] = source
-        prompt[str(number)] = {"class_type": node["type"], "inputs": inputs}
-        if title := node.get("title"):
-            prompt[str(number)]["_meta"] = {"title": title}
+        title = node.get("title") or definition.get("display_name") or node["type"]
+        prompt[str(number)] = {"class_type": node["type"], "inputs": inputs, "_meta": {"title": title}}
     return prompt
 
 

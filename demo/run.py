@@ -97,18 +97,13 @@ def run_one(client: Client, name: str, prompt: Prompt, bar: tqdm) -> Run:
 def save_pictures(client: Client, name: str, prompt: Prompt, run: Run) -> list[Path]:
     """Save what the nodes showed as `<workflow>_<node's title>.png`, numbered where a title has several."""
     OUTPUT.mkdir(exist_ok=True)
-    stems = [f"{name}_{slug(title(prompt, picture))}" for picture in run.pictures()]
+    stems = [f"{name}_{slug(prompt[picture.node]['_meta']['title'])}" for picture in run.pictures()]
     files: list[Path] = []
     for place, (stem, picture) in enumerate(zip(stems, run.pictures(), strict=True)):
         number = f"_{stems[: place + 1].count(stem)}" if stems.count(stem) > 1 else ""
         files.append(OUTPUT / f"{stem}{number}{Path(picture.filename).suffix}")
         files[-1].write_bytes(client.fetch(picture))
     return files
-
-
-def title(prompt: Prompt, picture: Picture) -> str:
-    node = prompt[picture.node]
-    return node.get("_meta", {}).get("title") or node["class_type"].removeprefix("SDExplain")
 
 
 def slug(text: str) -> str:

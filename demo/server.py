@@ -125,6 +125,11 @@ class Server:
 
     # ------------------------------------------------------------------------------------------------------------------
 
+    def _log_of_pack(self) -> str:
+        place = str(self.base / "custom_nodes" / PACK)
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        return "\n".join(f"    {line.strip()}" for line in text.splitlines() if place in line)
+
     def _lay_out(self) -> None:
         for name in BASE_FOLDERS:
             (self.base / name).mkdir(parents=True, exist_ok=True)
@@ -194,6 +199,7 @@ class Server:
         if PACK_NODE not in json.loads(answer):
             raise ServerError(
                 f"ComfyUI started, but could not load SDExplain. The end of its log:\n{self.log_tail(60)}\n"
+                f"What it says of SDExplain:\n{self._log_of_pack()}\n"
                 f"If a module is missing: {self.host.python} -m pip install -r {ROOT / 'requirements.txt'}"
             )
 

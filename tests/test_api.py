@@ -67,7 +67,7 @@ def chain(*middle: dict[str, Any], links: list[Any]) -> dict[str, Any]:
 def test_widgets_take_their_values_in_order_past_the_pages_own_controls() -> None:
     blur = node(2, "Blur", [3, 42, "randomize", 0.5], [slot("image", "IMAGE", 10)])
     prompt = to_prompt(chain(blur, links=[[10, 1, 0, 2, 0, "IMAGE"], [90, 2, 0, 9, 0, "IMAGE"]]), INFO)
-    assert prompt["1"] == {"class_type": "Load", "inputs": {"file": "b.png"}}
+    assert prompt["1"] == {"class_type": "Load", "inputs": {"file": "b.png"}, "_meta": {"title": "Load"}}
     assert prompt["2"]["inputs"] == {"image": ["1", 0], "radius": 3, "seed": 42, "sigma": 0.5}
     assert prompt["9"]["inputs"] == {"image": ["2", 0], "look": "y", "points": "text"}
 
