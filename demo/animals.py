@@ -15,6 +15,8 @@ STRIPED_REGIONS = (("neck", "shoulder"), ("neck", "rump"), ("shoulder", "rump"),
 FEET = 0.44
 
 _NECK_ROOT = (-0.08, -0.02)
+_NEAR_HIPS = (-0.13, 0.29)
+_FAR_HIPS = (-0.05, 0.22)
 _BARREL = curve([(-0.21, 0.0), (-0.15, -0.13), (0.02, -0.15), (0.2, -0.17), (0.33, -0.11), (0.37, 0.02), (0.31, 0.14),
                  (0.1, 0.16), (-0.1, 0.16), (-0.2, 0.1)], closed=True)
 _NECK = tube([(-0.1, 0.0), (-0.19, -0.17), (-0.26, -0.31)], (0.15, 0.115, 0.095))
@@ -37,7 +39,7 @@ _RUMP_STRIPES = (tube([(0.2, -0.19), (0.18, -0.06), (0.2, 0.07)], (0.045, 0.048,
 
 @dataclass(frozen=True)
 class Equine:
-    """What a horse and its zebra twin share: coat, pose, and what is kept for either class alone."""
+    """One animal as both classes: `mane` is the horse's, `regions` bear the zebra's stripes, the rest is shared."""
 
     coat: Colour
     mane: Colour
@@ -73,8 +75,8 @@ def _paint_legs(sketch: Sketch, colour: Colour, hips: tuple[float, float], strid
         sketch.outlined([hoof], (74, 62, 66))
 
 
-def _paint_stripes(sketch: Sketch, look: Equine, body: list[np.ndarray], nod: float) -> None:
-    stripes = {"neck": [turned(stripe, _NECK_ROOT, nod) for stripe in _NECK_STRIPES],
+def _paint_stripes(sketch: Sketch, look: Equine, body: list[np.ndarray]) -> None:
+    stripes = {"neck": [turned(stripe, _NECK_ROOT, look.nod) for stripe in _NECK_STRIPES],
                "shoulder": _SHOULDER_STRIPES, "rump": _RUMP_STRIPES}
     within = sketch.silhouette(body)
     sketch.clipped([stripe for region in look.regions for stripe in stripes[region]], STRIPE, within)
@@ -86,7 +88,7 @@ def paint(sketch: Sketch, look: Equine, label: str) -> None:
         return turned(shape, _NECK_ROOT, look.nod)
 
     zebra = label == "zebra"
-    _paint_legs(sketch, mixed(look.coat, (60, 45, 60), 0.25), (-0.05, 0.22), look.strides[:2])
+    _paint_legs(sketch, mixed(look.coat, (60, 45, 60), 0.25), _FAR_HIPS, look.strides[:2])
     swing = look.tail_swing
     sketch.outlined([tube([(0.34, -0.06), (0.43 + 0.3 * swing, 0.0), (0.44 + swing, 0.22)], (0.035, 0.055, 0.03))],
                     mixed(look.coat, (80, 60, 55), 0.55))
@@ -95,13 +97,11 @@ def paint(sketch: Sketch, look: Equine, label: str) -> None:
         sketch.outlined([tube(crest, _UPRIGHT_RADII)], STRIPE)
         sketch.fill(rings(crest, _UPRIGHT_RADII, 5), (250, 248, 244))
     neck, head = posed(_NECK), posed(_HEAD)
-    _paint_legs(sketch, look.coat, (-0.13, 0.29), look.strides[2:])
-    thighs = [_leg(hip, stride)[0][:0] if False else ellipse(hip, 0.07, 0.08, 0.08)
-              for hip in (-0.13, 0.29)]
+    _paint_legs(sketch, look.coat, _NEAR_HIPS, look.strides[2:])
     sketch.outlined([_BARREL, neck, head], look.coat)
-    sketch.fill(thighs, look.coat)
+    sketch.fill([ellipse(hip, 0.07, 0.08) for hip in _NEAR_HIPS], look.coat)
     if zebra:
-        _paint_stripes(sketch, look, [_BARREL, neck], look.nod)
+        _paint_stripes(sketch, look, [_BARREL, neck])
     sketch.shade([_BARREL, neck, head])
     sketch.outlined([posed(_EAR)], look.coat)
     sketch.fill([posed(_MUZZLE)], mixed(look.coat, (150, 105, 110), 0.5))

@@ -76,7 +76,8 @@ def _paint_meadow(sketch: Sketch, image: Image.Image, ground: Background) -> Non
     _paint_gradient(image, 0, h, (142, 196, 234), (214, 234, 240))
     sketch.fill([ellipse(d[0], h + 0.06, 0.4, 0.16), ellipse(d[1], h + 0.08, 0.5, 0.15)], (128, 178, 122))
     _paint_gradient(image, h, 1, (142, 192, 98), (112, 168, 82))
-    sketch.fill([ellipse(d[2], 0.3 * h, 0.12, 0.035), ellipse(d[2] + 0.06, 0.3 * h - 0.025, 0.07, 0.035)], (246, 250, 252))
+    cloud = [ellipse(d[2], 0.3 * h, 0.12, 0.035), ellipse(d[2] + 0.06, 0.3 * h - 0.025, 0.07, 0.035)]
+    sketch.fill(cloud, (246, 250, 252))
 
 
 def _paint_savanna(sketch: Sketch, image: Image.Image, ground: Background) -> None:
@@ -100,7 +101,8 @@ def _paint_road(sketch: Sketch, image: Image.Image, ground: Background) -> None:
     _paint_gradient(image, h, 1, (148, 150, 158), (120, 122, 130))
     sketch.fill([box(0, h, 1, h + 0.03)], (196, 194, 190))
     y = h + 0.55 * (1 - h)
-    sketch.fill([box(0.4 * n - 0.3 + 0.3 * d[4], y, 0.4 * n - 0.1 + 0.3 * d[4], y + 0.02) for n in range(4)], (224, 222, 212))
+    dashes = [box(0.4 * n - 0.3 + 0.3 * d[4], y, 0.4 * n - 0.1 + 0.3 * d[4], y + 0.02) for n in range(4)]
+    sketch.fill(dashes, (224, 222, 212))
 
 
 def _paint_room(sketch: Sketch, image: Image.Image, ground: Background) -> None:

@@ -168,13 +168,13 @@ def truth_mask(scene: Scene, size: int = 256) -> np.ndarray:
 
 
 def _silhouette(scene: Scene, label: str, size: int) -> np.ndarray:
-    """Return where the objects hide what is behind them: black and white backgrounds look alike there."""
+    """Return where the objects hide at least a part of a pixel's background: black and white differ there by less."""
     over = []
     for colour in ("black", "white"):
         image = Image.new("RGB", (size * SUPERSAMPLING,) * 2, colour)
         _paint_things(image, scene, label)
         over.append(np.asarray(image.reduce(SUPERSAMPLING), dtype=np.int16))
-    return np.abs(over[1] - over[0]).max(axis=-1) < 128
+    return np.abs(over[1] - over[0]).min(axis=-1) < 255
 
 
 def object_mask(scene: Scene, size: int = 256) -> np.ndarray:
