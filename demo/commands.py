@@ -99,7 +99,7 @@ def ui(options: argparse.Namespace) -> int:
     with Server(host, port=options.port or usual_port(), base=base, show_host_models=not host.pinned) as server:
         print(
             f"ComfyUI with SDExplain: {server.url}\n"
-            "The examples are under Workflow > Browse Templates > sdexplain.\n"
+            "The examples are under Templates in the left bar, Extensions > sdexplain.\n"
             f"Models of your own go into the folders of {base / 'models'}; the log is {server.log}.\n"
             "Ctrl-C stops it.",
             flush=True,

@@ -54,7 +54,7 @@ def run_examples(host: Host, thumbnails: bool = False) -> None:
         print(f"\n{name}: not run, it needs a download: {', '.join(missing)}")
     print(
         f"\nDone in {time.monotonic() - began:.0f} s. To open the same graphs in ComfyUI's page: python dev.py ui, "
-        "then Workflow > Browse Templates > sdexplain."
+        "then Templates in its left bar, Extensions > sdexplain."
     )
 
 

@@ -25,8 +25,9 @@ from .tokenizer import build_tokenizer
 
 SCENES_PER_BATCH, LEARNING_RATE, WARM_UP = 8, 6e-4, 200
 EMPTY_PROMPT_SHARE = 0.12
-MIDDLE_TIMESTEPS, MIDDLE_SHARE = (200, 850), 0.5  # where labels are decided; the rest is spread over all timesteps
+MIDDLE_TIMESTEPS, MIDDLE_SHARE = (300, 850), 0.5  # where labels are decided; the rest is spread over all timesteps
 TEMPLATES = ("{}", "a {}", "a photo of a {}", "a picture of a {}", "a drawing of a {}", "a {} outside")
+LARGEST_WEIGHT = 20.0
 SAVE_EVERY, REPORT_EVERY = 250, 500
 AVERAGE_DECAY = 0.999
 
@@ -78,6 +79,14 @@ def draw_timesteps(count: int, generator: np.random.Generator) -> Tensor:
     """Timesteps [count]: a share from the middle of the schedule, the rest from all of it."""
     low, high = np.where(generator.random((count, 1)) < MIDDLE_SHARE, MIDDLE_TIMESTEPS, (0, 1000)).T
     return torch.from_numpy(generator.integers(low, high))
+
+
+def loss_weights(scheduler: DDIMScheduler, timesteps: Tensor) -> Tensor:
+    """1 / alpha^2 [n], the weight of v-prediction's loss (Salimans and Ho 2022, appendix D), up to LARGEST_WEIGHT.
+
+    Unweighted, the fine texture of the least noisy steps drowns the noisier ones, in which alone the label matters.
+    """
+    return (1 / scheduler.alphas_cumprod[timesteps]).clamp(max=LARGEST_WEIGHT)
 
 
 def for_twins(values: Tensor) -> Tensor:
@@ -141,7 +150,8 @@ def train_denoiser(folder: Path, latents: Tensor, held_out: Tensor, steps: int) 
             noisy = scheduler.add_noise(clean, noise, timesteps).to(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16):
                 predicted = networks(noisy, timesteps, prompts.draw(scenes, generator))
-            loss = functional.mse_loss(predicted.float(), noise)
+            errors = functional.mse_loss(predicted.float(), noise, reduction="none").mean((1, 2, 3))
+            loss = (errors * loss_weights(scheduler, timesteps)).mean()
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(networks.parameters(), 1.0)

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from comfy_api.latest import io, ui
+from server import PromptServer
 
 from . import types
 from .host import kept
@@ -75,6 +76,8 @@ class PredictNoise(io.ComfyNode):
         check_same_model(model, noised)
         under_target, under_contrast, effort = kept.collect(model, noised, target, contrast, cls.hidden.unique_id)
         logging.info("SDExplain: %s", effort)
+        # The page shows this on the node; the ui text below reaches only those who ask the API.
+        PromptServer.instance.send_progress_text(str(effort), cls.hidden.unique_id)
         predictions = prediction.NoisePredictions(
             noised, under_target, under_contrast, target_label.strip() or "target", contrast_label.strip() or "contrast"
         )

@@ -132,9 +132,25 @@ def test_twins_share_template_and_emptiness_and_ask_for_their_own_class() -> Non
 def test_timesteps_cover_the_schedule_and_favour_its_middle() -> None:
     timesteps = draw_timesteps(20_000, np.random.default_rng(0))
     assert timesteps.min() >= 0 and timesteps.max() <= 999
-    # Half uniform over 1000, half uniform over 200..850: 0.5 * 0.65 + 0.5.
-    middle = ((timesteps >= 200) & (timesteps < 850)).float().mean()
-    assert middle == pytest.approx(0.825, abs=0.015)
+    # Half uniform over 1000, half uniform over 300..850: 0.5 * 0.55 + 0.5.
+    middle = ((timesteps >= 300) & (timesteps < 850)).float().mean()
+    assert middle == pytest.approx(0.775, abs=0.015)
+
+
+def test_loss_weights_are_those_of_v_prediction() -> None:
+    """|v - v'|^2 = |e - e'|^2 / alpha^2 at the same noisy latent, with v = alpha * e - sigma * x0."""
+    scheduler = architecture.build_scheduler()
+    timesteps = torch.tensor([10, 400, 999])
+    alpha, sigma = scheduler.alphas_cumprod[timesteps].sqrt(), (1 - scheduler.alphas_cumprod[timesteps]).sqrt()
+    noisy, first, second = 0.7, 0.3, -0.4
+
+    def v(noise: float) -> torch.Tensor:
+        return alpha * noise - sigma * (noisy - sigma * noise) / alpha
+
+    expected = ((v(first) - v(second)) / (first - second)) ** 2
+    weights = train_denoiser.loss_weights(scheduler, timesteps)
+    torch.testing.assert_close(weights[:2], expected[:2], rtol=1e-4, atol=0)
+    assert weights[2] == train_denoiser.LARGEST_WEIGHT < expected[2]
 
 
 def test_for_twins_repeats_each_scene_twice_in_a_row() -> None:
