@@ -23,7 +23,7 @@ from .train_denoiser import train_denoiser  # noqa: E402
 from .train_vae import encode, train_vae, whiten  # noqa: E402
 from .training_data import twin_pictures  # noqa: E402
 
-HELD_OUT_SCENES = 60
+HELD_OUT_SCENES = 60  # a multiple of the number of pairs
 
 
 def main() -> None:
@@ -42,8 +42,8 @@ def main() -> None:
     pictures = twin_pictures(options.work, options.scenes, options.size)
     vae = train_vae(options.work, pictures, options.vae_steps)
     latents = whiten(vae, encode(vae, pictures, options.work / "latents.pt"))
-    # The last scenes are kept from the UNet's training, to print verdicts on.
-    networks = train_denoiser(options.work, latents[:-HELD_OUT_SCENES], latents[-HELD_OUT_SCENES:], options.steps)
+    # The first scenes are kept from the UNet's training, to print verdicts on; scene n is of pair n mod 3 in both parts.
+    networks = train_denoiser(options.work, latents[HELD_OUT_SCENES:], latents[:HELD_OUT_SCENES], options.steps)
     save_pipeline(build_pipeline(vae, networks.unet, networks.text_encoder), options.model)
     print(f"saved {options.model}")
 
