@@ -110,10 +110,8 @@ def ui(options: argparse.Namespace) -> int:
 
 def test(options: argparse.Namespace) -> int:
     in_environment()
-    subprocess.run(
-        [str(PYTHON), str(ROOT / "tests" / "browser.py")]
-    )  # says itself what it found, or why none can be had
     tests = ROOT / "tests"
+    subprocess.run([str(PYTHON), str(tests / "browser.py")])  # it says what it found, or why none can be had
     named = any(Path(argument.partition("::")[0]).resolve().is_relative_to(tests) for argument in options.rest)
     replace_process([str(PYTHON), "-m", "pytest", *options.rest, *([] if named else [str(tests)])])
 
