@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import time
@@ -46,9 +45,10 @@ def run_examples(host: Host, thumbnails: bool = False) -> None:
                 run = run_one(client, file.stem, prompt, bar)
                 saved[file] = save_pictures(client, file.stem, prompt, run)
                 if thumbnails:
-                    save_thumbnail(client, file, prompt, run)
+                    picture = thumbnail(prompt, run, about(workflows[file]).get("thumbnail"))
+                    save_thumbnail(client.image(picture), file)
     for file, pictures in saved.items():
-        print(f"\n{file.stem}: {shows(workflows[file])}")
+        print(f"\n{file.stem}: {about(workflows[file]).get('shows', '')}")
         print("\n".join(f"    {picture}" for picture in pictures))
     for name, missing in left_out.items():
         print(f"\n{name}: not run, it needs a download: {', '.join(missing)}")
@@ -74,9 +74,12 @@ def choices(definition: Mapping[str, Any]) -> set[str]:
     return found
 
 
-def shows(workflow: Mapping[str, Any]) -> str:
-    """The one line in the workflow's own file on what its pictures show: `extra.sdexplain.shows`."""
-    return workflow.get("extra", {}).get("sdexplain", {}).get("shows", "")
+def about(workflow: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the workflow's own file says of its pictures, `extra.sdexplain`.
+
+    `shows` is one line on what is to be seen, `thumbnail` the id of the node whose picture stands for the workflow.
+    """
+    return workflow.get("extra", {}).get("sdexplain", {})
 
 
 def run_one(client: Client, name: str, prompt: Prompt, bar: tqdm) -> Run:
@@ -110,22 +113,20 @@ def slug(text: str) -> str:
     return re.sub(r"\W+", "_", text.lower()).strip("_")
 
 
-def save_thumbnail(client: Client, file: Path, prompt: Prompt, run: Run) -> None:
-    """Write the workflow's overlay picture beside it as a JPEG of the same name."""
-    picture = Image.open(io.BytesIO(client.fetch(overlay(prompt, run)))).convert("RGB")
+def save_thumbnail(picture: Image.Image, workflow: Path) -> None:
+    """Write the picture beside the workflow, as a JPEG of the same name."""
     height = round(picture.height * THUMBNAIL_WIDTH / picture.width)
-    picture.resize((THUMBNAIL_WIDTH, height), Image.Resampling.LANCZOS).save(file.with_suffix(".jpg"), quality=88)
+    small = picture.convert("RGB").resize((THUMBNAIL_WIDTH, height), Image.Resampling.LANCZOS)
+    small.save(workflow.with_suffix(".jpg"), quality=88)
 
 
-def overlay(prompt: Prompt, run: Run) -> Picture:
-    """The picture that shows a heatmap node's first output, be it on that node or on one that it feeds."""
+def thumbnail(prompt: Prompt, run: Run, node: str | int | None = None) -> Picture:
+    """The first picture of `node`, else the first overlay: shown by a heatmap node or by a node that one feeds."""
+    if node is not None:
+        return run.pictures(node)[0]
     for picture in run.pictures():
-        node = prompt[picture.node]
-        sources = [
-            prompt[value[0]]["class_type"]
-            for value in node["inputs"].values()
-            if isinstance(value, list) and value[1] == 0
-        ]
-        if node["class_type"] == OVERLAY_NODE or OVERLAY_NODE in sources:
+        shower = prompt[picture.node]
+        firsts = [value[0] for value in shower["inputs"].values() if isinstance(value, list) and value[1] == 0]
+        if OVERLAY_NODE in (shower["class_type"], *(prompt[first]["class_type"] for first in firsts)):
             return picture
     raise ValueError(f"No node of this workflow shows the overlay of a {OVERLAY_NODE}: connect a Preview Image to it.")

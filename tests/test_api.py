@@ -346,7 +346,7 @@ def test_the_demo_leaves_out_what_needs_a_download() -> None:
     assert run.downloads(workflow, elsewhere) == ["https://example.com/large.safetensors"]
 
 
-def test_the_thumbnail_is_the_heatmap_nodes_overlay(comfyui: Client) -> None:
+def test_the_thumbnail_is_the_heatmap_nodes_overlay() -> None:
     outputs = {
         number: {"images": [{"filename": f"{number}.png", "subfolder": "", "type": "temp"}]}
         for number in ("1", "2", "3")
@@ -358,7 +358,14 @@ def test_the_thumbnail_is_the_heatmap_nodes_overlay(comfyui: Client) -> None:
         "8": {"class_type": "LoadImage", "inputs": {"image": "a.png"}},
         "9": {"class_type": run.OVERLAY_NODE, "inputs": {"opacity": 0.5}},
     }
-    assert run.overlay(prompt, api.Run("", outputs=outputs)).filename == "3.png"
+    assert run.thumbnail(prompt, api.Run("", outputs=outputs)).filename == "3.png"
+    assert run.thumbnail(prompt, api.Run("", outputs=outputs), 2).filename == "2.png"
     del outputs["3"]
     with pytest.raises(ValueError, match="No node of this workflow shows the overlay"):
-        run.overlay(prompt, api.Run("", outputs=outputs))
+        run.thumbnail(prompt, api.Run("", outputs=outputs))
+
+
+def test_a_thumbnail_lies_beside_its_workflow_under_its_name(gradient: Image.Image, tmp_path: Path) -> None:
+    run.save_thumbnail(gradient.resize((1024, 500)), tmp_path / "zebra_or_horse.json")
+    saved = Image.open(tmp_path / "zebra_or_horse.jpg")
+    assert (saved.format, saved.size) == ("JPEG", (512, 250))
