@@ -1,0 +1,205 @@
+"""The pack in ComfyUI's real page: its nodes, its templates, and the workflows loaded and run by the page itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+    from sdexplain.demo.api import Client
+
+WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"
+FILES = sorted(WORKFLOWS.glob("*.json"))
+BUNDLED = [file for file in FILES if file.stem != "checkpoint"]
+NODES = {
+    "SDExplainExamplePicture",
+    "SDExplainLoadDiffusers",
+    "SDExplainNoiseLatent",
+    "SDExplainPredictNoise",
+    "SDExplainSumDifference",
+    "SDExplainHeatmap",
+    "SDExplainStepSheet",
+}
+SHOWING = ("SDExplainHeatmap", "SDExplainStepSheet", "PreviewImage")
+
+LOAD = """async workflow => {
+    await app.loadGraphData(workflow, true, true, 'test')
+    return app.graph.nodes.map(node => ({
+        type: node.type,
+        missing: Boolean(node.has_errors),
+        slots: node.inputs.length + node.outputs.length,
+        small: node.size[0] < node.computeSize()[0] - 1 || node.size[1] < node.computeSize()[1] - 1,
+        widgets: (node.widgets ?? []).length,
+    }))
+}"""
+# The page's own Run. Resolves when everything has run, with what went wrong, if anything did.
+RUN = """async () => {
+    const api = window.comfyAPI.api.api
+    const ended = new Promise(resolve => {
+        api.addEventListener('execution_success', () => resolve(null))
+        for (const kind of ['execution_error', 'execution_interrupted'])
+            api.addEventListener(kind, event => resolve(JSON.stringify(event.detail)))
+    })
+    await app.queuePrompt(0, 1)
+    const refused = Object.entries(app.lastNodeErrors ?? {}).map(([id, node]) => [id, node.errors[0].details])
+    return { refused, failed: await ended }
+}"""
+PICTURES_LOADED = """kinds => app.graph.nodes.filter(node => kinds.includes(node.type)).every(
+    node => node.imgs?.length && node.imgs.every(image => image.complete && image.naturalWidth > 0))"""
+# Each wire is drawn by itself; what two of them have in common is a crossing, unless they leave the same output, or it lies
+# behind a node, where wires can't be seen, or right at a slot.
+CROSSINGS = """() => {
+    const scale = 0.5, margin = 14
+    const nodes = app.graph.nodes.map(node => [node.pos[0], node.pos[1] - 30, node.size[0], node.size[1] + 30])
+    const left = Math.min(...nodes.map(box => box[0])) - 100, top = Math.min(...nodes.map(box => box[1])) - 200
+    const width = Math.max(...nodes.map(box => box[0] + box[2])) + 100 - left
+    const height = Math.max(...nodes.map(box => box[1] + box[3])) + 200 - top
+    const canvas = new OffscreenCanvas(width * scale, height * scale)
+    const context = canvas.getContext('2d', { willReadFrequently: true })
+    context.scale(scale, scale)
+    context.translate(-left, -top)
+    const wires = new Map()
+    for (const link of app.graph.links.values()) {
+        const key = link.origin_id + ':' + link.origin_slot
+        if (!wires.has(key)) wires.set(key, new Set())
+        wires.get(key).add(link.path)
+        for (let id = link.parentId; id != null; id = app.graph.reroutes.get(id).parentId)
+            wires.get(key).add(app.graph.reroutes.get(id).path)
+    }
+    const owner = new Uint8Array(canvas.width * canvas.height), found = new Set(), names = [...wires.keys()]
+    let drawn = 0
+    names.forEach((key, place) => {
+        context.clearRect(left, top, width, height)
+        context.lineWidth = 3
+        for (const path of wires.get(key)) if (path) { context.stroke(path); drawn += 1 }
+        for (const box of nodes) context.clearRect(box[0] - margin, box[1], box[2] + 2 * margin, box[3])
+        const alpha = context.getImageData(0, 0, canvas.width, canvas.height).data
+        for (let pixel = 0; pixel < owner.length; pixel++) {
+            if (alpha[4 * pixel + 3] < 128) continue
+            if (owner[pixel]) found.add(names[owner[pixel] - 1] + ' crosses ' + key)
+            owner[pixel] = place + 1
+        }
+    })
+    return { drawn, found: [...found] }
+}"""
+
+
+def read(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def with_few_steps(workflow: dict[str, Any]) -> dict[str, Any]:
+    for node in workflow["nodes"]:
+        if node["type"] == "SDExplainNoiseLatent":
+            node["widgets_values"][0] = 2
+        if node["type"] == "SDExplainStepSheet":
+            node["widgets_values"][0] = 2
+    return workflow
+
+
+def see_all(page: Page) -> None:
+    """Bring the whole graph into sight: what is out of it has no wires yet, and loads no pictures."""
+    page.set_viewport_size({"width": 2200, "height": 1300})
+    page.evaluate("Object.assign(app.canvas.ds, { scale: 0.6, offset: [250, 300] })")
+    page.wait_for_timeout(500)
+    page.evaluate("app.canvas.draw(true, true)")
+
+
+def of_the_pack(page: Page) -> list[str]:
+    """The page's problems but those of its own: it asks for absent files and for addresses outside, and stumbles at start."""
+    own = (
+        *("Failed to load resource", "reading 'id'"),
+        *("api.comfy.org", "huggingface.co", "Error fetching file size"),
+    )
+    return [problem for problem in page.problems if not any(words in problem for words in own)]
+
+
+def test_every_node_of_the_pack_mounts_with_all_its_slots_and_widgets(comfyui_page: Page, comfyui: Client) -> None:
+    registered = set(comfyui_page.evaluate("Object.keys(LiteGraph.registered_node_types)"))
+    offered = {name for name in comfyui.object_info() if name.startswith("SDExplain")}
+    assert offered == NODES and registered >= NODES
+    for kind in sorted(NODES):
+        info = comfyui.object_info(kind)[kind]
+        mounted = comfyui_page.evaluate(
+            """kind => { const node = LiteGraph.createNode(kind); app.graph.add(node); return {
+                inputs: node.inputs.map(slot => slot.name),
+                outputs: node.outputs.map(slot => slot.type),
+                widgets: (node.widgets ?? []).map(widget => widget.name),
+                title: node.title } }""",
+            kind,
+        )
+        declared = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
+        assert set(mounted["inputs"]) == set(declared)
+        assert mounted["outputs"] == info["output"]
+        assert mounted["title"] == info["display_name"]
+        assert {name for name in declared if name in mounted["widgets"]} == {
+            name for name, (kind_of, *_) in declared.items() if kind_of in ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+        }
+    assert of_the_pack(comfyui_page) == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_each_workflow_opens_as_it_was_saved_with_nothing_missing_and_no_crossed_wires(comfyui_page: Page, file: Path) -> None:
+    workflow = read(file)
+    nodes = comfyui_page.evaluate(LOAD, workflow)
+    assert [node["type"] for node in nodes] == [node["type"] for node in workflow["nodes"]]
+    assert not any(node["missing"] for node in nodes)
+    assert [node["type"] for node in nodes if node["small"]] == []
+    saved = comfyui_page.evaluate("JSON.parse(JSON.stringify(app.graph.serialize()))")
+    for entry, again in zip(workflow["nodes"], saved["nodes"], strict=True):
+        for key in ("id", "type", "pos", "size", "widgets_values", "properties"):
+            assert again.get(key) == entry.get(key), (entry["type"], key)
+    assert saved["links"] == workflow["links"]
+    see_all(comfyui_page)
+    wires = comfyui_page.evaluate(CROSSINGS)
+    assert wires["drawn"] >= len(workflow["links"])
+    assert wires["found"] == []
+    assert of_the_pack(comfyui_page) == []
+
+
+@pytest.mark.parametrize("file", BUNDLED, ids=lambda file: file.stem)
+def test_a_workflow_run_in_the_page_shows_its_pictures_on_its_nodes(comfyui_page: Page, file: Path) -> None:
+    comfyui_page.evaluate(LOAD, with_few_steps(read(file)))
+    assert comfyui_page.evaluate(RUN) == {"refused": [], "failed": None}
+    see_all(comfyui_page)
+    comfyui_page.wait_for_function(PICTURES_LOADED, arg=list(SHOWING), timeout=60_000)
+    assert of_the_pack(comfyui_page) == []
+
+
+def test_labels_with_html_are_not_executed(comfyui_page: Page) -> None:
+    workflow = with_few_steps(read(WORKFLOWS / "zebra_or_horse.json"))
+    evil = "<img src=x onerror='window.wasHere=1'><script>window.wasHere=1</script>"
+    for node in workflow["nodes"]:
+        if node["type"] == "SDExplainPredictNoise":
+            node["widgets_values"] = [evil, evil]
+    comfyui_page.evaluate(LOAD, workflow)
+    assert comfyui_page.evaluate(RUN) == {"refused": [], "failed": None}
+    see_all(comfyui_page)
+    comfyui_page.wait_for_function(PICTURES_LOADED, arg=list(SHOWING), timeout=60_000)
+    assert comfyui_page.evaluate("window.wasHere") is None
+    assert comfyui_page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
+
+
+def test_an_empty_range_is_refused_in_words_and_the_rest_runs(comfyui_page: Page) -> None:
+    workflow = with_few_steps(read(WORKFLOWS / "zebra_or_horse.json"))
+    (total,) = (node for node in workflow["nodes"] if node.get("title") == "Sum: evidence")
+    total["widgets_values"][:2] = [2, 1]
+    comfyui_page.evaluate(LOAD, workflow)
+    ((number, words),) = (result := comfyui_page.evaluate(RUN))["refused"]
+    assert number == str(total["id"]) and "The range 2-1 is empty: start has to be less than end" in words
+    assert result["failed"] is None
+
+
+def test_the_templates_are_offered_in_the_page(comfyui_page: Page, comfyui: Client) -> None:
+    offered = comfyui._get("/workflow_templates").json()["sdexplain"]
+    assert sorted(offered) == [file.stem for file in FILES]
+    for file in FILES:
+        assert comfyui._get(f"/api/workflow_templates/sdexplain/{file.name}").json() == read(file)
+    comfyui_page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
+    comfyui_page.get_by_role("dialog").wait_for()
+    comfyui_page.get_by_role("dialog").get_by_text("sdexplain", exact=False).first.click()
+    comfyui_page.get_by_text("zebra_or_horse").first.wait_for(timeout=30_000)
