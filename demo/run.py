@@ -45,8 +45,8 @@ def run_examples(host: Host, thumbnails: bool = False) -> None:
                 run = run_one(client, file.stem, prompt, bar)
                 saved[file] = save_pictures(client, file.stem, prompt, run)
                 if thumbnails:
-                    picture = thumbnail(prompt, run, about(workflows[file]).get("thumbnail"))
-                    save_thumbnail(client.image(picture), file)
+                    pictures = thumbnail(prompt, run, about(workflows[file]).get("thumbnail"))
+                    save_thumbnail([client.image(picture) for picture in pictures], file)
     for file, pictures in saved.items():
         print(f"\n{file.stem}: {about(workflows[file]).get('shows', '')}")
         print("\n".join(f"    {picture}" for picture in pictures))
@@ -113,20 +113,23 @@ def slug(text: str) -> str:
     return re.sub(r"\W+", "_", text.lower()).strip("_")
 
 
-def save_thumbnail(picture: Image.Image, workflow: Path) -> None:
-    """Write the picture beside the workflow, as a JPEG of the same name."""
-    height = round(picture.height * THUMBNAIL_WIDTH / picture.width)
-    small = picture.convert("RGB").resize((THUMBNAIL_WIDTH, height), Image.Resampling.LANCZOS)
-    small.save(workflow.with_suffix(".jpg"), quality=88)
+def save_thumbnail(pictures: list[Image.Image], workflow: Path) -> None:
+    """Write pictures of one size side by side, as a JPEG beside the workflow under its name."""
+    height = round(pictures[0].height * THUMBNAIL_WIDTH / pictures[0].width)
+    sheet = Image.new("RGB", (THUMBNAIL_WIDTH * len(pictures), height))
+    for place, picture in enumerate(pictures):
+        small = picture.convert("RGB").resize((THUMBNAIL_WIDTH, height), Image.Resampling.LANCZOS)
+        sheet.paste(small, (THUMBNAIL_WIDTH * place, 0))
+    sheet.save(workflow.with_suffix(".jpg"), quality=88)
 
 
-def thumbnail(prompt: Prompt, run: Run, node: str | int | None = None) -> Picture:
-    """The first picture of `node`, else the first overlay: shown by a heatmap node or by a node that one feeds."""
+def thumbnail(prompt: Prompt, run: Run, node: str | int | None = None) -> list[Picture]:
+    """The pictures of `node`, else those of the first node that shows an overlay: a heatmap node or one that it feeds."""
     if node is not None:
-        return run.pictures(node)[0]
+        return run.pictures(node)
     for picture in run.pictures():
         shower = prompt[picture.node]
         firsts = [value[0] for value in shower["inputs"].values() if isinstance(value, list) and value[1] == 0]
         if OVERLAY_NODE in (shower["class_type"], *(prompt[first]["class_type"] for first in firsts)):
-            return picture
+            return run.pictures(picture.node)
     raise ValueError(f"No node of this workflow shows the overlay of a {OVERLAY_NODE}: connect a Preview Image to it.")

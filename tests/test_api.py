@@ -358,14 +358,14 @@ def test_the_thumbnail_is_the_heatmap_nodes_overlay() -> None:
         "8": {"class_type": "LoadImage", "inputs": {"image": "a.png"}},
         "9": {"class_type": run.OVERLAY_NODE, "inputs": {"opacity": 0.5}},
     }
-    assert run.thumbnail(prompt, api.Run("", outputs=outputs)).filename == "3.png"
-    assert run.thumbnail(prompt, api.Run("", outputs=outputs), 2).filename == "2.png"
+    assert [picture.filename for picture in run.thumbnail(prompt, api.Run("", outputs=outputs))] == ["3.png"]
+    assert [picture.filename for picture in run.thumbnail(prompt, api.Run("", outputs=outputs), 2)] == ["2.png"]
     del outputs["3"]
     with pytest.raises(ValueError, match="No node of this workflow shows the overlay"):
         run.thumbnail(prompt, api.Run("", outputs=outputs))
 
 
 def test_a_thumbnail_lies_beside_its_workflow_under_its_name(gradient: Image.Image, tmp_path: Path) -> None:
-    run.save_thumbnail(gradient.resize((1024, 500)), tmp_path / "zebra_or_horse.json")
+    run.save_thumbnail([gradient.resize((1024, 500))] * 2, tmp_path / "zebra_or_horse.json")
     saved = Image.open(tmp_path / "zebra_or_horse.jpg")
-    assert (saved.format, saved.size) == ("JPEG", (512, 250))
+    assert (saved.format, saved.size) == ("JPEG", (1024, 250))
