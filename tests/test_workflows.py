@@ -168,6 +168,13 @@ def test_the_checkpoint_names_its_download_and_the_demo_leaves_it_out(comfyui: C
         assert demo.downloads(read(file), comfyui.object_info()) == []
 
 
+@pytest.mark.parametrize("file", BUNDLED, ids=lambda file: file.stem)
+def test_the_thumbnail_is_a_small_picture_of_the_same_name(file: Path) -> None:
+    with Image.open(file.with_suffix(".jpg")) as thumbnail:
+        shown = 2 if file in PAIRS else 1
+        assert (thumbnail.format, thumbnail.width) == ("JPEG", shown * demo.THUMBNAIL_WIDTH)
+
+
 # --------------------------------------------------------------------------------------------------------- in the server
 
 
