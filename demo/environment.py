@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -182,6 +183,13 @@ def works(python: Path) -> bool:
         return subprocess.run([str(python), "-m", "pip", "--version"], capture_output=True).returncode == 0
     except OSError:
         return False
+
+
+def enter(script: str) -> None:
+    """Run a script again in the environment, making it first, where the Python that was started has no PyTorch."""
+    if importlib.util.find_spec("torch") is None:
+        command = [sys.executable, str(ROOT / "dev.py"), "run", script, *sys.argv[1:]]
+        sys.exit(subprocess.run(command).returncode)
 
 
 # ------------------------------------------------------------------------------------------------------------------ pip

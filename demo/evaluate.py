@@ -20,6 +20,7 @@ if __package__ in (None, ""):  # run as a script: give it its place in the packa
     sys.path.append(str(ROOT.parent))
     __package__ = f"{ROOT.name}.demo"
     importlib.import_module(__package__)
+    importlib.import_module(f"{__package__}.environment").enter(__file__)
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
