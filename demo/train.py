@@ -1,6 +1,7 @@
 """Make the bundled model from nothing: draw the pictures, train VAE, text encoder and UNet, save a diffusers pipeline.
 
-`python demo/train.py` takes two to three hours on two processor cores. Stopped, it goes on from its last checkpoint.
+`python demo/train.py` takes two to three hours on two processor cores. Stopped, it goes on from its last checkpoint. With
+`--train-on FOLDER` the UNet and the text encoder of a finished model are trained further, and its VAE stays as it is.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ if __package__ in (None, ""):  # run as a script: give it its place in the packa
     importlib.import_module(f"{__package__}.environment").enter(__file__)
 
 import torch  # noqa: E402
+from diffusers import StableDiffusionPipeline  # noqa: E402
 
 from .architecture import build_pipeline, save_pipeline  # noqa: E402
-from .train_denoiser import train_denoiser  # noqa: E402
+from .train_denoiser import LEARNING_RATE, networks_of, train_denoiser  # noqa: E402
 from .train_vae import encode, train_vae, whiten  # noqa: E402
 from .training_data import twin_pictures  # noqa: E402
 
@@ -35,16 +37,25 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256, help="picture size in pixels")
     parser.add_argument("--vae-steps", type=int, default=6_000)
     parser.add_argument("--steps", type=int, default=7_000, help="training steps of UNet and text encoder")
+    parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE, help="the highest of UNet and text encoder")
+    parser.add_argument("--train-on", type=Path, metavar="FOLDER", help="a finished model to go on from, such as demo/model")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.manual_seed(options.seed)
     options.work.mkdir(parents=True, exist_ok=True)
 
     pictures = twin_pictures(options.work, options.scenes, options.size)
-    vae = train_vae(options.work, pictures, options.vae_steps)
-    latents = whiten(vae, encode(vae, pictures, options.work / "latents.pt"))
+    if options.train_on:
+        finished = StableDiffusionPipeline.from_pretrained(options.train_on, torch_dtype=torch.float32, safety_checker=None)
+        vae, networks = finished.vae, networks_of(finished)
+        latents = encode(vae, pictures, options.work / "latents.pt")
+    else:
+        vae, networks = train_vae(options.work, pictures, options.vae_steps), None
+        latents = whiten(vae, encode(vae, pictures, options.work / "latents.pt"))
     # The first scenes are kept from the UNet's training, to print verdicts on; scene n is of pair n mod 3 in both parts.
-    networks = train_denoiser(options.work, latents[HELD_OUT_SCENES:], latents[:HELD_OUT_SCENES], options.steps)
+    networks = train_denoiser(
+        options.work, latents[HELD_OUT_SCENES:], latents[:HELD_OUT_SCENES], options.steps, networks, options.learning_rate
+    )
     save_pipeline(build_pipeline(vae, networks.unet, networks.text_encoder), options.model)
     print(f"saved {options.model}")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from torch.nn import functional
@@ -47,10 +47,19 @@ class TextConditionedUNet(nn.Module):
 
 
 def build_networks(tokenizer) -> TextConditionedUNet:
-    """Build the untrained networks; the plain attention processor is the faster one at these sizes on a CPU."""
-    unet = architecture.build_unet().to(memory_format=torch.channels_last)
-    unet.set_attn_processor(AttnProcessor())
-    return TextConditionedUNet(unet, architecture.build_text_encoder(tokenizer))
+    """Build the untrained networks."""
+    return for_training(architecture.build_unet(), architecture.build_text_encoder(tokenizer))
+
+
+def networks_of(pipeline: StableDiffusionPipeline) -> TextConditionedUNet:
+    """The networks of a finished pipeline, to train them on."""
+    return for_training(pipeline.unet, pipeline.text_encoder).train()
+
+
+def for_training(unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> TextConditionedUNet:
+    """Join the networks; the plain attention processor is the faster one at these sizes on a CPU."""
+    unet.to(memory_format=torch.channels_last).set_attn_processor(AttnProcessor())
+    return TextConditionedUNet(unet, text_encoder)
 
 
 def prompt_ids(tokenizer, label: str, template: str = "a photo of a {}") -> Tensor:
@@ -120,25 +129,29 @@ def verdicts(networks: TextConditionedUNet, latents: Tensor, tokenizer, schedule
     return ", ".join(report)
 
 
-def train_denoiser(folder: Path, latents: Tensor, held_out: Tensor, steps: int) -> TextConditionedUNet:
+def train_denoiser(
+    folder: Path,
+    latents: Tensor,
+    held_out: Tensor,
+    steps: int,
+    networks: TextConditionedUNet | None = None,
+    learning_rate: float = LEARNING_RATE,
+) -> TextConditionedUNet:
     """Train for `steps`, going on from `folder/denoiser.pt` where there is one; return the averaged networks.
 
-    latents [N,2,C,h,w], scene n of pair n mod 3; held_out likewise, only for the printed verdicts.
+    latents [N,2,C,h,w], scene n of pair n mod 3; held_out likewise, only for the printed verdicts. Without `networks` to
+    train on with, the training begins with new ones.
     """
     tokenizer = build_tokenizer()
     prompts = PromptSampler(tokenizer)
     scheduler = architecture.build_scheduler()
-    networks = build_networks(tokenizer)
-    optimizer = torch.optim.AdamW(networks.parameters(), LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-2)
+    networks = networks or build_networks(tokenizer)
+    optimizer = torch.optim.AdamW(networks.parameters(), learning_rate, betas=(0.9, 0.99), weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, LEARNING_RATE, steps, pct_start=min(WARM_UP / steps, 0.3), cycle_momentum=False)
+        optimizer, learning_rate, steps, pct_start=min(WARM_UP / steps, 0.3), cycle_momentum=False)
     average = AveragedModel(networks, avg_fn=None, multi_avg_fn=warmed_up_average)
     parts = {"networks": networks, "optimizer": optimizer, "schedule": schedule, "average": average}
-    done = 0
-    if state := checkpoint.load(folder / "denoiser.pt"):
-        done = state["step"]
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
+    done = checkpoint.restore(folder / "denoiser.pt", parts)
     begun, mean_loss = time.time(), None
     with tqdm(range(done, steps), "training the UNet", initial=done, total=steps, unit="step") as progress:
         for step in progress:
@@ -161,8 +174,7 @@ def train_denoiser(folder: Path, latents: Tensor, held_out: Tensor, steps: int) 
             mean_loss = loss.item() if mean_loss is None else 0.99 * mean_loss + 0.01 * loss.item()
             progress.set_postfix(loss=f"{mean_loss:.4f}", refresh=False)
             if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
-                checkpoint.save(folder / "denoiser.pt",
-                                {n: p.state_dict() for n, p in parts.items()} | {"step": step + 1})
+                checkpoint.save(folder / "denoiser.pt", parts, step + 1)
             if (step + 1) % REPORT_EVERY == 0:
                 report = verdicts(average.module, held_out, tokenizer, scheduler)
                 progress.write(f"step {step + 1}, {time.time() - begun:.0f} s, loss {mean_loss:.4f}: {report}")

@@ -57,11 +57,7 @@ def train_vae(folder: Path, data: TwinPictures, steps: int) -> AutoencoderKL:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, steps, pct_start=0.05)
     average = AveragedModel(vae, multi_avg_fn=get_ema_multi_avg_fn(0.998))
     parts = {"vae": vae, "optimizer": optimizer, "schedule": schedule, "average": average}
-    done = 0
-    if state := checkpoint.load(folder / "vae.pt"):
-        done = state["step"]
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
+    done = checkpoint.restore(folder / "vae.pt", parts)
     with tqdm(range(done, steps), "training the VAE", initial=done, total=steps, unit="step") as progress:
         for step in progress:
             picture = random_crops(data.pictures, np.random.default_rng((step, 2)))
@@ -80,7 +76,7 @@ def train_vae(folder: Path, data: TwinPictures, steps: int) -> AutoencoderKL:
                 decibel = -10 * functional.mse_loss(decoded.float() / 2, picture / 2).log10()
                 progress.set_postfix(loss=f"{loss.item():.4f}", psnr=f"{decibel.item():.1f} dB")
             if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
-                checkpoint.save(folder / "vae.pt", {n: p.state_dict() for n, p in parts.items()} | {"step": step + 1})
+                checkpoint.save(folder / "vae.pt", parts, step + 1)
     return average.module.eval()
 
 

@@ -155,3 +155,14 @@ def test_loss_weights_are_those_of_v_prediction() -> None:
 
 def test_for_twins_repeats_each_scene_twice_in_a_row() -> None:
     assert for_twins(torch.tensor([1, 2])).tolist() == [1, 1, 2, 2]
+
+
+@pytest.mark.usefixtures("small")
+def test_a_finished_model_is_trained_on_from_its_own_weights(tmp_path: Path) -> None:
+    pipeline = architecture.build_pipeline(unet=architecture.build_unet())
+    before = {name: value.clone() for name, value in pipeline.unet.state_dict().items()}
+    networks = train_denoiser.networks_of(pipeline)
+    latents = torch.randn(9, 2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    trained = train_denoiser.train_denoiser(tmp_path, latents[:6], latents[6:], 1, networks, learning_rate=1e-6)
+    moved = [(trained.unet.state_dict()[name] - value).abs().max() for name, value in before.items()]
+    assert 0 < max(moved) < 1e-4
