@@ -29,13 +29,14 @@ from torch import Tensor  # noqa: E402
 from torch.nn import functional  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
+from ..nodes.maths.agreement import Scores, mean_scores, score  # noqa: E402
 from ..nodes.maths.difference import sum_steps  # noqa: E402
 from ..nodes.maths.heatmap import is_signed, scalar_map  # noqa: E402
 from ..nodes.maths.noising import NoisedLatents, draw_noise  # noqa: E402
 from ..nodes.maths.prediction import NoisePredictions, collect_prompt  # noqa: E402
-from .measures import TRIVIAL_MAPS, Scores, mean_scores, score  # noqa: E402
 from .scenes import PAIRS, draw, object_mask, sample_scene, truth_mask, twin_of  # noqa: E402
 from .training_data import FIRST_HELD_OUT_SEED  # noqa: E402
+from .trivial_maps import TRIVIAL_MAPS  # noqa: E402
 
 CHUNK = 50  # noised latents in one call of the network
 RANGES = 5

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sdexplain.demo import evaluate
-from sdexplain.demo.measures import Scores, mean_scores
+from sdexplain.nodes.maths.agreement import Scores, mean_scores
 
 MODEL = Path(evaluate.ROOT) / "demo" / "model"
 SCENES, STEPS = 6, 25
