@@ -88,7 +88,7 @@ def sum_steps(
     if reading not in get_args(Reading):
         raise ValueError(f"The reading is {reading!r}; expected one of {', '.join(get_args(Reading))}.")
     weights = step_weights(noised, weighting)
-    values = sum(weights[step] * _read(predictions, step, reading) for step in range(start, end))
+    values = sum(weights[step] * read_step(predictions, step, reading) for step in range(start, end))
     return NoiseDifference(
         values=values,
         reading=reading,
@@ -161,7 +161,8 @@ def latent(difference: NoiseDifference, x0: Tensor, direction: Direction, base: 
     return difference.to_vae(change if base == "difference alone" else x0 + change)
 
 
-def _read(predictions: NoisePredictions, step: int, reading: Reading) -> Tensor:
+def read_step(predictions: NoisePredictions, step: int, reading: Reading) -> Tensor:
+    """One step's reading without its weight, [R,B,K,h,w] float32: see `sum_steps`."""
     difference = predictions.target[:, step].float() - predictions.contrast[:, step].float()
     if reading == "absolute":
         return difference.abs().mean(dim=2, keepdim=True)

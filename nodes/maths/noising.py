@@ -32,6 +32,8 @@ class NoisedLatents:
     """[C] see latent_scale."""
     downscale: int = 8
     """Image pixels per latent cell, along one side."""
+    antithetic: bool = False
+    """Whether the noise of every sample 2k + 1 is the negative of that of sample 2k."""
 
     def __post_init__(self) -> None:
         check_latent(self.x0)
@@ -50,6 +52,11 @@ class NoisedLatents:
             )
         if not torch.isfinite(self.noise).all():
             raise ValueError("The noise contains NaN or infinity. Use another noise source or seed.")
+        if self.antithetic and not torch.equal(self.noise[1::2], -self.noise[0::2]):
+            raise ValueError(
+                "The noise is said to come in antithetic pairs, but its samples are not each other's negative. Draw it with "
+                "draw_noise, or leave antithetic off."
+            )
         if self.latent_scale.shape != (channels,) or self.latent_shift.shape != (channels,):
             raise ValueError(
                 f"latent_scale and latent_shift have shapes {list(self.latent_scale.shape)} and "
@@ -70,6 +77,11 @@ class NoisedLatents:
     def images(self) -> int:
         """B, the number of images."""
         return self.x0.shape[0]
+
+    @property
+    def fresh(self) -> bool:
+        """Whether every step has noise of its own."""
+        return self.noise.shape[1] == self.steps
 
     @cached_property
     def log_snr(self) -> Tensor:
@@ -228,23 +240,35 @@ def to_vae_space(latent: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     return latent * scale[:, None, None] + shift[:, None, None]
 
 
-def draw_noise(shape: tuple[int, int, int], seed: int, samples: int, steps: int, per_step: bool) -> Tensor:
+def draw_noise(
+    shape: tuple[int, int, int], seed: int, samples: int, steps: int, per_step: bool, antithetic: bool = False
+) -> Tensor:
     """Draw unit Gaussian noise on the CPU, [R,S,C,h,w] if `per_step`, else [R,1,C,h,w]; `shape` is (C, h, w).
 
     Sample 0 is what ComfyUI and diffusers draw for the seed: `torch.Generator().manual_seed(seed)` on the CPU, its first
     step their first noise. Sample r > 0 has a generator of its own, seeded with numpy's SeedSequence((seed, r)): more
-    samples or more steps never change the ones that are there.
+    samples or more steps never change the ones that are there. `antithetic` makes every sample 2k + 1 the negative of sample
+    2k: what is odd in the noise then cancels in the mean.
 
     Raises:
-        ValueError: samples or steps below 1, or a negative seed.
+        ValueError: samples or steps below 1, a negative seed, or pairs of an odd number of samples.
     """
     if samples < 1 or steps < 1 or seed < 0:
         raise ValueError(
             f"samples is {samples}, steps is {steps}, seed is {seed}; expected at least 1 sample and 1 step, and a seed "
             "of 0 or more."
         )
+    if antithetic and samples % 2:
+        raise ValueError(f"samples is {samples}; antithetic pairs need an even number of samples.")
     draws = steps if per_step else 1
-    return torch.stack([_draw_sample(shape, _sample_seed(seed, sample), draws) for sample in range(samples)])
+    drawn = range(0, samples, 2) if antithetic else range(samples)
+    noise = torch.stack([_draw_sample(shape, _sample_seed(seed, sample), draws) for sample in drawn])
+    return in_pairs(noise) if antithetic else noise
+
+
+def in_pairs(noise: Tensor) -> Tensor:
+    """Each sample followed by its negative, [R,...] to [2R,...]."""
+    return torch.stack([noise, -noise], dim=1).flatten(0, 1)
 
 
 def _sample_seed(seed: int, sample: int) -> int:
