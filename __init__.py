@@ -24,8 +24,10 @@ async def comfy_entrypoint() -> ComfyExtension:
             from .nodes.example_picture import ExamplePicture
             from .nodes.heatmap import HeatmapOverlay
             from .nodes.load_diffusers import LoadDiffusers
+            from .nodes.load_predictions import LoadPredictions
             from .nodes.noising import NoiseLatent
             from .nodes.prediction import PredictNoise
+            from .nodes.save_predictions import SavePredictions
             from .nodes.sheet import StepSheet
 
             # in the order of the data
@@ -34,6 +36,8 @@ async def comfy_entrypoint() -> ComfyExtension:
                 LoadDiffusers,
                 NoiseLatent,
                 PredictNoise,
+                SavePredictions,
+                LoadPredictions,
                 SumDifference,
                 HeatmapOverlay,
                 StepSheet,

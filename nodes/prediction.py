@@ -9,7 +9,7 @@ from comfy_api.latest import io, ui
 from server import PromptServer
 
 from . import types
-from .host import kept
+from .host import fingerprint, kept
 from .host.prediction import Conditioning, check_conditioning
 from .host.schedule import check_same_model
 from .maths import noising, prediction
@@ -78,7 +78,11 @@ class PredictNoise(io.ComfyNode):
         logging.info("SDExplain: %s", effort)
         # The page shows this on the node; the ui text below reaches only those who ask the API.
         PromptServer.instance.send_progress_text(str(effort), cls.hidden.unique_id)
-        predictions = prediction.NoisePredictions(
-            noised, under_target, under_contrast, target_label.strip() or "target", contrast_label.strip() or "contrast"
-        )
+        made_by = {
+            "model": fingerprint.of_model(model),
+            "target": fingerprint.of_conditioning(target),
+            "contrast": fingerprint.of_conditioning(contrast),
+        }
+        labels = target_label.strip() or "target", contrast_label.strip() or "contrast"
+        predictions = prediction.NoisePredictions(noised, under_target, under_contrast, *labels, made_by)
         return io.NodeOutput(predictions, ui=ui.PreviewText(str(effort)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -33,6 +33,8 @@ class NoisePredictions:
     """What to call the target in legends; untrusted text of any length."""
     contrast_label: str
     """What to call the contrast in legends; untrusted text of any length."""
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    """What made them, where that is known: "model", "target" and "contrast", each a digest that changes with the content."""
 
     def __post_init__(self) -> None:
         expected = predictions_shape(self.noised)

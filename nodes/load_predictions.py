@@ -1,0 +1,68 @@
+"""Load Noise Predictions: saved predictions, to go on with as if they had just been made."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io, ui
+
+from . import types
+from .host.archives import find_archive, list_archives
+from .maths.archive import describe, read
+
+
+class LoadPredictions(io.ComfyNode):
+    """Lists the files and reads the chosen one."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SDExplainLoadPredictions",
+            display_name="Load Noise Predictions",
+            category="SDExplain",
+            description="Loads what Save Noise Predictions wrote. Ranges, readings, maps and sheets can be made of it without the "
+            "model and the prompts.",
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=list(list_archives()),
+                    tooltip="A .safetensors file below ComfyUI's input folder, or its output folder: marked [output]. Press R to "
+                    "see new ones. Any file but Save Noise Predictions' own is refused.",
+                )
+            ],
+            outputs=[
+                types.NoisePredictions.Output(
+                    display_name="predictions",
+                    tooltip="Both prompts' noise predictions, as from Collect Noise Predictions.",
+                ),
+                types.NoisedLatents.Output(
+                    display_name="noised",
+                    tooltip="The noised latents that they were made for, to predict other prompts with the same noise.",
+                ),
+                io.String.Output(
+                    display_name="about",
+                    tooltip="What the file holds, in words: labels, sizes, noise levels, and the fingerprints of model and prompts.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file: str | None = None) -> bool | str:
+        """Refuse a file that is not listed before anything runs, where its name is not linked."""
+        if file is None:
+            return True
+        try:
+            find_archive(file)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str) -> tuple[int, int]:
+        """Changes with the file."""
+        stat = find_archive(file).stat()
+        return stat.st_size, stat.st_mtime_ns
+
+    @classmethod
+    def execute(cls, file: str) -> io.NodeOutput:
+        predictions = read(find_archive(file))
+        about = describe(predictions)
+        return io.NodeOutput(predictions, predictions.noised, about, ui=ui.PreviewText(about))
