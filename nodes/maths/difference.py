@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .noising import NoisedLatents, to_vae_space
 from .prediction import NoisePredictions
+from .uncertainty import degrees_of_freedom, error_of_sum, variance_of_mean
 
 Reading = Literal["difference", "absolute", "information", "evidence"]
 Weighting = Literal["uniform", "information"]
@@ -48,6 +49,17 @@ class NoiseDifference:
     """[C] see latent_scale."""
     downscale: int = 8
     """Image pixels per latent cell, along one side."""
+    variance: Tensor | None = None
+    """[B,K,h,w] squared standard error of `mean`; None where the samples can't tell: one sample, or one antithetic pair."""
+    degrees: Tensor | None = None
+    """[B] degrees of freedom of the variance; None as above."""
+    total_error: Tensor | None = None
+    """[B] standard error of `total`; None as above."""
+
+    @property
+    def total(self) -> Tensor:
+        """The mean over the noise samples, added up over all cells and channels, [B]."""
+        return self.values.sum(dim=(2, 3, 4)).mean(dim=0)
 
     @property
     def mean(self) -> Tensor:
@@ -88,9 +100,24 @@ def sum_steps(
     if reading not in get_args(Reading):
         raise ValueError(f"The reading is {reading!r}; expected one of {', '.join(get_args(Reading))}.")
     weights = step_weights(noised, weighting)
-    values = sum(weights[step] * read_step(predictions, step, reading) for step in range(start, end))
+    values = torch.zeros(())
+    totals, variance, spreads = [], torch.zeros(()), []
+    for step in range(start, end):
+        part = weights[step] * read_step(predictions, step, reading)
+        values = values + part
+        totals.append(part.sum(dim=(2, 3, 4)))
+        if noised.estimates > 1 and noised.fresh:
+            step_variance = variance_of_mean(part, noised.antithetic)
+            variance = variance + step_variance
+            spreads.append(step_variance.mean(dim=(1, 2, 3)))
+    if noised.estimates > 1 and not noised.fresh:
+        variance = variance_of_mean(values, noised.antithetic)
+        spreads = [variance.mean(dim=(1, 2, 3))]
     return NoiseDifference(
         values=values,
+        variance=variance if spreads else None,
+        degrees=degrees_of_freedom(torch.stack(spreads), noised.estimates) if spreads else None,
+        total_error=error_of_sum(torch.stack(totals, dim=1), noised.antithetic, noised.fresh),
         reading=reading,
         weighting=weighting,
         start=start,
@@ -101,6 +128,16 @@ def sum_steps(
         latent_scale=noised.latent_scale,
         latent_shift=noised.latent_shift,
         downscale=noised.downscale,
+    )
+
+
+def join_images(sums: list[NoiseDifference]) -> NoiseDifference:
+    """Several sums of the same predictions as one batch of images, with the words of the first."""
+    parts = {name: [getattr(part, name) for part in sums] for name in ("variance", "degrees", "total_error")}
+    return replace(
+        sums[0],
+        values=torch.cat([part.values for part in sums], dim=1),
+        **{name: None if values[0] is None else torch.cat(values) for name, values in parts.items()},
     )
 
 

@@ -180,16 +180,15 @@ def luminance(pictures: Tensor) -> Tensor:
 def evidence_totals(difference: NoiseDifference) -> tuple[str, ...]:
     """Each image's evidence added up over its cells, in words: the log-odds if weighted by information; () for other readings.
 
-    The standard error is that of the mean over the noise samples, and left out where there is only one.
+    The standard error is that of the mean over the noise samples, and left out where they can't tell.
     """
     if difference.reading != "evidence":
         return ()
-    totals = difference.values.sum((2, 3, 4))
     unit = "nats" if difference.weighting == "information" else "noise variances"
     words = []
-    for image in totals.unbind(1):
-        mean = image.mean().item()
-        error = f" ± {format_value((image.std() / len(image) ** 0.5).item())}" if len(image) > 1 else ""
+    for image, mean in enumerate(difference.total.tolist()):
+        known = difference.total_error is not None
+        error = f" ± {format_value(difference.total_error[image].item())}" if known else ""
         label = difference.target_label if mean >= 0 else difference.contrast_label
         words.append(f"Whole picture: {format_value(abs(mean))}{error} {unit} for {quoted(label)}")
     return tuple(words)

@@ -79,6 +79,11 @@ class NoisedLatents:
         return self.x0.shape[0]
 
     @property
+    def estimates(self) -> int:
+        """How many of the samples' means are independent of each other: R, or R / 2 antithetic pairs."""
+        return self.samples // 2 if self.antithetic else self.samples
+
+    @property
     def fresh(self) -> bool:
         """Whether every step has noise of its own."""
         return self.noise.shape[1] == self.steps

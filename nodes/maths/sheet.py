@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from .difference import NoiseDifference, Reading, Weighting, sum_steps
+from .difference import NoiseDifference, Reading, Weighting, join_images, sum_steps
 from .heatmap import WEIGHTING_WORDS, Decode, Heatmap, Scalar, decode_pictures, make_heatmap, quoted
 from .legend import INK, MUTED, PAPER, READABLE_WIDTH, Lengths, draw_legend
 from .lettering import paragraph
@@ -133,7 +133,7 @@ def sum_ranges(
 ) -> NoiseDifference:
     """The sums of all ranges as one batch, values [R,ranges*B,K,h,w], so that they share a scale and one call of the decoder."""
     sums = [sum_steps(predictions, start, end, reading, weighting) for start, end in spans]
-    return replace(sums[0], values=torch.cat([part.values for part in sums], dim=1))
+    return join_images(sums)
 
 
 def columns_per_band(ranges: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 
@@ -14,15 +13,29 @@ def independent(values: Tensor, antithetic: bool) -> Tensor:
     return values.unflatten(0, (-1, 2)).mean(dim=1) if antithetic else values
 
 
+def variance_of_mean(values: Tensor, antithetic: bool) -> Tensor | None:
+    """Squared standard error of the mean over R noise samples, [R,...] to [...].
+
+    None where there is a single estimate (one sample, or one antithetic pair): it has no spread.
+    """
+    estimates = independent(values, antithetic)
+    return estimates.var(dim=0) / len(estimates) if len(estimates) > 1 else None
+
+
 def error_of_sum(parts: Tensor, antithetic: bool, fresh: bool) -> Tensor | None:
-    """Standard error of the mean over samples of the sum over steps; parts [R,S,...] to [...], None where it can't be known.
+    """Standard error of the mean over samples of the sum over steps; parts [R,S,...] to [...], None as `variance_of_mean`.
 
     fresh: every step has noise of its own. The steps' errors are then independent and their variances add up, each
-    estimated from N estimates, which is reliable even for N = 2 where there are many steps. Otherwise all steps share one
-    noise, and only the spread of the N sums tells. A single estimate (one sample, or one antithetic pair) has no spread.
+    estimated from few samples, but all of them together from many. Otherwise all steps share one noise, and only the
+    spread of the sums tells.
     """
-    estimates = independent(parts, antithetic)
-    if len(estimates) < 2:
-        return None
-    variance = estimates.var(dim=0).sum(dim=0) if fresh else estimates.sum(dim=1).var(dim=0)
-    return torch.sqrt(variance / len(estimates))
+    variance = variance_of_mean(parts if fresh else parts.sum(dim=1, keepdim=True), antithetic)
+    return variance if variance is None else variance.sum(dim=0).sqrt()
+
+
+def degrees_of_freedom(variances: Tensor, estimates: int) -> Tensor:
+    """How many squared deviations a sum of variances rests on (Welch 1947, Satterthwaite 1946), [S,...] to [...].
+
+    Each of the S variances was estimated from `estimates` values; steps that vary most count most.
+    """
+    return (estimates - 1) * variances.sum(dim=0).square() / variances.square().sum(dim=0)
