@@ -1,0 +1,1 @@
+"""The proof: how true the maps are, measured on scenes whose truth is known, beside other methods."""
