@@ -20,6 +20,7 @@ async def comfy_entrypoint() -> ComfyExtension:
 
     class SDExplainExtension(ComfyExtension):
         async def get_node_list(self) -> list[type[io.ComfyNode]]:
+            from .nodes.agreement import CompareMaps
             from .nodes.difference import SumDifference
             from .nodes.example_picture import ExamplePicture
             from .nodes.heatmap import HeatmapOverlay
@@ -29,6 +30,7 @@ async def comfy_entrypoint() -> ComfyExtension:
             from .nodes.prediction import PredictNoise
             from .nodes.save_predictions import SavePredictions
             from .nodes.sheet import StepSheet
+            from .nodes.verdict import LabelVerdict
 
             # in the order of the data
             return [
@@ -41,6 +43,8 @@ async def comfy_entrypoint() -> ComfyExtension:
                 SumDifference,
                 HeatmapOverlay,
                 StepSheet,
+                LabelVerdict,
+                CompareMaps,
             ]
 
     return SDExplainExtension()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sdexplain.nodes.maths.agreement import Scores, score
+from sdexplain.nodes.maths.agreement import Scores, largest, pointing, relevance_mass, score
 
 TRUTH = np.zeros((64, 64), bool)
 TRUTH[8:16, 8:16] = True
@@ -53,3 +53,28 @@ def test_pointing_forgives_half_a_latent_cell_and_no_more() -> None:
     near[12, 16], far[12, 17] = 1, 1
     assert score(near, TRUTH, OBJECT, NOWHERE_ELSE).pointing == 1
     assert score(far, TRUTH, OBJECT, NOWHERE_ELSE).pointing == 0
+
+
+# ------------------------------------------------------------------------------------------- held to quantus' own measures
+
+
+def test_pointing_and_mass_are_those_of_quantus() -> None:
+    quantus = pytest.importorskip("quantus")
+    random = np.random.default_rng(0)
+    maps, masks = random.random((20, 24, 32)), random.random((20, 24, 32)) < 0.3
+    pairs = list(zip(maps, masks, strict=True))
+    game, mass = quantus.PointingGame(disable_warnings=True), quantus.RelevanceMassAccuracy(disable_warnings=True)
+    hits = game.evaluate_batch(a_batch=maps, s_batch=masks)
+    assert 0 < np.mean(hits) < 1
+    assert [pointing(*pair, tolerance=0) for pair in pairs] == list(hits)
+    assert [relevance_mass(*pair) for pair in pairs] == pytest.approx(mass.evaluate_batch(a_batch=maps, s_batch=masks))
+
+
+def test_a_map_without_positive_values_has_no_mass() -> None:
+    assert np.isnan(relevance_mass(-np.ones((4, 4)), np.eye(4, dtype=bool)))
+
+
+def test_ties_at_the_smallest_value_are_never_among_the_largest() -> None:
+    values = np.zeros((4, 4))
+    values[0, 0] = 1
+    assert largest(values, 5).sum() == 1

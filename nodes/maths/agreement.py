@@ -1,7 +1,7 @@
-"""How well a map agrees with a mask: measures of one picture, each from a library or held to one in the tests.
+"""How well a map agrees with a mask: measures of one picture.
 
-Shapes: H W picture size. Every map is a float array [H,W], larger where it claims more; every mask is bool [H,W]. scikit-learn
-and scipy are imported where they are needed: together they would double the time that ComfyUI takes to load the pack.
+A map is a float array [H,W], larger where it claims more, a mask is bool [H,W]. scikit-learn and scipy compute the measures; they
+are imported where they are needed, since ComfyUI would otherwise load them with the pack.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def score(values: np.ndarray, truth: np.ndarray, silhouette: np.ndarray, others:
         shuffled=auroc(values, truth, np.where(truth, 1, others)),
         precision=average_precision(values, truth),
         iou=overlap(largest(values, int(truth.sum())), truth),
-        pointing=pointing(values, truth),
+        pointing=pointing(values, truth, max(1, round(POINTING_TOLERANCE * truth.shape[1]))),
         mass=relevance_mass(values, truth),
     )
 
@@ -60,7 +60,9 @@ def auroc(values: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = No
     """How often a pixel of the truth has a larger value than one that is not, ties counting half."""
     from sklearn.metrics import roc_auc_score
 
-    return float(roc_auc_score(truth.ravel(), values.ravel(), sample_weight=None if weights is None else weights.ravel()))
+    return float(
+        roc_auc_score(truth.ravel(), values.ravel(), sample_weight=None if weights is None else weights.ravel())
+    )
 
 
 def average_precision(values: np.ndarray, truth: np.ndarray) -> float:
@@ -71,32 +73,42 @@ def average_precision(values: np.ndarray, truth: np.ndarray) -> float:
 
 
 def largest(values: np.ndarray, count: int) -> np.ndarray:
-    """The `count` largest values as a mask, 1 or more of them; of equal values any."""
+    """The `count` largest values as a mask, count > 0; of equal ones any, but none of those that equal the smallest value."""
     chosen = np.zeros(values.size, bool)
     chosen[np.argpartition(values.ravel(), -count)[-count:]] = True
-    return chosen.reshape(values.shape)
+    return chosen.reshape(values.shape) & (values > values.min())
 
 
 def overlap(first: np.ndarray, second: np.ndarray) -> float:
-    """Intersection over union of two masks."""
+    """Intersection over union of two masks, not both empty."""
     from scipy.spatial import distance
 
     return 1 - float(distance.jaccard(first.ravel(), second.ravel()))
 
 
-def pointing(values: np.ndarray, truth: np.ndarray) -> float:
-    """The pointing game (Zhang et al. 2018): 1 if the largest value lies on the truth or within POINTING_TOLERANCE of it, else 0.
+def pointing(values: np.ndarray, truth: np.ndarray, tolerance: int) -> float:
+    """The pointing game (Zhang et al. 2018): 1 if the largest value lies within `tolerance` pixels of the truth, else 0.
 
     Where several values are the largest, the share of them that does.
     """
+    return float(grown(truth, tolerance)[values == values.max()].mean())
+
+
+def grown(mask: np.ndarray, pixels: int) -> np.ndarray:
+    """A mask and what lies within so many pixels of it, across and down."""
     from scipy import ndimage
 
-    tolerance = max(1, round(POINTING_TOLERANCE * truth.shape[1]))
-    near = ndimage.binary_dilation(truth, iterations=tolerance)
-    return float(near[values == values.max()].mean())
+    return ndimage.binary_dilation(mask, iterations=pixels) if pixels else mask
 
 
 def relevance_mass(values: np.ndarray, truth: np.ndarray) -> float:
     """Relevance mass accuracy (Arras et al. 2022): the share of the positive values that is on the truth; NaN if none is positive."""
     positive = np.maximum(values, 0).astype(np.float64)
     return float(positive[truth].sum() / positive.sum()) if positive.any() else float("nan")
+
+
+def rank_correlation(values: np.ndarray, others: np.ndarray) -> float:
+    """Spearman's correlation of two arrays that are not constant."""
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(values.ravel(), others.ravel()).statistic)
