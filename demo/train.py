@@ -21,7 +21,7 @@ if __package__ in (None, ""):  # run as a script: give it its place in the packa
 import torch  # noqa: E402
 from diffusers import StableDiffusionPipeline  # noqa: E402
 
-from .architecture import build_pipeline, save_pipeline  # noqa: E402
+from .architecture import build_pipeline, build_vae, save_pipeline  # noqa: E402
 from .train_denoiser import LEARNING_RATE, networks_of, train_denoiser  # noqa: E402
 from .train_vae import encode, train_vae, whiten  # noqa: E402
 from .training_data import twin_pictures  # noqa: E402
@@ -47,7 +47,8 @@ def main() -> None:
     pictures = twin_pictures(options.work, options.scenes, options.size)
     if options.train_on:
         finished = StableDiffusionPipeline.from_pretrained(options.train_on, torch_dtype=torch.float32, safety_checker=None)
-        vae, networks = finished.vae, networks_of(finished)
+        vae, networks = build_vae(), networks_of(finished)
+        vae.load_state_dict(finished.vae.state_dict())
         latents = encode(vae, pictures, options.work / "latents.pt")
     else:
         vae, networks = train_vae(options.work, pictures, options.vae_steps), None

@@ -47,19 +47,18 @@ class TextConditionedUNet(nn.Module):
 
 
 def build_networks(tokenizer) -> TextConditionedUNet:
-    """Build the untrained networks."""
-    return for_training(architecture.build_unet(), architecture.build_text_encoder(tokenizer))
+    """Build the untrained networks; the plain attention processor is the faster one at these sizes on a CPU."""
+    unet = architecture.build_unet().to(memory_format=torch.channels_last)
+    unet.set_attn_processor(AttnProcessor())
+    return TextConditionedUNet(unet, architecture.build_text_encoder(tokenizer))
 
 
 def networks_of(pipeline: StableDiffusionPipeline) -> TextConditionedUNet:
-    """The networks of a finished pipeline, to train them on."""
-    return for_training(pipeline.unet, pipeline.text_encoder).train()
-
-
-def for_training(unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> TextConditionedUNet:
-    """Join the networks; the plain attention processor is the faster one at these sizes on a CPU."""
-    unet.to(memory_format=torch.channels_last).set_attn_processor(AttnProcessor())
-    return TextConditionedUNet(unet, text_encoder)
+    """The networks with the weights of a finished pipeline, to train them on."""
+    networks = build_networks(pipeline.tokenizer)
+    networks.unet.load_state_dict(pipeline.unet.state_dict())
+    networks.text_encoder.load_state_dict(pipeline.text_encoder.state_dict())
+    return networks
 
 
 def prompt_ids(tokenizer, label: str, template: str = "a photo of a {}") -> Tensor:
