@@ -1,17 +1,18 @@
 """Noise predictions that are kept, so that changing one prompt predicts that prompt alone.
 
 ComfyUI runs a node again as a whole when one of its inputs changes, and forgets its old output before that. So the last
-run of every Collect Noise Predictions node stays here: its noised latents, and each prompt's conditioning with its
+run of every node that asks for predictions stays here: its noised latents, and each prompt's conditioning with its
 predictions. A new run takes from the kept runs of the same MODEL object whatever was predicted for the same conditioning
 at the same noised latent. Conditionings and noised latents are compared by content, not by name: a prompt that is typed again,
 a second node that shares a prompt, more samples and more steps all find what is there, and nothing else is ever found.
 
-Kept are the arrays that ComfyUI's own cache holds for the node anyway, of at most `MOST_RUNS` nodes, and only as long as
-ComfyUI keeps the model.
+Kept are the runs of at most `MOST_RUNS` nodes, and only as long as ComfyUI keeps the model. For two prompts these are the
+arrays that ComfyUI's own cache holds for the node anyway.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ..maths.noising import NoisedLatents, shared_levels
-from ..maths.prediction import Evaluation, list_evaluations, predictions_shape
+from ..maths.prediction import list_evaluations, predictions_shape
 from .prediction import Conditioning, predict
 
 if TYPE_CHECKING:
@@ -32,25 +33,39 @@ MOST_RUNS = 8
 
 
 @dataclass(frozen=True, eq=False)
+class _Kept:
+    """What is known of one prompt's predictions."""
+
+    prompt: Conditioning
+    predictions: Tensor
+    """[R,S,B,C,h,w], filled where `known` says so."""
+    known: Tensor
+    """[R,S] bool."""
+
+
+@dataclass(frozen=True, eq=False)
 class _Run:
     noised: NoisedLatents
-    prompts: list[tuple[Conditioning, Tensor]]
+    prompts: list[_Kept]
 
 
 @dataclass
 class Effort:
     """What a collection cost."""
 
-    wanted: int
-    """Predictions that were asked for: samples * steps * images * 2 prompts."""
+    wanted: int = 0
+    """Predictions that were asked for: samples * steps * images, for every prompt."""
     predicted: int = 0
     """How many of them the model was asked for; the others were kept, or the prompts are the same."""
     calls: int = 0
     """Model calls that this took."""
+    spared: int = 0
+    """Predictions of the noised latents that nobody asked for, as a label was out before."""
 
     def __str__(self) -> str:
         kept = self.wanted - self.predicted
-        return f"Predicted {self.predicted} of {self.wanted} in {self.calls} model calls, {kept} were there already."
+        spared = f" {self.spared} more were not needed." if self.spared else ""
+        return f"Predicted {self.predicted} of {self.wanted} in {self.calls} model calls, {kept} were there already.{spared}"
 
 
 _runs: WeakKeyDictionary[ModelPatcher, dict[str, _Run]] = WeakKeyDictionary()
@@ -66,20 +81,59 @@ def collect(
     Raises:
         ValueError: see `predict`.
     """
-    prompts = [target] if same_content(target, contrast) else [target, contrast]
-    arrays = [_recall(model, noised, prompt) for prompt in prompts]
-    effort = Effort(wanted=2 * len(list_evaluations(noised)))
-    bar = comfy.utils.ProgressBar(sum(len(missing) for _, missing in arrays))
+    collection = Collection(model, noised, [target, contrast], node_id)
+    under_target, under_contrast = collection.predict([noised.samples] * 2)
+    return under_target, under_contrast, collection.effort
 
-    def called(count: int) -> None:
-        effort.predicted += count
-        effort.calls += 1
-        bar.update(count)
 
-    for prompt, (predictions, missing) in zip(prompts, arrays, strict=True):
-        predict(model, noised, prompt, predictions, missing, called)
-    _keep(model, node_id, _Run(noised, [(prompt, array) for prompt, (array, _) in zip(prompts, arrays, strict=True)]))
-    return arrays[0][0], arrays[-1][0], effort
+class Collection:
+    """The predictions of a node's run under any number of prompts, of which each may need samples of its own number.
+
+    What is kept of earlier runs is looked up once; prompts of the same content share an array. The progress bar is over all
+    samples of all prompts.
+    """
+
+    def __init__(
+        self, model: ModelPatcher, noised: NoisedLatents, prompts: Sequence[Conditioning], node_id: str
+    ) -> None:
+        self.model, self.noised, self.node_id = model, noised, node_id
+        same_as = [next(i for i, other in enumerate(prompts) if same_content(prompt, other)) for prompt in prompts]
+        distinct = sorted(set(same_as))
+        self._places = [distinct.index(first) for first in same_as]
+        self._prompts = [_recall(model, noised, prompts[first]) for first in distinct]
+        self._asked = [0] * len(prompts)
+        self._effort = Effort()
+        missing = sum(int((~kept.known).sum()) for kept in self._prompts) * noised.images
+        self._bar = comfy.utils.ProgressBar(missing)
+
+    @property
+    def effort(self) -> Effort:
+        """What all calls of `predict` cost together."""
+        each = self.noised.steps * self.noised.images
+        wanted = sum(self._asked) * each
+        spared = len(self._asked) * self.noised.samples * each - wanted
+        return Effort(wanted, self._effort.predicted, self._effort.calls, spared)
+
+    def predict(self, samples: Sequence[int]) -> list[Tensor]:
+        """Each prompt's predictions [R,S,B,C,h,w], of which the first `samples[prompt]` samples are sure to be there.
+
+        Raises:
+            ValueError: see `host.prediction.predict`.
+        """
+        self._asked = [max(pair) for pair in zip(self._asked, samples, strict=True)]
+        for place, kept in enumerate(self._prompts):
+            needed = max(count for count, own in zip(self._asked, self._places, strict=True) if own == place)
+            missing = ~kept.known[:needed]
+            evaluations = [item for item in list_evaluations(self.noised) if item[0] < needed and missing[item[:2]]]
+            predict(self.model, self.noised, kept.prompt, kept.predictions, evaluations, self._called)
+            kept.known[:needed] = True
+        _keep(self.model, self.node_id, _Run(self.noised, self._prompts))
+        return [self._prompts[place].predictions for place in self._places]
+
+    def _called(self, count: int) -> None:
+        self._effort.predicted += count
+        self._effort.calls += 1
+        self._bar.update(count)
 
 
 def same_content(first: object, second: object) -> bool:
@@ -97,18 +151,19 @@ def same_content(first: object, second: object) -> bool:
     return isinstance(first, (bool, int, float, str)) and first == second
 
 
-def _recall(model: ModelPatcher, noised: NoisedLatents, prompt: Conditioning) -> tuple[Tensor, list[Evaluation]]:
+def _recall(model: ModelPatcher, noised: NoisedLatents, prompt: Conditioning) -> _Kept:
+    """Everything that the kept runs know of a prompt's predictions; an array that has all of them is taken as it is."""
     predictions = torch.empty(predictions_shape(noised))
-    known: set[tuple[int, int]] = set()
+    known = torch.zeros(predictions.shape[:2], dtype=torch.bool)
     for run in _runs.get(model, {}).values():
-        for array in (array for other, array in run.prompts if same_content(prompt, other)):
-            levels = shared_levels(noised, run.noised)
-            if array.shape == predictions.shape and _is_everything(levels, noised):
-                return array, []
-            for (sample, step), (other_sample, other_step) in levels.items():
-                predictions[sample, step] = array[other_sample, other_step]
-            known |= levels.keys()
-    return predictions, [evaluation for evaluation in list_evaluations(noised) if evaluation[:2] not in known]
+        for kept in (kept for kept in run.prompts if same_content(prompt, kept.prompt)):
+            levels = {own: other for own, other in shared_levels(noised, run.noised).items() if kept.known[other]}
+            if kept.predictions.shape == predictions.shape and _is_everything(levels, noised):
+                return _Kept(prompt, kept.predictions, kept.known)
+            for own, other in levels.items():
+                predictions[own] = kept.predictions[other]
+                known[own] = True
+    return _Kept(prompt, predictions, known)
 
 
 def _is_everything(levels: dict[tuple[int, int], tuple[int, int]], noised: NoisedLatents) -> bool:
