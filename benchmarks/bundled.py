@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
 from ..nodes.maths.noising import NoisedLatents
 from ..nodes.maths.prediction import collect_prompt
-from .questions import Question, Setting
+from .cases import Case
+from .diffedit import as_diffedit, diffedit
+from .questions import MaskQuestion, Question, Setting, prompt_of
 
 CHUNK = 50  # noised latents in one call of the network
 
@@ -29,7 +30,9 @@ class Bundled:
         )
         self.pipeline.unet.to(memory_format=torch.channels_last)  # the same answers, a little sooner
         self.size = self.pipeline.unet.config.sample_size * self.pipeline.vae_scale_factor
-        self.states = lru_cache(self._encode_prompt)
+        self.diffedit = as_diffedit(self.pipeline)
+        self.diffedit.set_progress_bar_config(disable=True)
+        self.states, self.latent = lru_cache(self._encode_prompt), lru_cache(maxsize=1)(self._encode)
 
     @torch.no_grad()
     def _encode_prompt(self, prompt: str) -> Tensor:
@@ -37,16 +40,21 @@ class Bundled:
         return self.pipeline.text_encoder(tokens.input_ids).last_hidden_state
 
     @torch.no_grad()
-    def encode(self, picture: np.ndarray) -> Tensor:
-        """The latent of a picture uint8 [H,W,3] in model space, [1,C,h,w]."""
-        pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 127.5 - 1
+    def _encode(self, case: Case) -> Tensor:
+        """The picture's latent in model space, [1,C,h,w]."""
+        pixels = torch.from_numpy(case.picture(self.size)).permute(2, 0, 1)[None].float() / 127.5 - 1
         return self.pipeline.vae.encode(pixels).latent_dist.mean * self.pipeline.vae.config.scaling_factor
 
+    def answer(self, question: Question | MaskQuestion) -> dict[str, Tensor]:
+        """The picture's latent "x0" [C,h,w] with the noise "predictions" [R,S,C,h,w], or DiffEdit's "soft" map and "mask" [h,w]."""
+        if isinstance(question, MaskQuestion):
+            return self._edit(question)
+        return {"x0": self.latent(question.case)[0], "predictions": self._predict(question)}
+
     @torch.no_grad()
-    def answer(self, question: Question, x0: Tensor) -> Tensor:
-        """The noise predictions [R,S,C,h,w] for the picture whose latent is x0 [1,C,h,w]."""
+    def _predict(self, question: Question) -> Tensor:
         timesteps, sigmas = self.setting.timesteps(question.spacing), self.setting.sigmas(question.spacing)
-        states = self.states(question.prompt)
+        x0, states = self.latent(question.case), self.states(prompt_of(question.label))
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             timestep = timesteps[(sigmas[None] - sigma[:, None]).abs().argmin(1)]
@@ -57,3 +65,9 @@ class Bundled:
         channels = torch.ones(x0.shape[1])
         noised = NoisedLatents(x0, self.setting.noise(question), sigmas, torch.ones_like(sigmas), channels, 0 * channels)
         return collect_prompt(noised, denoise, chunk=CHUNK)[:, :, 0]
+
+    def _edit(self, question: MaskQuestion) -> dict[str, Tensor]:
+        case = question.case
+        prompts = prompt_of(case.label), prompt_of(case.twin)
+        soft, mask, _ = diffedit(self.diffedit, case.picture(self.size), *prompts, case.noise_seed, question.maps)
+        return {"soft": torch.from_numpy(soft), "mask": torch.from_numpy(mask)}

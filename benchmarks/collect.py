@@ -17,7 +17,7 @@ from .questions import Job, Setting, in_turns
 
 def collect(setting: Setting, jobs: dict[str, list[Job]], folder: Path, workers: int) -> int:
     """Answer all jobs into the folder; returns how many evaluations of the network that took."""
-    evaluations = {part: sum(map(setting.evaluations, sum(jobs[part], []))) for part in jobs}
+    evaluations = {part: sum(count_evaluations(setting, job) for job in jobs[part]) for part in jobs}
     for part, count in evaluations.items():
         print(f"{part}: {len(jobs[part])} pictures, {count:,} evaluations")
     asked = 0
@@ -30,6 +30,10 @@ def collect(setting: Setting, jobs: dict[str, list[Job]], folder: Path, workers:
             bar.total -= known
             bar.update(new)
     return asked
+
+
+def count_evaluations(setting: Setting, job: Job) -> int:
+    return sum(question.evaluations(setting) for question in job)
 
 
 _model: Bundled
@@ -49,8 +53,7 @@ def _answer_job(job: Job) -> tuple[int, int]:
     setting, picture = _model.setting, job[0].case.picture(_model.size)
     keys = {question: setting.key(question, picture.tobytes()) for question in job}
     missing = [question for question in job if not answers.is_current(_folder / question.file, keys[question])]
-    x0 = _model.encode(picture) if missing else None
     for question in missing:
-        answers.write(_folder / question.file, {"x0": x0[0], "predictions": _model.answer(question, x0)}, keys[question])
-    new = sum(map(setting.evaluations, missing))
-    return new, sum(map(setting.evaluations, job)) - new
+        answers.write(_folder / question.file, _model.answer(question), keys[question])
+    new = count_evaluations(setting, missing)
+    return new, count_evaluations(setting, job) - new

@@ -1,4 +1,4 @@
-"""What the model is asked: which picture, under which prompt, with which noise, at which noise levels.
+"""What the model is asked: which picture, under which prompt, with which noise, at which noise levels; and for which masks.
 
 Shapes: R noise samples, S steps, C latent channels, h w latent size. A question is answered once and kept in a file
 (see `answers`); the tables are made from the answers alone.
@@ -24,6 +24,8 @@ Spacing = Literal["time", "information"]
 
 PAIR_OF_SAMPLES = (0, 2)  # one antithetic pair
 DEEP_SAMPLES = (2, 16)  # what comes on top of it where many samples are compared
+DIFFEDIT_MAPS = 10
+OTHER_DIFFEDIT_MAPS = (1, 2, 5, 20)  # where cost is compared
 
 
 @dataclass(frozen=True)
@@ -36,19 +38,55 @@ class Question:
     spacing: Spacing = "time"
 
     @property
-    def prompt(self) -> str:
-        return f"a photo of a {self.label}" if self.label else ""
-
-    @property
     def file(self) -> Path:
         """Where its answer is kept, inside the folder of answers."""
         first, last = self.samples
         name = f"{self.label.replace(' ', '_') or 'empty'}-samples_{first}_to_{last}-{self.spacing}.safetensors"
         return Path(self.case.name) / name
 
+    def evaluations(self, setting: Setting) -> int:
+        """How many times the network is asked for one noised latent."""
+        first, last = self.samples
+        return (last - first) * len(setting.timesteps(self.spacing))
 
-Job = list[Question]
+    def depends_on(self, setting: Setting) -> dict:
+        """What the answer depends on besides model and picture."""
+        return {
+            "prompt": prompt_of(self.label),
+            "timesteps": setting.timesteps(self.spacing).tolist(),
+            "noise": hashlib.sha256(setting.noise(self).numpy()).hexdigest(),
+        }
+
+
+@dataclass(frozen=True)
+class MaskQuestion:
+    """What DiffEdit makes of a picture: own label against the twin's, from so many noises (diffusers takes 10)."""
+
+    case: Case
+    maps: int = DIFFEDIT_MAPS
+
+    @property
+    def file(self) -> Path:
+        """Where its answer is kept, inside the folder of answers."""
+        return Path(self.case.name) / f"diffedit-{self.maps}_maps.safetensors"
+
+    def evaluations(self, setting: Setting) -> int:
+        """How many times the network is asked for one noised latent: two prompts and twice the empty one a noise."""
+        return 4 * self.maps
+
+    def depends_on(self, setting: Setting) -> dict:
+        """What the answer depends on besides model and picture."""
+        prompts = [prompt_of(self.case.label), prompt_of(self.case.twin)]
+        return {"method": "DiffEdit", "prompts": prompts, "maps": self.maps, "seed": self.case.noise_seed}
+
+
+Job = list[Question] | list[MaskQuestion]
 """Questions about one picture, which are answered in one go."""
+
+
+def prompt_of(label: str) -> str:
+    """What the model is told for a label, "" for the empty prompt."""
+    return f"a photo of a {label}" if label else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +95,8 @@ class Setting:
 
     model: Path
     steps: int
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 of the model's files, names and contents."""
-        digest = hashlib.sha256()
-        for file in sorted(path for path in self.model.rglob("*") if path.suffix in (".json", ".safetensors", ".txt")):
-            digest.update(str(file.relative_to(self.model)).encode() + b"\0" + file.read_bytes())
-        return digest.hexdigest()
+    fingerprint: str
+    """Of the model's files, see `fingerprint_of`: taken once, so that all workers mean the same."""
 
     @cached_property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -104,20 +136,18 @@ class Setting:
         noise[1::2] = -noise[::2]
         return noise[first:]
 
-    def evaluations(self, question: Question) -> int:
-        """How many times the network is asked for one noised latent."""
-        first, last = question.samples
-        return (last - first) * len(self.timesteps(question.spacing))
+    def key(self, question: Question | MaskQuestion, picture: bytes) -> str:
+        """All that an answer depends on: an answer with another key is stale."""
+        picture_digest = hashlib.sha256(picture).hexdigest()
+        return json.dumps({"model": self.fingerprint, "picture": picture_digest} | question.depends_on(self))
 
-    def key(self, question: Question, picture: bytes) -> str:
-        """What an answer depends on, in full: an answer with another key is stale."""
-        return json.dumps({
-            "model": self.fingerprint,
-            "picture": hashlib.sha256(picture).hexdigest(),
-            "noise": hashlib.sha256(self.noise(question).numpy()).hexdigest(),
-            "timesteps": self.timesteps(question.spacing).tolist(),
-            "prompt": question.prompt,
-        })
+
+def fingerprint_of(model: Path) -> str:
+    """SHA-256 of the names and contents of a pipeline's files."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in model.rglob("*") if path.suffix in (".json", ".safetensors", ".txt")):
+        digest.update(str(file.relative_to(model)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -152,6 +182,8 @@ def parts(extent: Extent) -> dict[str, list[Job]]:
         "honesty: labels of another pair, and the empty prompt": [
             [Question(case, label) for label in (*case.foreign, "")] for case in deep
         ],
+        "DiffEdit": [[MaskQuestion(case)] for case in extent.cases("report")],
+        "DiffEdit from fewer and more noises": [[MaskQuestion(case, maps) for maps in OTHER_DIFFEDIT_MAPS] for case in deep],
     }
 
 

@@ -20,7 +20,7 @@ if __package__ in (None, ""):  # run as a script: give it its place in the packa
     importlib.import_module(f"{ROOT.name}.demo.environment").enter(__file__)
 
 from .collect import collect  # noqa: E402
-from .questions import Extent, Setting, parts  # noqa: E402
+from .questions import Extent, Setting, fingerprint_of, parts  # noqa: E402
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, of one thread each")
     parser.add_argument("--collect-only", action="store_true", help="ask the model and write no tables")
     options = parser.parse_args()
-    setting = Setting(options.model, options.steps)
+    setting = Setting(options.model, options.steps, fingerprint_of(options.model))
     extent = Extent(options.scenes, options.choice_scenes, options.deep_scenes, options.seed)
     collect(setting, parts(extent), options.output / "answers", options.workers)
 
