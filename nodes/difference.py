@@ -7,9 +7,8 @@ from typing import get_args
 from comfy_api.latest import io
 
 from . import types
+from .host import step_range
 from .maths import difference, prediction
-
-LAST = -1
 
 
 class SumDifference(io.ComfyNode):
@@ -25,21 +24,8 @@ class SumDifference(io.ComfyNode):
             "asked again, so ranges, readings and weightings can be tried freely.",
             inputs=[
                 types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions."),
-                io.Int.Input(
-                    "start",
-                    default=0,
-                    min=0,
-                    max=9999,
-                    tooltip="First step of the range; 0 is the noisiest. Early steps hold the coarse layout, late ones detail.",
-                ),
-                io.Int.Input(
-                    "end",
-                    default=LAST,
-                    min=LAST,
-                    max=9999,
-                    tooltip="The step after the last one of the range: 10 to 20 sums the steps 10 to 19. -1 means to the end of "
-                    "the schedule.",
-                ),
+                step_range.start(),
+                step_range.end(),
                 io.Combo.Input(
                     "reading",
                     options=list(get_args(difference.Reading)),
@@ -93,14 +79,7 @@ class SumDifference(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, start: int | None = None, end: int | None = None) -> bool | str:
         """Refuse an empty range before anything runs, where neither end of it is linked."""
-        # ComfyUI leaves the limits of inputs named here to this method, and calls it without those that are linked.
-        if start is None or end is None:
-            return True
-        try:
-            difference.check_range(start, None if end == LAST else end)
-        except ValueError as error:
-            return str(error)
-        return True
+        return step_range.check(start, end)
 
     @classmethod
     def execute(
@@ -114,7 +93,7 @@ class SumDifference(io.ComfyNode):
         latent_base: difference.Base,
         latent_strength: float,
     ) -> io.NodeOutput:
-        stop = None if end == LAST else end
+        stop = step_range.stop(end)
         summed = difference.sum_steps(predictions, start, stop, reading, weighting)
         signed = difference.sum_steps(predictions, start, stop, "difference", weighting)
         latent = difference.latent(signed, predictions.noised.x0, latent_direction, latent_base, latent_strength)

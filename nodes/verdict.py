@@ -1,0 +1,87 @@
+"""Label Verdict: which of two labels the model prefers, how surely, and which steps say so."""
+
+from __future__ import annotations
+
+import math
+
+from comfy_api.latest import io, ui
+
+from . import types
+from .host import step_range
+from .maths.prediction import NoisePredictions
+from .maths.verdict import judge, report
+from .maths.verdict_plot import plot_verdict
+
+
+class LabelVerdict(io.ComfyNode):
+    """Adds up the evidence, says the answer in words and numbers, and shows the plot on the node."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SDExplainVerdict",
+            display_name="Label Verdict",
+            category="SDExplain",
+            description="Says which of the two labels the model prefers for the picture: the evidence of all places and of a range "
+            "of steps, added up to log-odds in nats, with a plot of what each step says. The model is not asked again.",
+            is_output_node=True,
+            inputs=[
+                types.NoisePredictions.Input(
+                    "predictions",
+                    tooltip="From Collect Noise Predictions. With 2 or more noise samples (4 or more in antithetic pairs) the "
+                    "verdict has a standard error.",
+                ),
+                step_range.start(),
+                step_range.end(),
+                io.Float.Input(
+                    "temperature",
+                    default=1.0,
+                    min=0.01,
+                    max=1e6,
+                    step=0.01,
+                    tooltip="Only for the probability, which is sigmoid(log-odds / temperature). 1 takes the nats as they are, which "
+                    "is far too sure: over a whole picture hundreds of nats are common. Larger is more careful; a fair value has "
+                    "to be fitted on pictures whose label is known.",
+                ),
+            ],
+            outputs=[
+                io.String.Output(
+                    display_name="text", tooltip="The verdict in words, one line for each image, and how it was made."
+                ),
+                io.Float.Output(
+                    display_name="log_odds",
+                    is_output_list=True,
+                    tooltip="A list with one number for each image: how many nats the evidence speaks for the target (above 0) or "
+                    "for the contrast (below 0). 0 is no difference.",
+                ),
+                io.Float.Output(
+                    display_name="standard_error",
+                    is_output_list=True,
+                    tooltip="The standard error of each image's log-odds over the noise samples, in nats; not a number (nan) where a "
+                    "single estimate can't tell it.",
+                ),
+                io.Float.Output(
+                    display_name="probability",
+                    is_output_list=True,
+                    tooltip="Each image's probability of the target against the contrast, 0 to 1: sigmoid(log-odds / temperature). "
+                    "0.5 is no difference.",
+                ),
+                io.Image.Output(
+                    display_name="plot",
+                    tooltip="For each image the evidence of each step with its error band, and its sum over the chosen range.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, start: int | None = None, end: int | None = None) -> bool | str:
+        """Refuse an empty range before anything runs."""
+        return step_range.check(start, end)
+
+    @classmethod
+    def execute(cls, predictions: NoisePredictions, start: int, end: int, temperature: float) -> io.NodeOutput:
+        verdict = judge(predictions, start, step_range.stop(end), temperature)
+        errors = [math.nan] * verdict.images if verdict.error is None else verdict.error.tolist()
+        text, plots = report(verdict), plot_verdict(verdict)
+        shown = ui.PreviewImage(plots, cls=cls).as_dict() | ui.PreviewText(text).as_dict()
+        return io.NodeOutput(text, verdict.log_odds.tolist(), errors, verdict.probability.tolist(), plots, ui=shown)
