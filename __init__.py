@@ -28,6 +28,7 @@ async def comfy_entrypoint() -> ComfyExtension:
             from .nodes.load_predictions import LoadPredictions
             from .nodes.noising import NoiseLatent
             from .nodes.prediction import PredictNoise
+            from .nodes.sanity import SanityCheck
             from .nodes.save_predictions import SavePredictions
             from .nodes.sheet import StepSheet
             from .nodes.verdict import LabelVerdict
@@ -43,6 +44,7 @@ async def comfy_entrypoint() -> ComfyExtension:
                 SumDifference,
                 HeatmapOverlay,
                 StepSheet,
+                SanityCheck,
                 LabelVerdict,
                 CompareMaps,
             ]
