@@ -83,7 +83,7 @@ def _paint_stripes(sketch: Sketch, look: Equine, body: list[np.ndarray]) -> None
 
 
 def paint(sketch: Sketch, look: Equine, label: str) -> None:
-    """Draw the animal as "horse" or "zebra", facing left."""
+    """Draw the animal as "horse" or "zebra", facing left; as anything else it has the features of neither."""
     def posed(shape: np.ndarray) -> np.ndarray:
         return turned(shape, _NECK_ROOT, look.nod)
 
@@ -105,7 +105,7 @@ def paint(sketch: Sketch, look: Equine, label: str) -> None:
     sketch.shade([_BARREL, neck, head])
     sketch.outlined([posed(_EAR)], look.coat)
     sketch.fill([posed(_MUZZLE)], mixed(look.coat, (150, 105, 110), 0.5))
-    if not zebra:
+    if label == "horse":
         sketch.outlined([posed(_FLOWING_MANE)], look.mane)
     sketch.fill([posed(ellipse(-0.345, -0.295, 0.024, 0.028)), posed(ellipse(-0.475, -0.19, 0.013))], (35, 25, 35))
     sketch.fill([posed(ellipse(-0.352, -0.304, 0.009))], (255, 255, 255))

@@ -57,11 +57,12 @@ def _paint_windows(sketch: Sketch, look: Car) -> None:
     sketch.outlined([front, rear], look.glass, ink=DARK, width=0.008)
 
 
-def _paint_flank(sketch: Sketch, look: Car, taxi: bool) -> None:
+def _paint_flank(sketch: Sketch, look: Car, label: str) -> None:
     within = sketch.silhouette([_HULL])
     left, top = -0.34, -0.06
-    if not taxi:
+    if label == "sports car":
         sketch.clipped([box(left, top + 0.03, 0.46, top + 2 * CELL - 0.03)], look.stripe, within)
+    if label != "taxi":
         return
     columns = 9
     sketch.clipped([box(left, top, left + columns * CELL, top + 2 * CELL)], LIGHT, within)
@@ -90,20 +91,19 @@ def _paint_roof_light(sketch: Sketch, look: Car) -> None:
 
 
 def paint(sketch: Sketch, look: Car, label: str) -> None:
-    """Draw the car as "sports car" or "taxi", facing left."""
-    taxi = label == "taxi"
+    """Draw the car as "sports car" or "taxi", facing left; as anything else it has the features of neither."""
     cabin = _cabin(look.roof)
-    if taxi:
+    if label == "taxi":
         _paint_roof_light(sketch, look)
     sketch.outlined([_HULL, cabin], look.paint)
     _paint_windows(sketch, look)
-    _paint_flank(sketch, look, taxi)
+    _paint_flank(sketch, look, label)
     sketch.shade([_HULL])
     _paint_wheels(sketch)
     sketch.outlined([box(0.465, -0.045, 0.5, 0.03)], (200, 30, 36))
-    if taxi:
+    if label == "taxi":
         sketch.outlined([box(-0.5, -0.045, -0.385, 0.045)], (255, 240, 170), ink=DARK)
-    else:
+    elif label == "sports car":
         sketch.outlined([ellipse(-0.425, -0.005, 0.062)], (214, 244, 255), ink=DARK)
         _paint_spoiler(sketch)
     sketch.fill([box(-0.515, 0.11, -0.42, 0.15), box(0.43, 0.11, 0.515, 0.15)], mixed(look.paint, DARK, 0.6))

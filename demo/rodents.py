@@ -42,22 +42,24 @@ def sample(rng: np.random.Generator, level: float) -> Rodent:
     )
 
 
-def _paint_tail(sketch: Sketch, look: Rodent, rat: bool) -> None:
+def _paint_tail(sketch: Sketch, look: Rodent, label: str) -> None:
     lift = look.tail_lift
     path = [(0.27, 0.2), (0.42, 0.2 - 0.2 * lift), (0.5, 0.04 - lift), (0.42, -0.13 - lift), (0.47, -0.28 - lift)]
-    if not rat:
+    if label == "mouse":
         sketch.outlined([tube(path, (0.022, 0.016))], PINK)
+    if label != "rat":
         return
     radii = (0.07, 0.066, 0.062, 0.058, 0.05)
     sketch.outlined([tube(path, radii)], RING_LIGHT, ink=RING_DARK)
     sketch.fill(rings(path, radii, 8), RING_DARK)
 
 
-def _paint_ears(sketch: Sketch, look: Rodent, rat: bool, near: bool) -> None:
+def _paint_ears(sketch: Sketch, look: Rodent, label: str, near: bool) -> None:
     x, y = (-0.1, -0.15) if near else (-0.27, -0.14)
     y += look.nod
-    if rat:
+    if label == "rat":
         sketch.outlined([ellipse(x - 0.01, y + 0.035, 0.06 if near else 0.05)], DARK_EAR)
+    if label != "mouse":
         return
     radius = 0.155 if near else 0.125
     sketch.outlined([ellipse(x, y - 0.03, radius)], look.fur)
@@ -70,21 +72,20 @@ def _paint_feet(sketch: Sketch, look: Rodent) -> None:
 
 
 def paint(sketch: Sketch, look: Rodent, label: str) -> None:
-    """Draw the animal as "mouse" or "rat", facing left."""
-    rat = label == "rat"
+    """Draw the animal as "mouse" or "rat", facing left; as anything else it has the features of neither."""
     drop = np.array([0.0, look.nod])
-    head, snout = _HEAD + drop, (_LONG_SNOUT if rat else _SHORT_SNOUT) + drop
-    _paint_tail(sketch, look, rat)
-    _paint_ears(sketch, look, rat, near=False)
-    sketch.outlined([_BODY, head, snout], look.fur)
+    head, snouts = _HEAD + drop, {"mouse": [_SHORT_SNOUT + drop], "rat": [_LONG_SNOUT + drop]}
+    _paint_tail(sketch, look, label)
+    _paint_ears(sketch, look, label, near=False)
+    sketch.outlined([_BODY, head, *snouts.get(label, [])], look.fur)
     sketch.fill([ellipse(0.06, 0.2, 0.19, 0.065)], mixed(look.fur, (255, 250, 240), 0.45))
     sketch.shade([_BODY, head])
     _paint_feet(sketch, look)
-    _paint_ears(sketch, look, rat, near=True)
-    if rat:
+    _paint_ears(sketch, look, label, near=True)
+    if label == "rat":
         sketch.fill([ellipse(-0.535, 0.108 + look.nod, 0.04)], (96, 52, 58))
         sketch.fill([ellipse(-0.275, 0.005 + look.nod, 0.022)], (40, 24, 32))
-    else:
+    elif label == "mouse":
         sketch.fill([ellipse(-0.4, 0.085 + look.nod, 0.046)], PINK)
         sketch.fill([ellipse(-0.27, 0.015 + look.nod, 0.05, 0.055)], (28, 20, 30))
         sketch.fill([ellipse(-0.285, -0.003 + look.nod, 0.017)], (255, 255, 255))

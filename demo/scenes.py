@@ -6,7 +6,7 @@ gives two pictures, counterfactual twins, that are alike in every pixel but thos
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 import numpy as np
@@ -152,6 +152,10 @@ def _check_label(scene: Scene, label: str) -> None:
 def draw(scene: Scene, label: str, size: int = 256) -> np.ndarray:
     """Return the scene drawn as `label`, uint8 [size,size,3]; raises ValueError for a class of another pair."""
     _check_label(scene, label)
+    return _draw(scene, label, size)
+
+
+def _draw(scene: Scene, label: str, size: int) -> np.ndarray:
     image = Image.new("RGB", (size * SUPERSAMPLING,) * 2)
     paint_background(image, scene.background)
     for thing in scene.clutter:
@@ -163,8 +167,31 @@ def draw(scene: Scene, label: str, size: int = 256) -> np.ndarray:
 
 def truth_mask(scene: Scene, size: int = 256) -> np.ndarray:
     """Return the pixels that tell the twins apart, bool [size,size]; a difference of a few grey levels is none."""
-    first, second = (draw(scene, label, size).astype(np.int16) for label in scene.pair)
-    return np.abs(first - second).max(axis=-1) > DIFFERENCE_THRESHOLD
+    return _differing(*(draw(scene, label, size) for label in scene.pair))
+
+
+def present_mask(scene: Scene, label: str, size: int = 256) -> np.ndarray:
+    """Return the part of the truth where `label` has features of its own, bool [size,size].
+
+    There its picture is unlike the object without either class's features. On the rest of the truth it is the twin's features
+    that are absent. Raises ValueError for a class of another pair.
+    """
+    return truth_mask(scene, size) & _differing(draw(scene, label, size), _draw(scene, "", size))
+
+
+def clutter_masks(scene: Scene, label: str, size: int = 256) -> list[tuple[str, np.ndarray]]:
+    """Return each thing of the clutter, its kind and the pixels that it alone changes, bool [size,size].
+
+    Raises ValueError for a class of another pair.
+    """
+    picture = draw(scene, label, size)
+    without = [replace(scene, clutter=scene.clutter[:n] + scene.clutter[n + 1 :]) for n in range(len(scene.clutter))]
+    return [(thing.kind, _differing(picture, draw(other, label, size)))
+            for thing, other in zip(scene.clutter, without, strict=True)]
+
+
+def _differing(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.abs(first.astype(np.int16) - second.astype(np.int16)).max(axis=-1) > DIFFERENCE_THRESHOLD
 
 
 def _silhouette(scene: Scene, label: str, size: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from sdexplain.demo.scenes import (
     CLASSES,
     DIFFERENCE_THRESHOLD,
     PAIRS,
+    clutter_masks,
     draw,
     object_mask,
+    present_mask,
     sample_scene,
     truth_mask,
     twin_of,
@@ -149,6 +152,23 @@ def test_every_size_shows_the_same_scene(size: int) -> None:
     assert truth_mask(scene, size).dtype == object_mask(scene, size).dtype == bool
     assert truth_mask(scene, size).mean() == pytest.approx(truth_mask(scene, 256).mean(), abs=0.015)
     assert picture.mean(axis=(0, 1)) == pytest.approx(draw(scene, "taxi", 256).mean(axis=(0, 1)), abs=3)
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_what_tells_twins_apart_is_present_in_the_one_or_in_the_other(pair: tuple[str, str]) -> None:
+    scene = sample_scene(pair, 5)
+    truth, present = truth_mask(scene), [present_mask(scene, label) for label in pair]
+    assert not (present[0] | present[1] | truth)[~truth].any()
+    assert (present[0] | present[1])[truth].mean() > 0.97  # a grey level or two may get lost between the three pictures
+    assert all(0 < mask.sum() < truth.sum() for mask in present)
+
+
+def test_clutter_is_found_where_it_stands_in_both_twins() -> None:
+    scene = next(scene for scene in (sample_scene("rat", seed) for seed in range(50)) if len(scene.clutter) == 3)
+    for label in scene.pair:
+        masks = clutter_masks(scene, label)
+        assert [kind for kind, _ in masks] == [thing.kind for thing in scene.clutter]
+    assert not clutter_masks(replace(scene, clutter=()), "rat")
 
 
 def test_the_largest_seed_is_drawn() -> None:
