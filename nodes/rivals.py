@@ -1,0 +1,231 @@
+"""Rival Labels: which of several labels the model prefers, by how much, and what tells it from each of the others."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, get_args
+
+from comfy_api.latest import io, ui
+from server import PromptServer
+
+from . import types
+from .host import appearance, fingerprint, kept
+from .host.prediction import Conditioning
+from .host.schedule import check_same_model
+from .maths.difference import Reading, Weighting
+from .maths.noising import NoisedLatents
+from .maths.overlay import Background, Interpolation
+from .maths.rivals import MOST_LABELS, Contest, check_sides, choose, fill_template, split_labels
+from .maths.rivals_sheet import report, rivals_of, rivals_sheet
+
+if TYPE_CHECKING:
+    import torch
+    from comfy.model_patcher import ModelPatcher
+    from comfy.sd import CLIP
+
+
+class RivalLabels(io.ComfyNode):
+    """Predicts round by round under every label that is still in, then writes the table and draws the maps."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SDExplainRivals",
+            display_name="Rival Labels",
+            category="SDExplain",
+            description="Compares two or more labels on the same noised latents: a table of their log-odds, and a map of the winner "
+            "against each rival. Each label is predicted once, and one that is clearly out gets no more noise samples. Another "
+            "target, contrast, reading or colour asks the model for nothing; a new label is predicted alone, unless it changes "
+            "which ones are out.",
+            is_output_node=True,
+            inputs=[
+                io.Model.Input("model", tooltip="The same model as the noising node's. It is left unchanged."),
+                io.Clip.Input(
+                    "clip", tooltip="The model's text encoder. It encodes the prompts as CLIP Text Encode does."
+                ),
+                types.NoisedLatents.Input(
+                    "noised",
+                    tooltip="The noised latents, from Noise Latent Across Schedule. Take 4 samples or more: labels can be dropped "
+                    "after 2 independent ones, and two opposite samples count as one.",
+                ),
+                io.Image.Input(
+                    "image", tooltip="The picture that was encoded; for a batch, its pictures in order, or one for all."
+                ),
+                io.String.Input(
+                    "labels",
+                    default="zebra\nhorse",
+                    multiline=True,
+                    tooltip=f"The labels to compare, one in each line: 2 to {MOST_LABELS}, no two the same. Empty lines do not count.",
+                ),
+                io.String.Input(
+                    "template",
+                    default="a photo of a {}",
+                    tooltip="The prompt of every label; {} stands for the label. {} alone takes the labels as prompts.",
+                ),
+                io.String.Input(
+                    "target",
+                    default="",
+                    tooltip="The label that the maps explain, as it stands in the list. Empty: each image's winner; the predictions "
+                    "output, which has one target for all images, then takes that of the first.",
+                ),
+                io.String.Input(
+                    "contrast",
+                    default="",
+                    tooltip="The label that the predictions output compares the target with, as it stands in the list. Empty: the "
+                    "target's strongest rival, in the first image. The sheet shows all rivals.",
+                ),
+                io.Boolean.Input(
+                    "stop_early",
+                    default=True,
+                    tooltip="On: labels that are clearly behind after 2, 4, 8 … independent samples get no more of them. In a batch a "
+                    "label is predicted as long as one image needs it. Off: every label gets all samples.",
+                ),
+                io.Float.Input(
+                    "confidence",
+                    default=0.99,
+                    min=0.5,
+                    max=0.9999,
+                    step=0.0001,
+                    round=0.0001,
+                    tooltip="How sure it must be that a label is behind before it is out, for all labels and looks together. Higher "
+                    "drops fewer and later; 0.99 drops the best label once in a hundred pictures at most.",
+                ),
+                io.Combo.Input(
+                    "reading",
+                    options=list(get_args(Reading)),
+                    default="evidence",
+                    tooltip="What the maps show: see Sum Noise Difference. Only evidence has sides, for the target or for the rival. "
+                    "The table does not depend on it.",
+                ),
+                io.Combo.Input(
+                    "weighting",
+                    options=list(get_args(Weighting)),
+                    default="information",
+                    tooltip="What a step counts in the maps. information: its share of the log SNR axis, so that evidence adds up to the "
+                    "table's log-odds. uniform: 1. The table does not depend on it.",
+                ),
+                appearance.colour_map(),
+                appearance.percentile(),
+                appearance.opacity(),
+                appearance.background(),
+                appearance.interpolation(),
+            ],
+            outputs=[
+                types.NoisePredictions.Output(
+                    display_name="predictions",
+                    tooltip="Target against contrast, over the samples that both have: for Sum Noise Difference, Step Range Sheet and "
+                    "Label Verdict.",
+                ),
+                io.Image.Output(
+                    display_name="sheet",
+                    tooltip="For each image a map of its target against every rival, the strongest first, all on one scale.",
+                ),
+                io.String.Output(
+                    display_name="table",
+                    tooltip="For each image the labels with their log-odds against the winner in nats ± standard error, the "
+                    "probability over all labels, and after how many samples a label was out.",
+                ),
+                io.String.Output(
+                    display_name="winner", tooltip="The label that the model prefers; for a batch, one in each line."
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def validate_inputs(
+        cls,
+        labels: str | None = None,
+        template: str | None = None,
+        target: str | None = None,
+        contrast: str | None = None,
+    ) -> bool | str:
+        """Refuse labels that can't be compared before anything runs; ComfyUI leaves out what is linked."""
+        try:
+            if template is not None:
+                fill_template(template, [])
+            if labels is not None:
+                names = split_labels(labels)
+                check_sides(choose(target or "", names, "target"), choose(contrast or "", names, "contrast"), names)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        clip: CLIP,
+        noised: NoisedLatents,
+        image: torch.Tensor,
+        labels: str,
+        template: str,
+        target: str,
+        contrast: str,
+        stop_early: bool,
+        confidence: float,
+        reading: Reading,
+        weighting: Weighting,
+        colour_map: str,
+        percentile: float,
+        opacity: float,
+        background: Background,
+        interpolation: Interpolation,
+    ) -> io.NodeOutput:
+        names = split_labels(labels)
+        explained, compared = choose(target, names, "target"), choose(contrast, names, "contrast")
+        check_sides(explained, compared, names)
+        check_same_model(model, noised)
+        contest = Contest(noised, names, confidence, stop_early)
+        prompts = [encode(clip, prompt) for prompt in fill_template(template, names)]
+        collection = kept.Collection(model, noised, prompts, cls.hidden.unique_id)
+        predictions: list[torch.Tensor] = []
+        while (samples := contest.needed()) is not None:
+            predictions = collection.predict(samples)
+            contest.look(predictions)
+        effort = collection.effort
+        logging.info("SDExplain: %s", effort)
+        # The page shows this on the node; the ui text below reaches only those who ask the API.
+        PromptServer.instance.send_progress_text(str(effort), cls.hidden.unique_id)
+
+        winners = [contest.winner(number) for number in range(noised.images)]
+        targets = winners if explained is None else [explained] * noised.images
+        if compared is None:
+            compared = rivals_of(contest, targets[0], image=0)[0]
+        check_sides(targets[0], compared, names)
+        made_by = {
+            "model": fingerprint.of_model(model),
+            "target": fingerprint.of_conditioning(prompts[targets[0]]),
+            "contrast": fingerprint.of_conditioning(prompts[compared]),
+        }
+        pair = replace(contest.pair(predictions, targets[0], compared), fingerprints=made_by)
+        sheets = rivals_sheet(
+            image,
+            contest,
+            predictions,
+            targets,
+            reading,
+            weighting,
+            colour_map=colour_map,
+            opacity=opacity,
+            background=background,
+            interpolation=interpolation,
+            percentile=percentile,
+        )
+        table, winner = report(contest), "\n".join(names[label] for label in winners)
+        shown = {**ui.PreviewImage(sheets, cls=cls).as_dict(), "text": (table, str(effort))}
+        return io.NodeOutput(pair, sheets, table, winner, ui=shown)
+
+
+def encode(clip: CLIP, text: str) -> Conditioning:
+    """A prompt as core's CLIP Text Encode gives it.
+
+    Raises:
+        ValueError: no text encoder.
+    """
+    if clip is None:
+        raise ValueError(
+            "The CLIP is missing: the file of the model holds no text encoder. Connect one that belongs to it, from CLIPLoader."
+        )
+    return clip.encode_from_tokens_scheduled(clip.tokenize(text))
