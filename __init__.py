@@ -28,6 +28,7 @@ async def comfy_entrypoint() -> ComfyExtension:
             from .nodes.load_predictions import LoadPredictions
             from .nodes.noising import NoiseLatent
             from .nodes.prediction import PredictNoise
+            from .nodes.rivals import RivalLabels
             from .nodes.sanity import SanityCheck
             from .nodes.save_predictions import SavePredictions
             from .nodes.sheet import StepSheet
@@ -39,6 +40,7 @@ async def comfy_entrypoint() -> ComfyExtension:
                 LoadDiffusers,
                 NoiseLatent,
                 PredictNoise,
+                RivalLabels,
                 SavePredictions,
                 LoadPredictions,
                 SumDifference,

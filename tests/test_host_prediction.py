@@ -674,6 +674,84 @@ def test_kept_predictions_go_with_their_model_and_are_few(models: dict[str, Any]
     assert len(kept._runs) == before - 1
 
 
+def test_a_collection_of_two_prompts_is_that_of_a_pair_to_the_last_bit(model: Any) -> None:
+    from sdexplain.nodes.host import kept
+
+    noised = noise_for(model, 6, samples=2)
+    pair = kept.collect(model, noised, prompt(1), prompt(2), "pair")
+    other = model.clone()  # nothing is kept for it
+    collection = kept.Collection(other, noised, [prompt(1), prompt(2)], "several")
+    assert all(map(torch.equal, collection.predict([2, 2]), pair))
+    assert str(collection.effort) == str(pair[2])
+
+
+def test_every_prompt_gets_as_many_samples_as_it_needs(model: Any, calls: list[list[float]]) -> None:
+    from sdexplain.nodes.host import kept
+
+    noised = noise_for(model, 3, samples=4, images=2)
+    whole = [predict(model, noised, prompt(seed)) for seed in (1, 2, 3)]
+    calls.clear()
+    collection = kept.Collection(model, noised, [prompt(seed) for seed in (1, 2, 3)], "1")
+    collection.predict([2, 2, 2])
+    found = collection.predict([4, 2, 3])
+    assert sum(map(len, calls)) == (4 + 2 + 3) * 3 * 2
+    for array, same, count in zip(found, whole, (4, 2, 3), strict=True):
+        torch.testing.assert_close(array[:count], same[:count], **TOLERANCE)
+    effort = collection.effort
+    assert (effort.wanted, effort.predicted, effort.spared) == (54, 54, 18)
+    assert str(effort).endswith("0 were there already. 18 more were not needed.")
+
+
+def test_samples_that_were_not_needed_before_are_predicted_when_they_are(model: Any) -> None:
+    from sdexplain.nodes.host import kept
+
+    noised = noise_for(model, 3, samples=4)
+    few = kept.Collection(model, noised, [prompt(1), prompt(2), prompt(3)], "several").predict([4, 2, 1])
+    zebra, horse, asked = collected(model, noised, prompt(1), prompt(2), node="pair")
+    assert asked == 2 * 3
+    assert torch.equal(zebra, few[0])
+    assert torch.equal(horse[:2], few[1][:2])
+    again = kept.Collection(model, noised, [prompt(3), prompt(2), prompt(1), prompt(4)], "several")
+    again.predict([1, 4, 4, 2])
+    assert again.effort.predicted == 2 * 3  # the new prompt's alone
+
+
+def test_a_later_run_never_changes_the_arrays_of_an_earlier_one(model: Any) -> None:
+    from sdexplain.nodes.host import kept
+
+    noised = noise_for(model, 3, samples=2)
+    (first,) = kept.Collection(model, noised, [prompt(1)], "1").predict([1])
+    first[1:] = math.nan
+    (second,) = kept.Collection(model, noised, [prompt(1)], "2").predict([2])
+    assert first[1:].isnan().all()
+    assert second.isfinite().all()
+    assert torch.equal(second[:1], first[:1])
+
+
+def test_prompts_of_the_same_content_share_an_array_and_its_samples(model: Any, calls: list[list[float]]) -> None:
+    from sdexplain.nodes.host import kept
+
+    noised = noise_for(model, 3, samples=2)
+    first, other, same = kept.Collection(model, noised, [prompt(1), prompt(2), prompt(1)], "1").predict([1, 1, 2])
+    assert first is same and first is not other
+    assert sum(map(len, calls)) == (2 + 1) * 3
+
+
+def test_a_collection_that_is_cancelled_later_keeps_its_first_samples(model: Any) -> None:
+    import comfy.model_management
+    from sdexplain.nodes.host import kept
+
+    noised = noise_for(model, 4, samples=2)
+    collection = kept.Collection(model, noised, [prompt(1), prompt(2)], "1")
+    collection.predict([1, 1])
+    comfy.model_management.interrupt_current_processing()
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        collection.predict([2, 2])
+    again = kept.Collection(model, noised, [prompt(1), prompt(2)], "1")
+    again.predict([2, 2])
+    assert again.effort.predicted == 2 * 4
+
+
 def test_conditionings_are_compared_by_content(model: Any) -> None:
     from sdexplain.nodes.host.kept import same_content
 
