@@ -66,18 +66,18 @@ def short(prompt: Prompt, steps: int = STEPS) -> Prompt:
 # ------------------------------------------------------------------------------------------------------------- as files
 
 
-def test_there_is_one_for_each_pair_and_one_against_the_empty_prompt_and_one_for_a_checkpoint() -> None:
+def test_there_is_one_for_each_pair_and_each_question() -> None:
     pairs = {"zebra_or_horse", "rat_or_mouse", "sports_car_or_taxi"}
-    assert {file.stem for file in FILES} == pairs | {"against_empty", "checkpoint"}
+    assert {file.stem for file in FILES} >= pairs | {"against_empty", "checkpoint", "verdict"}
 
 
 @EVERY
-def test_each_says_in_one_line_what_it_shows_and_in_notes_what_to_change(file: Path) -> None:
+def test_each_says_in_one_line_what_it_shows_and_in_notes_what_to_change(file: Path, comfyui: Client) -> None:
     workflow = read(file)
     about = demo.about(workflow)
     assert 30 < len(about["shows"]) < 200 and "\n" not in about["shows"]
     (shown,) = (node["type"] for node in workflow["nodes"] if node["id"] == about["thumbnail"])
-    assert shown == "SDExplainHeatmap"
+    assert shown.startswith("SDExplain") and comfyui.object_info(shown)[shown]["output_node"]
     notes = [node["widgets_values"][0] for node in workflow["nodes"] if node["type"] == "MarkdownNote"]
     assert any("What to try" in note or "seed" in note for note in notes)
     assert all(len(note) > 200 for note in notes)
@@ -186,7 +186,7 @@ def test_each_runs_to_pictures(file: Path, comfyui: Client) -> None:
     images = len(comfyui_batch(prompt))
     for number in (
         number
-        for kind in ("SDExplainHeatmap", "SDExplainStepSheet", "PreviewImage")
+        for kind in ("SDExplainHeatmap", "SDExplainStepSheet", "SDExplainVerdict", "PreviewImage")
         for number in of_type(prompt, kind)
     ):
         pictures = ran.pictures(number)
