@@ -23,8 +23,9 @@ NODES = {
     "SDExplainSumDifference",
     "SDExplainHeatmap",
     "SDExplainStepSheet",
+    "SDExplainVerdict",
 }
-SHOWING = ("SDExplainHeatmap", "SDExplainStepSheet", "PreviewImage")
+SHOWING = ("SDExplainHeatmap", "SDExplainStepSheet", "SDExplainVerdict", "PreviewImage")
 
 LOAD = """async workflow => {
     await app.loadGraphData(workflow, true, true, 'test')
