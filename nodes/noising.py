@@ -86,6 +86,15 @@ class NoiseLatent(io.ComfyNode):
                     optional=True,
                     tooltip="Noise of your own, for example from RandomNoise: unit Gaussian. It replaces seed.",
                 ),
+                io.Boolean.Input(
+                    "antithetic",
+                    display_name="antithetic pairs",
+                    default=True,
+                    optional=True,
+                    tooltip="On: samples come in pairs of opposite noise, where their number is even, so that much of the noise "
+                    "in the evidence cancels; a standard error then takes 4 samples or more. Off, or an odd number: all "
+                    "samples are independent.",
+                ),
             ],
             outputs=[
                 types.NoisedLatents.Output(
@@ -112,6 +121,7 @@ class NoiseLatent(io.ComfyNode):
         step_noise: str,
         sigmas: Tensor | None = None,
         noise: Any = None,
+        antithetic: bool = True,
     ) -> io.NodeOutput:
         space = schedule.latent_space(model)
         x0 = schedule.model_latent(model, latent["samples"])
@@ -120,12 +130,13 @@ class NoiseLatent(io.ComfyNode):
         else:
             sigmas = schedule.without_final_zero(sigmas)
         alphas = schedule.image_factors(model, sigmas)
-        per_step = fresh_per_step(step_noise)
+        per_step, paired = fresh_per_step(step_noise), antithetic and samples % 2 == 0
+        shape = tuple(x0.shape[1:])
         if noise is None:
-            drawn = noising.draw_noise(tuple(x0.shape[1:]), seed, samples, len(sigmas), per_step)
+            drawn = noising.draw_noise(shape, seed, samples, len(sigmas), per_step, paired)
         else:
-            drawn = generated_noise(noise, samples, len(sigmas) if per_step else 1, tuple(x0.shape[1:]))
-        noised = noising.NoisedLatents(x0, drawn, sigmas, alphas, space.scale, space.shift, space.downscale)
+            drawn = generated_noise(noise, samples, len(sigmas) if per_step else 1, shape, paired)
+        noised = noising.NoisedLatents(x0, drawn, sigmas, alphas, space.scale, space.shift, space.downscale, paired)
         return io.NodeOutput(noised, {"samples": noised.to_vae(noised.viewable())})
 
 
@@ -140,21 +151,25 @@ def fresh_per_step(step_noise: str) -> bool:
     return step_noise == FRESH
 
 
-def generated_noise(noise: Any, samples: int, draws: int, shape: tuple[int, int, int]) -> Tensor:
-    """Noise from one of core's NOISE objects for a batch of samples * draws latents, [R,draws,C,h,w]; `shape` is (C, h, w).
+def generated_noise(noise: Any, samples: int, draws: int, shape: tuple[int, int, int], paired: bool) -> Tensor:
+    """Noise from one of core's NOISE objects, [R,draws,C,h,w], asked for as one batch of latents; `shape` is (C, h, w).
+
+    Where the samples are `paired`, only the first of each antithetic pair is asked for.
 
     Raises:
         ValueError: noise of another shape, or none at all (core's DisableNoise).
     """
-    generated = noise.generate_noise({"samples": torch.zeros(samples * draws, *shape)})
-    if generated.shape != (samples * draws, *shape):
+    asked = samples // 2 if paired else samples
+    generated = noise.generate_noise({"samples": torch.zeros(asked * draws, *shape)})
+    if generated.shape != (asked * draws, *shape):
         raise ValueError(
-            f"The connected noise has shape {list(generated.shape)}; expected {[samples * draws, *shape]} (samples * steps, "
-            "channels, height, width). Use core's RandomNoise, or leave noise unconnected."
+            f"The connected noise has shape {list(generated.shape)}; expected {[asked * draws, *shape]} (latents, channels, "
+            "height, width). Use core's RandomNoise, or leave noise unconnected."
         )
     if not generated.any():
         raise ValueError(
             "The connected noise is zero everywhere (DisableNoise?), so there would be nothing to predict. Connect "
             "RandomNoise, or leave noise unconnected."
         )
-    return generated.to(device="cpu", dtype=torch.float32).reshape(samples, draws, *shape)
+    generated = generated.to(device="cpu", dtype=torch.float32).reshape(asked, draws, *shape)
+    return noising.in_pairs(generated) if paired else generated
