@@ -12,6 +12,7 @@ from .maths.difference import NoiseDifference
 from .maths.heatmap import Scalar, Show, make_heatmap, show_only
 from .maths.legend import add_legend, readable_size
 from .maths.overlay import Background, Interpolation, colours, masks, overlay, place
+from .maths.reliability import Reliability
 
 if TYPE_CHECKING:
     import torch
@@ -72,6 +73,8 @@ class HeatmapOverlay(io.ComfyNode):
                 io.Vae.Input(
                     "vae", optional=True, tooltip="The model's VAE; needed for the scalar decoded luminance alone."
                 ),
+                appearance.reliability(),
+                appearance.threshold(),
             ],
             outputs=[
                 io.Image.Output(
@@ -80,8 +83,8 @@ class HeatmapOverlay(io.ComfyNode):
                 io.Image.Output(display_name="heatmap", tooltip="The colours alone, opaque, at the picture's size."),
                 io.Mask.Output(
                     display_name="mask_for",
-                    tooltip="Values above 0, divided by the scale: 0 no difference, 1 full colour, at the picture's size. Not "
-                    "affected by sign, opacity and colour map.",
+                    tooltip="Values above 0, divided by the scale: 0 no difference, 1 full colour, at the picture's size; reliable "
+                    "ones alone where that is chosen. Not affected by sign, opacity and colour map.",
                 ),
                 io.Mask.Output(
                     display_name="mask_against",
@@ -111,10 +114,18 @@ class HeatmapOverlay(io.ComfyNode):
         interpolation: Interpolation,
         legend: bool,
         vae: VAE | None = None,
+        reliability: Reliability = "all",
+        threshold: float = 3.0,
     ) -> io.NodeOutput:
-        decode = vae.decode if vae is not None else None
         heatmap = make_heatmap(
-            difference, scalar, decode=decode, percentile=percentile, scale=scale, shared=shared_scale
+            difference,
+            scalar,
+            decode=vae.decode if vae is not None else None,
+            percentile=percentile,
+            scale=scale,
+            shared=shared_scale,
+            reliability=reliability,
+            threshold=threshold,
         )
         shown = show_only(heatmap, sign)
         own_size = tuple(image.shape[1:3])

@@ -12,6 +12,7 @@ from .maths.difference import Reading, Weighting
 from .maths.heatmap import Scalar
 from .maths.overlay import Background, Interpolation
 from .maths.prediction import NoisePredictions
+from .maths.reliability import Reliability
 from .maths.sheet import step_sheet
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class StepSheet(io.ComfyNode):
                     optional=True,
                     tooltip="The model's VAE: adds a row with the decoded differences, and is needed for decoded luminance.",
                 ),
+                appearance.reliability(),
+                appearance.threshold(),
             ],
             outputs=[
                 io.Image.Output(
@@ -91,6 +94,8 @@ class StepSheet(io.ComfyNode):
         background: Background,
         interpolation: Interpolation,
         vae: VAE | None = None,
+        reliability: Reliability = "all",
+        threshold: float = 3.0,
     ) -> io.NodeOutput:
         sheets = step_sheet(
             image,
@@ -105,5 +110,7 @@ class StepSheet(io.ComfyNode):
             background=background,
             interpolation=interpolation,
             decode=vae.decode if vae is not None else None,
+            reliability=reliability,
+            threshold=threshold,
         )
         return io.NodeOutput(sheets, ui=ui.PreviewImage(sheets, cls=cls))

@@ -403,9 +403,9 @@ def test_every_input_and_output_has_a_tooltip(comfy_host: Path, module: str, nam
 # -------------------------------------------------------------------------------------------------------------- evidence
 
 
-def evidence(values: Tensor, weighting: str = "information") -> NoiseDifference:
+def evidence(values: Tensor, weighting: str = "information", **changes: Any) -> NoiseDifference:
     """values [R,B,h,w] in nats per cell."""
-    return a_difference(values[:, :, None], reading="evidence", weighting=weighting)
+    return a_difference(values[:, :, None], reading="evidence", weighting=weighting, **changes)
 
 
 def test_evidence_is_signed_for_one_label_and_for_the_other() -> None:
@@ -423,13 +423,19 @@ def test_evidence_that_is_not_weighted_by_information_is_not_called_nats() -> No
 
 def test_the_total_names_the_label_that_it_speaks_for_and_its_standard_error() -> None:
     samples = torch.tensor([[[[1.0, 1.0]], [[-4.0, 1.0]]], [[[3.0, 3.0]], [[-4.0, 1.0]]]])
-    # First image: totals 2 and 6, mean 4, standard deviation sqrt(8), standard error sqrt(8)/sqrt(2) = 2.
-    assert make_heatmap(evidence(samples)).totals == (
+    difference = evidence(samples, total_error=torch.tensor([2.0, 0.0]))
+    assert make_heatmap(difference).totals == (
         "Whole picture: 4 ± 2 nats for “zebra”",
         "Whole picture: 3 ± 0 nats for “horse”",
     )
 
 
-def test_one_sample_has_no_standard_error_and_other_readings_have_no_total() -> None:
-    assert make_heatmap(evidence(torch.ones(1, 1, 1, 2))).totals == ("Whole picture: 2 nats for “zebra”",)
+@pytest.mark.parametrize(("samples", "single"), [(1, "One noise sample"), (2, "One antithetic pair")])
+def test_a_total_without_a_standard_error_says_why_and_what_to_do(samples: int, single: str) -> None:
+    (total,) = make_heatmap(evidence(torch.ones(samples, 1, 1, 2))).totals
+    assert total.startswith("Whole picture: 2 nats for “zebra”, standard error unknown.")
+    assert total.endswith(f"{single} has none: take 4 samples or more.")
+
+
+def test_other_readings_have_no_total() -> None:
     assert make_heatmap(random_difference()).totals == ()

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 
 from ..maths.heatmap import Scalar
 from ..maths.overlay import AUTOMATIC, DIVERGING, SEQUENTIAL, Background, Interpolation
+from ..maths.reliability import Reliability
 
 
 def scalar() -> io.Combo.Input:
@@ -70,4 +71,30 @@ def interpolation() -> io.Combo.Input:
         options=list(get_args(Interpolation)),
         default="smooth",
         tooltip="smooth: blended between latent cells. cells: each cell as it is, which shows how coarse the map is.",
+    )
+
+
+def reliability() -> io.Combo.Input:
+    return io.Combo.Input(
+        "reliability",
+        options=list(get_args(Reliability)),
+        default="all",
+        optional=True,
+        tooltip="all: every cell. reliable only: cells beyond the threshold, the others clear. standard errors: each value "
+        "divided by its standard error. A map with no more cells beyond the threshold than noise gives by chance says so and "
+        "stays clear. The last two need 2 samples or more, 4 or more in antithetic pairs. The readings absolute and "
+        "information are above 0 in any case, so for them little is learnt.",
+    )
+
+
+def threshold() -> io.Float.Input:
+    return io.Float.Input(
+        "threshold",
+        default=3.0,
+        min=0.1,
+        max=100.0,
+        step=0.1,
+        optional=True,
+        tooltip="From how many standard errors on a cell is called reliable. At 3 noise alone gives about 3 cells of 1000, more "
+        "with few samples; the legend says how many.",
     )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .difference import NoiseDifference
+from .reliability import Reliability, Significance, check_reliability, measure_significance, missing_error
 
 Scalar = Literal["channel norm", "channel mean", "decoded luminance"]
 Show = Literal["both", "positive", "negative"]
@@ -52,7 +53,11 @@ class Heatmap:
     source: str
     """Which steps they come from."""
     totals: tuple[str, ...] = ()
-    """For "evidence", what all of each image's cells say together, with its standard error where there are samples."""
+    """For "evidence", what all of each image's cells say together, with its standard error where one is known."""
+    reliability: tuple[str, ...] = ()
+    """How many of each image's cells are more than noise; () where no standard error is known."""
+    doubts: tuple[str, ...] = ()
+    """Why an image is left clear although its values are not 0, "" for those that are not; () for none."""
     show: Show = "both"
     """Which of the signs is shown."""
 
@@ -68,7 +73,9 @@ class Heatmap:
         return torch.where(limits > 0, self.values / limits, 0.0).clamp(*self.level_range)
 
     def note(self, image: int) -> str:
-        """What to say about an image where there is no difference to show, "" for all others."""
+        """What to say about an image where there is nothing to show, "" for all others."""
+        if any(self.doubts[image : image + 1]):
+            return self.doubts[image]
         values = self.values[image]
         if not values.any():
             return "No difference: both prompts give the same noise predictions."
@@ -85,6 +92,8 @@ def make_heatmap(
     percentile: float = 99.5,
     scale: float = 0.0,
     shared: bool = True,
+    reliability: Reliability = "all",
+    threshold: float = 3.0,
 ) -> Heatmap:
     """One number per place of a summed difference, with a colour scale around 0.
 
@@ -92,16 +101,25 @@ def make_heatmap(
     percentile: the percentage of |values| that lies within the automatic scale, 50 to 100.
     scale: a fixed limit above 0, or 0 for the automatic one.
     shared: one automatic scale for all images of the batch, else one for each.
+    reliability: "all" values, those of cells beyond `threshold` standard errors alone, or the values in standard errors. The last
+        two leave an image clear where no more of its cells are beyond than noise has by chance, see `Significance`.
 
     Raises:
-        ValueError: NaN, a scalar that the reading can't have, no decoder where one is needed, a percentile or scale out of
-            range.
+        ValueError: NaN, a scalar that the reading can't have, no decoder or standard error where one is needed, a percentile,
+            scale or threshold out of range.
     """
+    check_reliability(reliability, difference, scalar)
     if not torch.isfinite(difference.values).all():
         raise ValueError("The noise difference contains NaN or infinity. Check the latent, the prompts and the model.")
     values, floor = scalar_map(difference, scalar, decode), smallest_value(difference, scalar)
     values = torch.where(values.abs().amax((1, 2), keepdim=True) > floor, values, 0.0)
     positive, negative, quantity, unit = _words(difference, scalar)
+    significance, differs = measure_significance(difference, scalar, values, threshold, floor), values.any(2).any(1)
+    if significance is not None:
+        values = significance.shown(values, reliability)
+    if reliability == "standard errors":
+        unit, floor = "standard errors", 0.0
+    doubtful = differs & ~values.any(2).any(1)
     return Heatmap(
         values=values,
         limits=colour_limits(values, floor, percentile, scale, shared),
@@ -116,6 +134,8 @@ def make_heatmap(
         unit=unit,
         source=f"Steps {difference.start}–{difference.end} of {difference.steps}, {WEIGHTING_WORDS[difference.weighting]}",
         totals=evidence_totals(difference),
+        reliability=_reliability_words(significance, differs & ~doubtful),
+        doubts=_reliability_words(significance, doubtful),
     )
 
 
@@ -180,18 +200,20 @@ def luminance(pictures: Tensor) -> Tensor:
 def evidence_totals(difference: NoiseDifference) -> tuple[str, ...]:
     """Each image's evidence added up over its cells, in words: the log-odds if weighted by information; () for other readings.
 
-    The standard error is that of the mean over the noise samples, and left out where they can't tell.
+    The standard error is that of the mean over the noise samples; where they can't tell, the words say so.
     """
     if difference.reading != "evidence":
         return ()
     unit = "nats" if difference.weighting == "information" else "noise variances"
-    words = []
+    unknown, words = difference.total_error is None, []
     for image, mean in enumerate(difference.total.tolist()):
-        known = difference.total_error is not None
-        error = f" ± {format_value(difference.total_error[image].item())}" if known else ""
-        label = difference.target_label if mean >= 0 else difference.contrast_label
-        words.append(f"Whole picture: {format_value(abs(mean))}{error} {unit} for {quoted(label)}")
-    return tuple(words)
+        error = "" if unknown else f" ± {format_value(difference.total_error[image].item())}"
+        labels = difference.target_label, difference.contrast_label
+        label = quoted(telling_part(*(labels if mean >= 0 else labels[::-1])))
+        words.append(f"Whole picture: {format_value(abs(mean))}{error} {unit} for {label}")
+    return tuple(
+        f"{total}, standard error unknown. {missing_error(difference)}." if unknown else total for total in words
+    )
 
 
 def is_signed(difference: NoiseDifference, scalar: Scalar) -> bool:
@@ -270,6 +292,13 @@ def telling_part(label: str, other: str, longest: int = 32) -> str:
 def format_value(value: float) -> str:
     """At most three significant digits, with a true minus sign: 0.0123, −1.5, 1230, 2.1e−07."""
     return f"{float(f'{value:.3g}'):g}".replace("-", "−")
+
+
+def _reliability_words(significance: Significance | None, images: Tensor) -> tuple[str, ...]:
+    """What there is to say about those of `images` [B] that are true, "" for the others."""
+    if significance is None:
+        return ()
+    return tuple(significance.words(image) if said else "" for image, said in enumerate(images.tolist()))
 
 
 def _words(difference: NoiseDifference, scalar: Scalar) -> tuple[str, str, str, str]:

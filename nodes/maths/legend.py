@@ -68,24 +68,26 @@ def add_legend(pictures: Tensor, heatmap: Heatmap, colour_map: str = AUTOMATIC, 
 def draw_legend(
     heatmap: Heatmap, image: int, lengths: Lengths, colour_map: str = AUTOMATIC, opacity: float = 0.8
 ) -> Image.Image:
-    """The legend of one image: both labels, the colour key, and what was summed.
+    """The legend of one image: both labels, the colour key, what the image's cells say in all, and what was summed.
 
-    Its height depends on the words alone, so that the legends of a batch have one size.
+    Its height depends on the words of all images, so that the legends of a batch have one size.
     """
     titles = title_lines(heatmap, lengths)
-    totals = [paragraph(text, lengths(13), lengths.inner) for text in heatmap.totals[image : image + 1]]
+    findings = [finding_lines(heatmap, number, lengths) for number in range(len(heatmap.values))]
+    room = max(sum(text.height for text in lines) for lines in findings)
     details = [
         paragraph(text, lengths(12), lengths.inner, lines=2)
         for text in (heatmap.source, f"{heatmap.quantity}, {heatmap.unit}")
     ]
     key = draw_key(heatmap, image, lengths, colour_map, opacity)
     margin, gap = lengths(14), lengths(6)
-    height = 2 * margin + key.height + 2 * gap + sum(text.height for text in titles + totals + details)
+    height = 2 * margin + key.height + 2 * gap + room + sum(text.height for text in titles + details)
     legend = Image.new("RGB", (lengths.width, height), PAPER)
     top = draw_paragraphs(legend, titles, lengths(16), margin, INK) + gap
     legend.paste(key, (lengths(16), top))
-    top = draw_paragraphs(legend, totals, lengths(16), top + key.height + gap, INK)
-    draw_paragraphs(legend, details, lengths(16), top, MUTED)
+    top += key.height + gap
+    draw_paragraphs(legend, findings[image], lengths(16), top, INK)
+    draw_paragraphs(legend, details, lengths(16), top + room, MUTED)
     return legend
 
 
@@ -96,6 +98,12 @@ def title_lines(heatmap: Heatmap, lengths: Lengths) -> list[Paragraph]:
     if fits(f"{target} {contrast}", size, width, bold=True):
         return [paragraph(f"{target} {contrast}", size, width, bold=True)]
     return [paragraph(text, size, width, lines=2, bold=True) for text in (target, contrast)]
+
+
+def finding_lines(heatmap: Heatmap, image: int, lengths: Lengths) -> list[Paragraph]:
+    """An image's total and how many of its cells are reliable, as far as that is known."""
+    texts = [*heatmap.totals[image : image + 1], *heatmap.reliability[image : image + 1]]
+    return [paragraph(text, lengths(13), lengths.inner, lines=2) for text in texts if text]
 
 
 def draw_paragraphs(sheet: Image.Image, paragraphs: list[Paragraph], left: int, top: int, colour: str) -> int:

@@ -27,6 +27,7 @@ from .overlay import (
     to_image,
 )
 from .prediction import NoisePredictions
+from .reliability import Reliability
 
 MOST_COLUMNS = 8  # more ranges stand in several bands
 SHEET_WIDTH = 1536  # what the columns of a band share
@@ -89,10 +90,13 @@ def step_sheet(
     interpolation: Interpolation = "smooth",
     percentile: float = 99.5,
     decode: Decode | None = None,
+    reliability: Reliability = "all",
+    threshold: float = 3.0,
 ) -> Tensor:
     """Heatmaps of all ranges of steps beside each other, a sheet for each picture, [B,H,W,3].
 
     All heatmaps of all sheets share one colour scale. With `decode` (see `make_heatmap`) a second row shows decode(-sum d).
+    `reliability` is that of each range by itself.
 
     Raises:
         ValueError: more ranges than steps, and what `sum_steps`, `make_heatmap` and `overlay` refuse.
@@ -101,10 +105,15 @@ def step_sheet(
     pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]))
     spans = split_steps(noised.steps, ranges)
     heatmap = make_heatmap(
-        sum_ranges(predictions, spans, reading, weighting), scalar, decode=decode, percentile=percentile
+        sum_ranges(predictions, spans, reading, weighting),
+        scalar,
+        decode=decode,
+        percentile=percentile,
+        reliability=reliability,
+        threshold=threshold,
     )
     source = f"Steps 0–{noised.steps} in {ranges} ranges, the noisiest first, {WEIGHTING_WORDS[weighting]}"
-    heatmap = replace(heatmap, source=source)
+    heatmap = speak_for_all(replace(heatmap, source=source), threshold)
     size = cell_size(*pictures.shape[1:3], columns_per_band(ranges))
     cells = overlay(pictures.repeat(ranges, 1, 1, 1), heatmap, colour_map, opacity, background, interpolation, size)
     rows = [Row(f"{heatmap.quantity}, over the picture", cells.unflatten(0, (ranges, -1)))]
@@ -134,6 +143,14 @@ def sum_ranges(
     """The sums of all ranges as one batch, values [R,ranges*B,K,h,w], so that they share a scale and one call of the decoder."""
     sums = [sum_steps(predictions, start, end, reading, weighting) for start, end in spans]
     return join_images(sums)
+
+
+def speak_for_all(heatmap: Heatmap, threshold: float) -> Heatmap:
+    """The heatmap of all ranges without the findings of single ones, but with word of what it means that one stays clear."""
+    clear = (
+        f"Ranges that stay clear hold no more cells beyond {threshold:g} standard errors than noise gives by chance."
+    )
+    return replace(heatmap, totals=(), reliability=(clear,) * len(heatmap.values) if any(heatmap.doubts) else ())
 
 
 def columns_per_band(ranges: int) -> int:

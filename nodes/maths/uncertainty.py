@@ -34,8 +34,10 @@ def error_of_sum(parts: Tensor, antithetic: bool, fresh: bool) -> Tensor | None:
 
 
 def degrees_of_freedom(variances: Tensor, estimates: int) -> Tensor:
-    """How many squared deviations a sum of variances rests on (Welch 1947, Satterthwaite 1946), [S,...] to [...].
+    """How many squared deviations a sum of variances rests on (Satterthwaite 1946), [S,...] to [...].
 
-    Each of the S variances was estimated from `estimates` values; steps that vary most count most.
+    Each of the S variances was estimated from `estimates` values; those that are largest count most. Where all are 0, what one
+    of them rests on.
     """
-    return (estimates - 1) * variances.sum(dim=0).square() / variances.square().sum(dim=0)
+    shares = variances / variances.sum(dim=0)
+    return ((estimates - 1) / shares.square().sum(dim=0)).nan_to_num(estimates - 1)
