@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import astuple, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -21,6 +21,9 @@ from sdexplain.nodes.maths.comparison import (
 from sdexplain.nodes.maths.difference import NoiseDifference
 from sdexplain.nodes.maths.heatmap import Heatmap, make_heatmap
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from sdexplain.demo.api import Client
 
 HORSE = "<b>$x^2$ horse"
 
@@ -340,3 +343,61 @@ def test_the_second_input_takes_both_types(node: Any) -> None:
 def test_every_input_and_output_of_the_node_has_a_tooltip(node: Any) -> None:
     schema = node.define_schema()
     assert all(entry.tooltip for entry in schema.inputs + schema.outputs)
+
+
+def test_in_a_server_one_input_takes_the_mask_of_a_twin_and_another_sum(comfyui: Client) -> None:
+    def node(kind: str, **inputs: Any) -> dict[str, Any]:
+        return {"class_type": kind, "inputs": inputs}
+
+    def summed(start: int, end: int) -> dict[str, Any]:
+        choice = {"weighting": "uniform", "latent_direction": "target - contrast", "latent_base": "difference alone"}
+        return node(
+            "SDExplainSumDifference",
+            predictions=["asked", 0],
+            start=start,
+            end=end,
+            reading="absolute",
+            latent_strength=1,
+            **choice,
+        )
+
+    def compared(second: list[Any]) -> dict[str, Any]:
+        settings = {"scalar": "channel norm", "sign": "magnitude", "share": 0.1}
+        return node("SDExplainAgreement", first=["early", 0], second=second, image=["scene", 0], **settings)
+
+    run = comfyui.run(
+        {
+            "scene": node("SDExplainExamplePicture", class_name="zebra", seed=1000010, size=256),
+            "load": node("SDExplainLoadDiffusers", folder="bundled model"),
+            "encode": node("VAEEncode", pixels=["scene", 0], vae=["load", 2]),
+            "zebra": node("CLIPTextEncode", text="a photo of a zebra", clip=["load", 1]),
+            "horse": node("CLIPTextEncode", text="a photo of a horse", clip=["load", 1]),
+            "noise": node(
+                "SDExplainNoiseLatent",
+                model=["load", 0],
+                latent=["encode", 0],
+                steps=4,
+                scheduler="normal",
+                seed=0,
+                samples=1,
+                step_noise="fresh per step",
+            ),
+            "asked": node(
+                "SDExplainPredictNoise",
+                model=["load", 0],
+                noised=["noise", 0],
+                target=["zebra", 0],
+                contrast=["horse", 0],
+                target_label="zebra",
+                contrast_label="horse",
+            ),
+            "early": summed(0, 3),
+            "late": summed(3, 4),
+            "mask": compared(["scene", 2]),
+            "map": compared(["late", 0]),
+        },
+        timeout=120,
+    )
+    assert len(run.pictures("mask")) == len(run.pictures("map")) == 1
+    picture, wider = (comfyui.image(run.pictures(name)[0]) for name in ("mask", "map"))
+    assert picture.width < wider.width, "two pictures beside each other, and three"
