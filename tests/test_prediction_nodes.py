@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from sdexplain.demo.server import Server
 
 STEPS = 6
-NODES = ("SDExplainNoiseLatent", "SDExplainPredictNoise", "SDExplainSumDifference")
+NODES = ("SDExplainNoiseLatent", "SDExplainPredictNoise", "SDExplainRivals", "SDExplainSumDifference")
 
 
 @pytest.fixture(scope="module")
@@ -274,3 +275,180 @@ def test_every_input_and_output_says_what_it_is(comfyui: Client) -> None:
         inputs = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
         assert all(len(options[1].get("tooltip", "")) > 20 for options in inputs.values())
         assert all(len(tooltip) > 20 for tooltip in info["output_tooltips"])
+
+
+# -------------------------------------------------------------------------------------------------------------- several labels
+
+
+SAMPLES = 4
+
+
+@pytest.fixture
+def rivals(graph: dict[str, dict[str, Any]], comfyui: Client, comfyui_server: Server) -> Counter:
+    """The same graph with Rival Labels in the place of Collect Noise Predictions and its prompts."""
+    for name in ("zebra", "horse", "predict"):
+        del graph[name]
+    graph["noise"]["inputs"]["samples"] = SAMPLES
+    graph["rivals"] = node(
+        "SDExplainRivals",
+        model=["count", 0],
+        clip=["load", 1],
+        noised=["noise", 0],
+        image=["picture", 0],
+        labels="zebra\nhorse",
+        template="a photo of a {}",
+        target="zebra",
+        contrast="",
+        stop_early=False,
+        confidence=0.99,
+        reading="evidence",
+        weighting="information",
+        colour_map="automatic",
+        percentile=99.5,
+        opacity=0.8,
+        background="grey",
+        interpolation="smooth",
+    )
+    graph["table"] = node("PreviewAny", source=["rivals", 2])
+    graph["winner"] = node("PreviewAny", source=["rivals", 3])
+    graph["sum"]["inputs"]["predictions"] = ["rivals", 0]
+    return Counter(comfyui, comfyui_server.base / "output", graph)
+
+
+def pair() -> dict[str, dict[str, Any]]:
+    """Collect Noise Predictions with the prompts and labels of the first two labels, in the rivals' graph."""
+    return {
+        "zebra": node("CLIPTextEncode", text="a photo of a zebra", clip=["load", 1]),
+        "horse": node("CLIPTextEncode", text="a photo of a horse", clip=["load", 1]),
+        "predict": node(
+            "SDExplainPredictNoise",
+            model=["count", 0],
+            noised=["noise", 0],
+            target=["zebra", 0],
+            contrast=["horse", 0],
+            target_label="zebra",
+            contrast_label="horse",
+        ),
+    }
+
+
+def test_two_labels_cost_what_a_pair_costs_and_a_pair_finds_them(rivals: Counter) -> None:
+    asked, run = rivals.run()
+    assert asked == 2 * SAMPLES * STEPS
+    through_rivals = rivals.pixels(run)
+    rivals.graph |= pair()
+    rivals.graph["sum"]["inputs"]["predictions"] = ["predict", 0]
+    asked, run = rivals.run()
+    assert asked == 0
+    assert (rivals.pixels(run) == through_rivals).all()
+
+
+def test_other_targets_and_looks_ask_the_model_for_nothing(rivals: Counter) -> None:
+    inputs = rivals.graph["rivals"]["inputs"]
+    inputs.update(labels="zebra\nhorse\nrat", target="")
+    rivals.run()
+    assert rivals.run()[0] == 0
+    for change in (
+        {"target": "rat"},
+        {"contrast": "horse"},
+        {"target": "horse", "contrast": ""},
+        {"reading": "absolute", "weighting": "uniform"},
+        {"background": "photo", "opacity": 0.3},
+        {"labels": "rat\n\nhorse\nzebra"},
+        {"stop_early": True},
+    ):
+        inputs.update(change)
+        asked, run = rivals.run()
+        assert asked == 0
+        assert "rivals" in run.ran
+
+
+def test_a_new_label_and_another_template_predict_what_is_new(rivals: Counter) -> None:
+    inputs = rivals.graph["rivals"]["inputs"]
+    rivals.run()
+    inputs["labels"] += "\nsports car"
+    asked, run = rivals.run()
+    assert asked == SAMPLES * STEPS
+    said = run.outputs["rivals"]["text"][1]
+    assert said.startswith(f"Predicted {SAMPLES * STEPS} of {3 * SAMPLES * STEPS} in ")
+    inputs["template"] = "a drawing of a {}"
+    assert rivals.run()[0] == 3 * SAMPLES * STEPS
+
+
+def test_labels_that_are_out_get_no_more_samples_and_the_table_says_so(rivals: Counter) -> None:
+    samples = 16
+    rivals.graph["noise"]["inputs"]["samples"] = samples
+    labels = "zebra\nhorse\nrat\ntaxi"
+    rivals.graph["rivals"]["inputs"].update(labels=labels, target="", stop_early=True, confidence=0.5)
+    asked, run = rivals.run()
+    assert asked < 4 * samples * STEPS
+    table = run.outputs["table"]["text"][0]
+    assert table == run.outputs["rivals"]["text"][0]
+    counted = [re.search(r" (\d+)   (winner|out after|not ruled out)", line) for line in table.splitlines()]
+    assert sum(int(found[1]) for found in counted if found) * STEPS == asked
+    assert "out after" in table
+    winner = run.outputs["winner"]["text"][0]
+    assert winner in labels.splitlines()
+    assert f"prefers “{winner}”" in table
+    assert "more were not needed" in run.outputs["rivals"]["text"][1]
+
+
+def test_each_image_of_a_batch_has_a_table_and_a_sheet(rivals: Counter) -> None:
+    rivals.graph["inverted"] = node("ImageInvert", image=["picture", 0])
+    rivals.graph["both"] = node("ImageBatch", image1=["picture", 0], image2=["inverted", 0])
+    rivals.graph["encode"]["inputs"]["pixels"] = rivals.graph["rivals"]["inputs"]["image"] = ["both", 0]
+    asked, run = rivals.run()
+    assert asked == 2 * 2 * SAMPLES * STEPS
+    assert len(run.pictures("rivals")) == 2
+    table = run.outputs["table"]["text"][0]
+    assert "Image 1: " in table and "Image 2: " in table
+    assert len(run.outputs["winner"]["text"][0].splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"labels": "zebra"}, "number of labels is 1; expected 2 to 20, one in each line"),
+        ({"labels": "zebra\nzebra "}, "hold 'zebra' twice"),
+        ({"template": "a photo"}, "template is 'a photo'; expected a prompt with {}"),
+        ({"target": "unicorn"}, "target is 'unicorn'; expected one of the labels zebra, horse"),
+        ({"contrast": "zebra"}, "target and the contrast are both 'zebra'"),
+        ({"confidence": 0.3}, "smaller than min"),
+    ],
+)
+def test_labels_that_can_not_be_compared_are_refused_before_anything_runs(
+    rivals: Counter, inputs: dict[str, Any], words: str
+) -> None:
+    from sdexplain.demo.api import PromptRejected
+
+    rivals.graph["rivals"]["inputs"].update(inputs)
+    with pytest.raises(PromptRejected, match=words):
+        rivals.run()
+    assert not rivals.file.exists()
+
+
+def test_the_winner_is_not_compared_with_itself(rivals: Counter) -> None:
+    from sdexplain.demo.api import NodeFailed
+
+    _, run = rivals.run()
+    rivals.graph["rivals"]["inputs"].update(target="", contrast=run.outputs["winner"]["text"][0])
+    with pytest.raises(NodeFailed, match="an empty target is the winner"):
+        rivals.run()
+
+
+def test_linked_labels_are_refused_in_the_same_words(rivals: Counter) -> None:
+    from sdexplain.demo.api import NodeFailed
+
+    rivals.graph["text"] = node("PrimitiveStringMultiline", value="zebra\nzebra")
+    rivals.graph["rivals"]["inputs"]["labels"] = ["text", 0]
+    with pytest.raises(NodeFailed, match="hold 'zebra' twice"):
+        rivals.run()
+
+
+def test_rivals_on_another_models_noised_latents_are_refused(rivals: Counter) -> None:
+    from sdexplain.demo.api import NodeFailed
+
+    rivals.graph["flow"] = node("ModelSamplingSD3", model=["count", 0], shift=3.0)
+    rivals.graph["rivals"]["inputs"]["model"] = ["flow", 0]
+    with pytest.raises(NodeFailed, match="noised latents .*Connect the model that the noising node has"):
+        rivals.run()
