@@ -170,7 +170,7 @@ def test_the_sheet_has_a_panel_for_every_answer_and_the_report_a_line_for_every_
         sheet = sanity.sanity_sheet(picture, asked, checks, "5 of 5 steps")
         assert sheet.ndim == 4 and len(sheet) == 1 and 0 <= sheet.min() and sheet.max() <= 1
         widths.append(sheet.shape[2])
-        lines = sanity.report(checks, asked.first, "5 of 5 steps").splitlines()
+        lines = sanity.report(checks, asked.first, "5 of 5 steps").split("\n\n")
         assert [line.split(" · ")[0] for line in lines[2:]] == [check.mark for check in checks]
     assert widths[1] > widths[0]
     assert "2 of 4 checks failed" in lines[0]

@@ -175,7 +175,7 @@ def _plain(values: dict[str, Any]) -> dict[str, int | bool]:
 
 
 def describe(predictions: NoisePredictions) -> str:
-    """What predictions are of, in lines of words; labels are untrusted text."""
+    """What predictions are of, in paragraphs of words; labels are untrusted text."""
     noised = predictions.noised
     images, channels, height, width = noised.x0.shape
     sizes = (
@@ -184,4 +184,4 @@ def describe(predictions: NoisePredictions) -> str:
     sigmas, log_snr = noised.sigmas[[0, -1]].tolist(), noised.log_snr[[0, -1]].tolist()
     levels = f"noise levels {sigmas[0]:.3g} to {sigmas[1]:.3g}, log SNR {log_snr[0]:.1f} to {log_snr[1]:.1f}"
     made_by = [f"{name}: {digest}" for name, digest in predictions.fingerprints.items()]
-    return "\n".join([f"{quoted(predictions.target_label)} vs {quoted(predictions.contrast_label)}", sizes, levels, *made_by])
+    return "\n\n".join([f"{quoted(predictions.target_label)} vs {quoted(predictions.contrast_label)}", sizes, levels, *made_by])

@@ -203,12 +203,12 @@ def rank_correlation(first: Tensor, second: Tensor) -> float:
 
 
 def report(checks: list[Check], predictions: NoisePredictions, source: str) -> str:
-    """The checks in words, a line each, below what they are about and what came of them all."""
+    """The checks in words, a paragraph each, below what they are about and what came of them all."""
     failed = sum(check.passed is False for check in checks)
     made = sum(check.passed is not None for check in checks)
     labels = f"{quoted(predictions.target_label)} vs {quoted(predictions.contrast_label)}"
     verdict = f"{failed} of {made} checks failed" if failed else f"all {made} checks passed"
-    return "\n".join([f"{labels}: {verdict}", source, *map(str, checks)])
+    return "\n\n".join([f"{labels}: {verdict}", source, *map(str, checks)])
 
 
 def sanity_sheet(picture: Tensor, answers: Answers, checks: list[Check], source: str) -> Tensor:
