@@ -127,8 +127,8 @@ def test_the_whole_schedule_is_no_range_to_mark() -> None:
 
 
 def test_without_an_error_the_key_speaks_of_none() -> None:
-    assert any("standard errors" in words for _, words in key_entries(a_verdict([1.0] * STEPS)))
-    assert not any("standard errors" in words for _, words in key_entries(a_verdict([1.0] * STEPS, samples=1)))
+    assert any("standard error" in words for _, words in key_entries(a_verdict([1.0] * STEPS)))
+    assert not any("standard error" in words for _, words in key_entries(a_verdict([1.0] * STEPS, samples=1)))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 50, 400])

@@ -11,10 +11,11 @@ import analytic
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from sdexplain.nodes.maths.difference import sum_steps
 from sdexplain.nodes.maths.noising import NoisedLatents, draw_noise
 from sdexplain.nodes.maths.prediction import NoisePredictions, collect
-from sdexplain.nodes.maths.verdict import Verdict, format_with_error, headline, judge, report
+from sdexplain.nodes.maths.verdict import Verdict, format_with_error, headline, judge, reach_of_sum, report
 
 if TYPE_CHECKING:
     from sdexplain.demo.api import Client
@@ -123,7 +124,20 @@ def test_the_error_of_two_independent_samples_is_half_their_distance() -> None:
     assert judge(predictions_saying(nats, per_step=False)).error.item() == pytest.approx(3.5, rel=1e-4)
     verdict = judge(predictions_saying(nats))
     assert verdict.step_error[:, 0].tolist() == pytest.approx([1.5, 2.0], rel=1e-4)
-    assert verdict.sums_error[:, 0].tolist() == pytest.approx([1.5, 2.5], rel=1e-4)
+    # Student's t for 95 %: one degree of freedom; and Satterthwaite's (1.5^2 + 2^2)^2 / (1.5^4 + 2^4)
+    degrees = (1.5**2 + 2**2) ** 2 / (1.5**4 + 2**4)
+    expected = [1.5 * stats.t.ppf(0.975, 1), 2.5 * stats.t.ppf(0.975, degrees)]
+    assert verdict.sums_reach[:, 0].tolist() == pytest.approx(expected, rel=1e-4)
+    assert verdict.reach.item() == pytest.approx(expected[-1], rel=1e-4)
+
+
+def test_pictures_without_a_preference_are_decided_no_more_often_than_the_confidence_allows() -> None:
+    pictures = 2000
+    for steps in (1, 10):
+        nats = torch.randn(2, steps, pictures, generator=torch.Generator().manual_seed(0))
+        reach, mean = reach_of_sum(nats, antithetic=False, fresh=True), nats.sum(1).mean(0)
+        # at most 5 %, and 3 standard deviations of a share that was counted 2,000 times
+        assert (mean.abs() > reach).double().mean() < 0.05 + 3 * math.sqrt(0.05 * 0.95 / pictures)
 
 
 def test_the_temperature_divides_the_log_odds_of_the_probability_alone() -> None:
@@ -201,18 +215,18 @@ def test_each_image_of_a_batch_has_a_line() -> None:
     ]
 
 
-@pytest.mark.parametrize(("spread", "undecided"), [(0.9, False), (1.1, True)])
-def test_within_two_standard_errors_it_is_undecided_and_says_so(spread: float, undecided: bool) -> None:
-    # mean 2, standard error `spread`
+@pytest.mark.parametrize(("spread", "undecided"), [(0.15, False), (0.17, True)])
+def test_where_the_interval_holds_0_it_is_undecided_and_says_so(spread: float, undecided: bool) -> None:
+    # mean 2, standard error `spread`, one degree of freedom: 95 % lie within 12.7 standard errors
     text = words([[[2 + spread]], [[2 - spread]]])
-    assert ("Undecided between “zebra” and “horse”: 2.0 ± 1.1 nats" in text) == undecided
-    assert "within 2 of 0 the verdict is undecided" in text
+    assert ("Undecided between “zebra” and “horse”: 2.00 ± 0.17 nats" in text) == undecided
+    assert "Where the 95% interval holds 0 it is undecided" in text
     assert ("1 of 1 steps speak for “zebra”" in text) == undecided
 
 
 def test_one_sample_has_no_error_and_the_text_says_what_it_takes() -> None:
     verdict = judge(predictions_saying([[[5.0]]]))
-    assert verdict.error is None and verdict.step_error is None and verdict.sums_error is None
+    assert verdict.error is None and verdict.step_error is None and verdict.reach is None and verdict.sums_reach is None
     text = report(verdict)
     assert "The model prefers “zebra” by 5 nats." in text and "±" not in text
     assert "Uncertainty unknown: take 2 or more noise samples." in text
@@ -346,5 +360,5 @@ def test_what_a_verdict_carries_has_the_shapes_it_says() -> None:
     assert (verdict.images, verdict.steps) == (3, STEPS)
     assert verdict.evidence.shape == (4, STEPS, 3)
     assert verdict.step_evidence.shape == verdict.step_error.shape == (STEPS, 3)
-    assert verdict.sums.shape == verdict.sums_error.shape == (4, 3)
+    assert verdict.sums.shape == verdict.sums_reach.shape == (4, 3)
     assert verdict.log_odds.shape == verdict.error.shape == verdict.decided.shape == (3,)

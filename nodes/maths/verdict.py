@@ -6,15 +6,16 @@ import math
 from dataclasses import dataclass
 
 import torch
+from scipy import stats
 from torch import Tensor
 
 from .difference import check_range, read_step, step_weights
 from .heatmap import ROUNDING_PER_STEP, format_value, quoted, telling_part
 from .lettering import plain_text, shorten
 from .prediction import NoisePredictions
-from .uncertainty import error_of_sum
+from .uncertainty import degrees_of_freedom, error_of_sum, independent, variance_of_mean
 
-DECIDED = 2.0  # standard errors: a verdict is undecided where the log-odds are nearer to 0
+CONFIDENCE = 0.95  # a verdict is undecided where the interval of this confidence reaches over 0
 LONGEST_LABEL = 60  # characters, of a label within a sentence
 EXTREME = 1e-4  # a probability nearer to 1 is written as more than this
 
@@ -79,13 +80,13 @@ class Verdict:
         return self.step_evidence[self.start : self.end].cumsum(dim=0)
 
     @property
-    def sums_error(self) -> Tensor | None:
-        """[end-start,B] their standard error, None where it can't be known."""
-        errors = [
-            error_of_sum(self.evidence[:, self.start : end], self.antithetic, self.fresh)
+    def sums_reach(self) -> Tensor | None:
+        """[end-start,B] half the width of their confidence intervals, None where it can't be known."""
+        reaches = [
+            reach_of_sum(self.evidence[:, self.start : end], self.antithetic, self.fresh)
             for end in range(self.start + 1, self.end + 1)
         ]
-        return None if errors[0] is None else torch.stack(errors)
+        return None if reaches[0] is None else torch.stack(reaches)
 
     @property
     def log_odds(self) -> Tensor:
@@ -98,16 +99,20 @@ class Verdict:
         return error_of_sum(self.evidence[:, self.start : self.end], self.antithetic, self.fresh)
 
     @property
+    def reach(self) -> Tensor | None:
+        """[B] half the width of the confidence interval of the log-odds, None where it can't be known."""
+        return reach_of_sum(self.evidence[:, self.start : self.end], self.antithetic, self.fresh)
+
+    @property
     def probability(self) -> Tensor:
         """[B] of the target: sigmoid(log-odds / temperature), if nothing but the two labels can be and both are as likely before."""
         return torch.sigmoid(self.log_odds.double() / self.temperature)
 
     @property
     def decided(self) -> Tensor:
-        """[B] whether the log-odds are at least `DECIDED` standard errors from 0; not 0 where no error is known."""
-        if self.error is None:
-            return self.differs & (self.log_odds != 0)
-        return self.differs & (self.log_odds.abs() >= DECIDED * self.error) & (self.log_odds != 0)
+        """[B] whether the confidence interval of the log-odds lies on one side of 0; not 0 where none is known."""
+        reach = torch.zeros(()) if self.reach is None else self.reach
+        return self.differs & (self.log_odds.abs() >= reach) & (self.log_odds != 0)
 
     def agreeing(self, image: int) -> tuple[int, int]:
         """How many steps of the range speak for the same label as their sum does, and how many there are that count."""
@@ -155,6 +160,16 @@ def evidence_of_steps(predictions: NoisePredictions) -> Tensor:
     weights = step_weights(predictions.noised, "information")
     steps = [weight * read_step(predictions, step, "evidence").sum((2, 3, 4)) for step, weight in enumerate(weights)]
     return torch.stack(steps, dim=1)
+
+
+def reach_of_sum(parts: Tensor, antithetic: bool, fresh: bool) -> Tensor | None:
+    """Half the width of the confidence interval of what `error_of_sum` is the error of: by Student's t, few samples widen it."""
+    variances = variance_of_mean(parts if fresh else parts.sum(dim=1, keepdim=True), antithetic)
+    if variances is None:
+        return None
+    degrees = degrees_of_freedom(variances.double(), len(independent(parts, antithetic)))
+    factors = torch.from_numpy(stats.t.ppf((1 + CONFIDENCE) / 2, degrees.numpy()))
+    return (factors * variances.sum(dim=0).sqrt()).float()
 
 
 def _differs(predictions: NoisePredictions, step: int) -> Tensor:
@@ -218,7 +233,7 @@ def reading_rule(verdict: Verdict) -> str:
     made = f"Sum over {range_words(verdict)}, {taken}{' in antithetic pairs' if verdict.antithetic else ''}"
     if verdict.error is None:
         return f"{made}."
-    return f"{made}; ± is one standard error, and within {DECIDED:g} of 0 the verdict is undecided."
+    return f"{made}; ± is one standard error. Where the {CONFIDENCE:.0%} interval holds 0 it is undecided."
 
 
 def format_with_error(value: float, error: float) -> str:

@@ -14,7 +14,7 @@ from .legend import INK, MUTED, PAPER, draw_paragraphs
 from .lettering import Paragraph, paragraph
 from .overlay import from_image
 from .plot import BAND, LENGTHS, ROUND, SPEAKS_AGAINST, SPEAKS_FOR, draw_key, draw_plot, dress
-from .verdict import DECIDED, Verdict, details, headline, label_words, range_words, reading_rule
+from .verdict import CONFIDENCE, Verdict, details, headline, label_words, range_words, reading_rule
 
 RANGE = "#fff1c9"  # behind the chosen steps
 LEFT_OUT = 0.35  # opacity of the other steps
@@ -50,7 +50,7 @@ def key_entries(verdict: Verdict) -> list[tuple[str, str]]:
     target, contrast = label_words(verdict)
     entries = [(SPEAKS_FOR, f"speaks for {target}"), (SPEAKS_AGAINST, f"speaks for {contrast}")]
     if verdict.error is not None:
-        entries.append((BAND, f"± {DECIDED:g} standard errors"))
+        entries.append((BAND, f"above one standard error, below the {CONFIDENCE:.0%} interval"))
     if not verdict.whole:
         entries.append((RANGE, f"chosen range: {range_words(verdict)}"))
     return entries
@@ -68,7 +68,7 @@ def _draw_panels(figure: Figure, verdict: Verdict, image: int) -> None:
 
 
 def draw_steps(axes: Axes, verdict: Verdict, image: int) -> None:
-    """A bar for each step's nats, paler outside of the range, with its error as a band."""
+    """A bar for each step's nats, paler outside of the range, with its standard error."""
     nats = verdict.step_evidence[:, image].numpy()
     steps = np.arange(verdict.steps)
     chosen = (verdict.start <= steps) & (steps < verdict.end)
@@ -76,18 +76,18 @@ def draw_steps(axes: Axes, verdict: Verdict, image: int) -> None:
     for bar, value, inside in zip(bars, nats, chosen, strict=True):
         bar.set(color=SPEAKS_FOR if value > 0 else SPEAKS_AGAINST, alpha=1.0 if inside else LEFT_OUT, linewidth=0)
     if verdict.step_error is not None:
-        reach = DECIDED * verdict.step_error[:, image].numpy()
+        reach = verdict.step_error[:, image].numpy()
         axes.vlines(steps, nats - reach, nats + reach, color=BAND, linewidth=LENGTHS(1.5), zorder=4)
     _limit(axes, nats)
     dress(axes, "nats per step")
 
 
 def draw_sums(axes: Axes, verdict: Verdict, image: int) -> None:
-    """The sum from the first step of the range on, with its error as a band; its end is the log-odds."""
+    """The sum from the first step of the range on, with its confidence interval as a band; its end is the log-odds."""
     nats = np.concatenate([[0.0], verdict.sums[:, image].numpy()])
     edges = np.arange(verdict.start, verdict.end + 1) - 0.5
-    if verdict.sums_error is not None:
-        reach = DECIDED * np.concatenate([[0.0], verdict.sums_error[:, image].numpy()])
+    if verdict.sums_reach is not None:
+        reach = np.concatenate([[0.0], verdict.sums_reach[:, image].numpy()])
         axes.fill_between(edges, nats - reach, nats + reach, color=BAND, alpha=0.45, linewidth=0, zorder=2)
     colour = SPEAKS_FOR if nats[-1] > 0 else SPEAKS_AGAINST
     axes.plot(edges, nats, color=colour, zorder=4)
