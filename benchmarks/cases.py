@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..demo.scenes import PAIRS, draw, object_mask, sample_scene, truth_mask
+from ..demo.scenes import PAIRS, Scene, clutter_masks, draw, object_mask, present_mask, sample_scene, truth_mask
 from ..demo.training_data import FIRST_HELD_OUT_SEED
 
 MEASURED_SIZE = 128  # maps and masks are compared at this size: four pixels to a latent cell
@@ -43,15 +43,27 @@ class Case:
 
     def picture(self, size: int) -> np.ndarray:
         """The scene as `label`, uint8 [size,size,3]."""
-        return draw(sample_scene(self.pair, self.seed), self.label, size)
+        return draw(self.scene, self.label, size)
+
+    @property
+    def scene(self) -> Scene:
+        return sample_scene(self.pair, self.seed)
 
     def truth(self) -> np.ndarray:
         """Which pixels differ from the twin's, bool at MEASURED_SIZE."""
-        return truth_mask(sample_scene(self.pair, self.seed), MEASURED_SIZE)
+        return truth_mask(self.scene, MEASURED_SIZE)
+
+    def present(self) -> np.ndarray:
+        """The part of the truth where the label has features; on the rest it lacks the twin's. bool at MEASURED_SIZE."""
+        return present_mask(self.scene, self.label, MEASURED_SIZE)
 
     def silhouette(self) -> np.ndarray:
         """Which pixels are the object's, bool at MEASURED_SIZE."""
-        return object_mask(sample_scene(self.pair, self.seed), MEASURED_SIZE)
+        return object_mask(self.scene, MEASURED_SIZE)
+
+    def clutter(self) -> list[tuple[str, np.ndarray]]:
+        """The kind of each thing that stands about, and its pixels, bool at MEASURED_SIZE."""
+        return clutter_masks(self.scene, self.label, MEASURED_SIZE)
 
 
 def cases(split: str, scenes: int, seed: int) -> list[Case]:
@@ -60,3 +72,8 @@ def cases(split: str, scenes: int, seed: int) -> list[Case]:
     return [Case(pair, first + number, label) for number in range(scenes) for pair in PAIRS for label in pair]
 
 
+
+
+def twins(pictures: list[Case]) -> list[tuple[Case, Case]]:
+    """The pictures of `cases` scene by scene."""
+    return list(zip(pictures[::2], pictures[1::2], strict=True))

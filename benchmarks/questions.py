@@ -23,9 +23,11 @@ from .cases import Case, cases
 Spacing = Literal["time", "information"]
 
 PAIR_OF_SAMPLES = (0, 2)  # one antithetic pair
-DEEP_SAMPLES = (2, 16)  # what comes on top of it where many samples are compared
+SECOND_PAIR = (2, 4)
+DEEP_SAMPLES = (2, 16)  # what comes on top of the first pair where many samples are compared
 DIFFEDIT_MAPS = 10
 OTHER_DIFFEDIT_MAPS = (1, 2, 5, 20)  # where cost is compared
+DIFFEDIT_MAPS_AGAIN = (1, 2, 5, 10)
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,24 @@ class Question:
 
 @dataclass(frozen=True)
 class MaskQuestion:
-    """What DiffEdit makes of a picture: own label against the twin's, from so many noises (diffusers takes 10)."""
+    """What DiffEdit makes of a picture: own label against the twin's, from so many noises (diffusers takes 10).
+
+    `draw` tells apart what is asked again with other noise.
+    """
 
     case: Case
     maps: int = DIFFEDIT_MAPS
+    draw: int = 0
 
     @property
     def file(self) -> Path:
         """Where its answer is kept, inside the folder of answers."""
-        return Path(self.case.name) / f"diffedit-{self.maps}_maps.safetensors"
+        return Path(self.case.name) / f"diffedit-{self.maps}_maps{'-again' * self.draw}.safetensors"
+
+    @property
+    def seed(self) -> int:
+        """Of the generator that diffusers draws from."""
+        return self.case.noise_seed + (self.draw << 40)
 
     def evaluations(self, setting: Setting) -> int:
         """How many times the network is asked for one noised latent: two prompts and twice the empty one a noise."""
@@ -77,7 +88,7 @@ class MaskQuestion:
     def depends_on(self, setting: Setting) -> dict:
         """What the answer depends on besides model and picture."""
         prompts = [prompt_of(self.case.label), prompt_of(self.case.twin)]
-        return {"method": "DiffEdit", "prompts": prompts, "maps": self.maps, "seed": self.case.noise_seed}
+        return {"method": "DiffEdit", "prompts": prompts, "maps": self.maps, "seed": self.seed}
 
 
 Job = list[Question] | list[MaskQuestion]
@@ -103,6 +114,12 @@ class Setting:
         """(C, h, w)."""
         unet = json.loads((self.model / "unet" / "config.json").read_text(encoding="utf-8"))
         return unet["in_channels"], unet["sample_size"], unet["sample_size"]
+
+    @cached_property
+    def picture_size(self) -> int:
+        """Of the pictures, in pixels."""
+        levels = json.loads((self.model / "vae" / "config.json").read_text(encoding="utf-8"))["block_out_channels"]
+        return self.latent_shape[1] << (len(levels) - 1)
 
     @cached_property
     def all_sigmas(self) -> Tensor:
@@ -132,9 +149,7 @@ class Setting:
         """[R,S,C,h,w]: fresh at every step, antithetic, and the same for all prompts; more samples leave the first as they are."""
         first, last = question.samples
         steps = len(self.timesteps(question.spacing))
-        noise = draw_noise(self.latent_shape, question.case.noise_seed, last, steps, per_step=True)
-        noise[1::2] = -noise[::2]
-        return noise[first:]
+        return draw_noise(self.latent_shape, question.case.noise_seed, last, steps, per_step=True, antithetic=True)[first:]
 
     def key(self, question: Question | MaskQuestion, picture: bytes) -> str:
         """All that an answer depends on: an answer with another key is stale."""
@@ -179,11 +194,13 @@ def parts(extent: Extent) -> dict[str, list[Job]]:
         "choice: the same on other scenes": [both_labels(case) for case in extent.cases("choice")],
         "deep: more samples": [both_labels(case, samples=DEEP_SAMPLES) for case in deep],
         "spacing: steps evenly spaced in log SNR": [both_labels(case, spacing="information") for case in deep],
+        "spacing: a second pair of samples": [both_labels(case, SECOND_PAIR, "information") for case in deep],
         "honesty: labels of another pair, and the empty prompt": [
             [Question(case, label) for label in (*case.foreign, "")] for case in deep
         ],
         "DiffEdit": [[MaskQuestion(case)] for case in extent.cases("report")],
         "DiffEdit from fewer and more noises": [[MaskQuestion(case, maps) for maps in OTHER_DIFFEDIT_MAPS] for case in deep],
+        "DiffEdit again, with other noise": [[MaskQuestion(case, maps, draw=1) for maps in DIFFEDIT_MAPS_AGAIN] for case in deep],
     }
 
 

@@ -1,12 +1,14 @@
 """Measure how true this pack's maps are: a known answer, twins, other methods, their cost, and where the maps fail.
 
-`python benchmarks/truth.py` asks the bundled model about held-out scenes (about two hours of one processor core), then
-writes tables (CSV, Markdown) and figures (PNG). Stopped, it goes on where it was; the same seed gives the same figures.
+`python benchmarks/truth.py` asks the bundled model about held-out scenes (about two hours of one processor core), trains the
+classifier whose attributions are compared (ten minutes) and writes tables (CSV, Markdown) and figures (PNG). Stopped, it goes on
+where it was; the same seed gives the same figures.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib
 import os
 import sys
@@ -19,25 +21,113 @@ if __package__ in (None, ""):  # run as a script: give it its place in the packa
     importlib.import_module(__package__)
     importlib.import_module(f"{ROOT.name}.demo.environment").enter(__file__)
 
+import numpy as np  # noqa: E402
+
+from . import figures, known_answer  # noqa: E402
+from .cases import Case, twins  # noqa: E402
+from .choose import choose  # noqa: E402
+from .classifier import made, trained  # noqa: E402
 from .collect import collect  # noqa: E402
+from .measure import Bench, measure_choice, measure_scene  # noqa: E402
+from .parallel import spread  # noqa: E402
 from .questions import Extent, Setting, fingerprint_of, parts  # noqa: E402
+from .records import recorded  # noqa: E402
+from .report import Results, tables  # noqa: E402
+from .stored import Stored  # noqa: E402
+
+Scene = tuple[Case, Case]
+VARIANTS_ON = 2  # the rivals' variants, which take longest, are tried on every so many-th choice scene
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--seed", type=int, default=0, help="which held-out scenes, and which noise")
-    parser.add_argument("--scenes", type=int, default=200, help="scenes a pair to report on; each is drawn as both classes")
-    parser.add_argument("--choice-scenes", type=int, default=40, help="other scenes a pair, to choose ranges and defaults by")
-    parser.add_argument("--deep-scenes", type=int, default=10, help="scenes a pair to report on with 16 noise samples")
-    parser.add_argument("--steps", type=int, default=25)
-    parser.add_argument("--model", type=Path, default=ROOT / "demo" / "model")
-    parser.add_argument("--output", type=Path, default=ROOT / "output" / "truth", help="answers, tables and figures")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, of one thread each")
-    parser.add_argument("--collect-only", action="store_true", help="ask the model and write no tables")
-    options = parser.parse_args()
+    options = parser().parse_args()
     setting = Setting(options.model, options.steps, fingerprint_of(options.model))
     extent = Extent(options.scenes, options.choice_scenes, options.deep_scenes, options.seed)
-    collect(setting, parts(extent), options.output / "answers", options.workers)
+    if not options.report_only:
+        collect(setting, parts(extent), options.output / "answers", options.workers)
+    if not options.collect_only:
+        classifier = options.output / "classifier.safetensors"
+        trained(options.pictures, classifier)
+        results = measure(setting, extent, classifier, options.output, options.workers)
+        known_answer.write(options.output, known_answer.measure(options.seed))
+        write(results, made(classifier)["accuracy"], Stored(setting, options.output / "answers"), options.output)
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    made.add_argument("--seed", type=int, default=0, help="which held-out scenes, and which noise")
+    made.add_argument("--scenes", type=int, default=200, help="scenes a pair to report on; each is drawn as both classes")
+    made.add_argument("--choice-scenes", type=int, default=40, help="other scenes a pair, to choose ranges and defaults by")
+    made.add_argument("--deep-scenes", type=int, default=10, help="scenes a pair to report on with 16 noise samples")
+    made.add_argument("--steps", type=int, default=25)
+    made.add_argument("--model", type=Path, default=ROOT / "demo" / "model")
+    made.add_argument("--output", type=Path, default=ROOT / "output" / "truth", help="answers, records, tables and figures")
+    made.add_argument("--pictures", type=Path, default=ROOT / "output" / "training", help="the training's, for the classifier")
+    made.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, of one thread each")
+    only = made.add_mutually_exclusive_group()
+    only.add_argument("--collect-only", action="store_true", help="ask the model and write no tables")
+    only.add_argument("--report-only", action="store_true", help="write the tables from what has been collected so far")
+    return made
+
+
+def measure(setting: Setting, extent: Extent, classifier: Path, output: Path, workers: int) -> Results:
+    """Choose on the choice split, then measure the report split; scenes that lack answers are left out.
+
+    Raises:
+        ValueError: no scene of a split has its answers.
+    """
+    stored = Stored(setting, output / "answers")
+    split = {name: twins(extent.cases(name)) for name in ("choice", "report", "deep")}
+    bench = Bench(stored, output / "records" / "choice", everywhere(split["choice"], workers), classifier)
+    tried = [(scene, scene[0].seed % VARIANTS_ON == 0) for scene in split["choice"]]
+    choice = choose(spread(_choice, bench, tried, workers, "choosing", "scene"), setting.steps)
+    bench = dataclasses.replace(
+        bench,
+        records=output / "records" / "report",
+        everywhere=everywhere(split["report"], workers),
+        chosen=choice.recipes,
+        variants=choice.variants,
+        deep=frozenset(case for scene in split["deep"] for case in scene),
+    )
+    records = [record for record in spread(_report, bench, split["report"], workers, "measuring", "scene") if "pictures" in record]
+    if not records:
+        raise ValueError("None of the scenes to report on has been asked about. Run the collection first.")
+    return Results(records, choice, setting.steps)
+
+
+def everywhere(scenes: list[Scene], workers: int) -> np.ndarray:
+    """How many of the pictures have their truth at a pixel, [H,W]."""
+    return 2 * np.sum(spread(_truth, None, [scene[0] for scene in scenes], workers, "drawing truths", "scene"), axis=0)
+
+
+def _truth(_: None, case: Case) -> np.ndarray:
+    return case.truth().astype(np.float64)
+
+
+def _choice(bench: Bench, job: tuple[Scene, bool]) -> dict:
+    scene, with_variants = job
+    key = f"{bench.key(scene)} {with_variants}"
+    return recorded(_file(bench, scene), key, lambda: measure_choice(bench, scene, with_variants))
+
+
+def _report(bench: Bench, scene: Scene) -> dict:
+    return recorded(_file(bench, scene), bench.key(scene), lambda: measure_scene(bench, scene))
+
+
+def _file(bench: Bench, scene: Scene) -> Path:
+    return bench.records / f"{scene[0].name}.json"
+
+
+def write(results: Results, accuracy: dict[str, float], stored: Stored, folder: Path) -> None:
+    """Write report.md, a CSV file a table, and the figures."""
+    made = tables(results)
+    for table in made:
+        table.write_csv(folder)
+    right = ", ".join(f"{name} {value:.4f}" for name, value in accuracy.items())
+    text = [f"Attributions explain a classifier that is right on held-out scenes: {right}.", *(table.markdown() for table in made)]
+    (folder / "report.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    figures.write(results, folder, lambda case, recipe: recipe.draw(stored.predictions(case, case.label, case.twin)))
+    print("\n\n".join(text))
 
 
 if __name__ == "__main__":

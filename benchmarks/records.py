@@ -1,0 +1,31 @@
+"""What was measured on a scene, kept as JSON with the key of all it depends on, so that a run goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+
+
+def recorded(path: Path, key: str, make: Callable[[], dict]) -> dict:
+    """The record of this key: read where it is there, else made and written beside its place, then renamed."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["key"] == key:
+            return record
+    except (OSError, ValueError, KeyError):
+        pass
+    record = {"key": key} | make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(record), encoding="utf-8")
+    os.replace(part, path)
+    return record
+
+
+def source_digest(modules: Iterable[ModuleType]) -> str:
+    """SHA-256 of the modules' source files: what was measured by other code is stale."""
+    return hashlib.sha256(b"\0".join(Path(module.__file__).read_bytes() for module in modules)).hexdigest()

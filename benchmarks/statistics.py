@@ -1,0 +1,99 @@
+"""Means with bootstrap intervals over scenes, exact intervals for shares, and the calibration of a verdict.
+
+Shapes: N scenes of a pair, K quantities. A scene is drawn whole: its two pictures are no independent cases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import expit
+from scipy.stats import binomtest
+
+DRAWS = 2_000
+COVERAGE = 0.95
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and where it lies with 95 % confidence."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def mean_of_pairs(pairs: list[np.ndarray]) -> np.ndarray:
+    """The mean over the pairs of the means over their scenes, [N,K] each to [K]; NaN counts as not measured."""
+    return np.mean([_mean(values, np.ones((1, len(values))))[0] for values in pairs], axis=0)
+
+
+def bootstrap(pairs: list[np.ndarray], seed: int = 0, draws: int = DRAWS) -> np.ndarray:
+    """`mean_of_pairs` of scenes drawn anew with replacement, within each pair, [draws,K] (Efron's percentile bootstrap)."""
+    rng = np.random.default_rng(seed)
+    means = []
+    for values in pairs:
+        count = len(values)
+        means.append(_mean(values, rng.multinomial(count, np.full(count, 1 / count), size=draws)))
+    return np.mean(means, axis=0)
+
+
+def _mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Means of values [N,K] in which scene n counts `counts` [draws,N] times, [draws,K]."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return counts @ np.where(known, values, 0) / (counts @ known)
+
+
+def intervals(pairs: list[np.ndarray], seed: int = 0) -> list[Interval]:
+    """The mean of each of the K quantities, with its bootstrap interval."""
+    drawn = bootstrap(pairs, seed)
+    margin = 100 * (1 - COVERAGE) / 2
+    low, high = np.nanpercentile(drawn, [margin, 100 - margin], axis=0)
+    return [Interval(*map(float, three)) for three in zip(mean_of_pairs(pairs), low, high)]
+
+
+def share(right: np.ndarray) -> Interval:
+    """How often something holds, with the exact interval of Clopper and Pearson: it has a width even where all are right."""
+    result = binomtest(int(np.sum(right)), len(right))
+    ends = result.proportion_ci(COVERAGE, method="exact")
+    return Interval(float(np.mean(right)), float(ends.low), float(ends.high))
+
+
+def fit_temperature(log_odds: np.ndarray) -> float | None:
+    """The temperature under which log-odds for the right label [n] are likeliest (Guo et al. 2017); None where none is wrong.
+
+    Without a wrong verdict the likelihood rises without end as the temperature falls: nothing is to be fitted.
+    """
+    if (log_odds > 0).all():
+        return None
+    loss = minimize_scalar(lambda log_t: np.logaddexp(0, -log_odds / np.exp(log_t)).mean(), bounds=(-5, 12), method="bounded")
+    return float(np.exp(loss.x))
+
+
+def log_loss(log_odds: np.ndarray, temperature: float = 1.0) -> float:
+    """Mean −ln of the probability that the right label was given, in nats; a coin has 0.693."""
+    return float(np.logaddexp(0, -log_odds / temperature).mean())
+
+
+def reliability(log_odds: np.ndarray, temperature: float = 1.0, bins: int = BINS) -> list[tuple[float, float, int]]:
+    """(mean confidence, share right, number) of the verdicts in each bin of confidence from ½ to 1; empty bins are left out."""
+    confidence = expit(np.abs(log_odds) / temperature)
+    which = np.minimum(((confidence - 0.5) * 2 * bins).astype(int), bins - 1)
+    return [
+        (float(confidence[which == n].mean()), float((log_odds[which == n] > 0).mean()), int((which == n).sum()))
+        for n in range(bins)
+        if (which == n).any()
+    ]
+
+
+def expected_calibration_error(log_odds: np.ndarray, temperature: float = 1.0) -> float:
+    """How far confidence is from being right, on average over verdicts (Naeini et al. 2015)."""
+    points = reliability(log_odds, temperature)
+    return sum(number * abs(confidence - right) for confidence, right, number in points) / len(log_odds)

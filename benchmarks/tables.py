@@ -1,0 +1,53 @@
+"""Tables as Markdown for people and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .statistics import Interval
+
+Cell = str | int | float | Interval | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under a head; `name` is the file's, `note` says how it is to be read."""
+
+    name: str
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    note: str = ""
+
+    def markdown(self) -> str:
+        lines = [self.head, ["---"] * len(self.head), *([written(cell) for cell in row] for row in self.rows)]
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"### {self.title}\n\n{self.note}\n\n{table}" if self.note else f"### {self.title}\n\n{table}"
+
+    def write_csv(self, folder: Path) -> None:
+        """One line a row; an interval takes three columns, its ends named "low" and "high"."""
+        wide = [any(isinstance(row[n], Interval) for row in self.rows) for n in range(len(self.head))]
+        with (folder / f"{self.name}.csv").open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(_flat([[name, f"{name} low", f"{name} high"] if w else [name] for name, w in zip(self.head, wide)]))
+            for row in self.rows:
+                writer.writerow(_flat([_columns(cell, w) for cell, w in zip(row, wide)]))
+
+
+def written(cell: Cell) -> str:
+    if cell is None:
+        return "–"
+    return f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+
+
+def _columns(cell: Cell, wide: bool) -> list[Cell]:
+    if isinstance(cell, Interval):
+        return [cell.value, cell.low, cell.high]
+    return [cell, None, None] if wide else [cell]
+
+
+def _flat(columns: list[list[Cell]]) -> list[Cell]:
+    return [cell for column in columns for cell in column]
