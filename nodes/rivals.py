@@ -16,6 +16,7 @@ from .host.schedule import check_same_model
 from .maths.difference import Reading, Weighting
 from .maths.noising import NoisedLatents
 from .maths.overlay import Background, Interpolation
+from .maths.reliability import Reliability
 from .maths.rivals import MOST_LABELS, Contest, check_sides, choose, fill_template, split_labels
 from .maths.rivals_sheet import report, rivals_of, rivals_sheet
 
@@ -110,6 +111,8 @@ class RivalLabels(io.ComfyNode):
                 appearance.opacity(),
                 appearance.background(),
                 appearance.interpolation(),
+                appearance.reliability(),
+                appearance.threshold(),
             ],
             outputs=[
                 types.NoisePredictions.Output(
@@ -172,6 +175,8 @@ class RivalLabels(io.ComfyNode):
         opacity: float,
         background: Background,
         interpolation: Interpolation,
+        reliability: Reliability,
+        threshold: float,
     ) -> io.NodeOutput:
         names = split_labels(labels)
         explained, compared = choose(target, names, "target"), choose(contrast, names, "contrast")
@@ -212,6 +217,8 @@ class RivalLabels(io.ComfyNode):
             background=background,
             interpolation=interpolation,
             percentile=percentile,
+            reliability=reliability,
+            threshold=threshold,
         )
         table, winner = report(contest), "\n".join(names[label] for label in winners)
         shown = {**ui.PreviewImage(sheets, cls=cls).as_dict(), "text": (table, str(effort))}

@@ -308,6 +308,8 @@ def rivals(graph: dict[str, dict[str, Any]], comfyui: Client, comfyui_server: Se
         opacity=0.8,
         background="grey",
         interpolation="smooth",
+        reliability="all",
+        threshold=3.0,
     )
     graph["table"] = node("PreviewAny", source=["rivals", 2])
     graph["winner"] = node("PreviewAny", source=["rivals", 3])
@@ -354,6 +356,7 @@ def test_other_targets_and_looks_ask_the_model_for_nothing(rivals: Counter) -> N
         {"target": "horse", "contrast": ""},
         {"reading": "absolute", "weighting": "uniform"},
         {"background": "photo", "opacity": 0.3},
+        {"reliability": "reliable only", "threshold": 2.0},
         {"labels": "rat\n\nhorse\nzebra"},
         {"stop_early": True},
     ):

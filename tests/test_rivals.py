@@ -22,6 +22,7 @@ from sdexplain.nodes.maths.rivals import (
     squared_errors,
 )
 from sdexplain.nodes.maths.rivals_sheet import headline, report, rivals_of, rivals_sheet
+from sdexplain.nodes.maths.sheet import Grid, cell_size
 from torch import Tensor
 
 SPREAD = 0.8
@@ -306,6 +307,25 @@ def test_the_maps_of_a_rival_are_on_the_scale_of_all() -> None:
         return float((column.amax(dim=-1) - column.amin(dim=-1)).mean())
 
     assert coloured([0, 1, 3]) < 0.8 * coloured([0, 1])
+
+
+def test_rivals_that_differ_by_noise_alone_stay_clear_when_only_what_is_reliable_is_shown() -> None:
+    noised = noised_latents(pictures_of(0), samples=8)
+    zebra, _, _, taxi = gaussian_predictions(noised)
+    jittered = zebra + 1e-3 * torch.randn(zebra.shape, generator=torch.Generator().manual_seed(0))
+    predictions = [zebra, jittered, taxi]
+    contest = run(Contest(noised, ["zebra", "plains zebra", "taxi"], stop_early=False), predictions)
+    grey = torch.full((1, 48, 40, 3), 0.5)
+    sheet = rivals_sheet(grey, contest, predictions, [0], reliability="reliable only")[0]
+    size = cell_size(48, 40, columns=2)
+    grid = Grid(2, size)
+    columns = [
+        sheet[400:600, grid.left(place) : grid.left(place) + size[1]] for place in (0, 1)
+    ]  # rows within both maps
+    left, right = (column.amax(dim=-1) - column.amin(dim=-1) for column in columns)
+    clear, coloured = (left, right) if rivals_of(contest, 0, image=0) == [1, 2] else (right, left)
+    assert clear.max() == 0
+    assert coloured.max() > 0.3
 
 
 def test_the_headline_names_the_rivals_that_may_still_be_right() -> None:

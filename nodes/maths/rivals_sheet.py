@@ -14,6 +14,7 @@ from .heatmap import WEIGHTING_WORDS, Heatmap, format_value, make_heatmap, quote
 from .legend import INK, PAPER
 from .lettering import paragraph, plain_text, shorten
 from .overlay import AUTOMATIC, Background, Interpolation, from_image, match_pictures, overlay
+from .reliability import Reliability
 from .rivals import Contest, Standing
 from .sheet import Grid, Row, cell_size, columns_per_band, draw_sheet
 
@@ -126,6 +127,8 @@ def rivals_sheet(
     background: Background = "grey",
     interpolation: Interpolation = "smooth",
     percentile: float = 99.5,
+    reliability: Reliability = "all",
+    threshold: float = 3.0,
 ) -> Tensor:
     """A sheet for each picture with a heatmap of its target against every rival, the strongest first, [B,H,W,3].
 
@@ -142,14 +145,14 @@ def rivals_sheet(
         (target, rivals[image][place], image) for place in range(len(rivals[0])) for image, target in enumerate(targets)
     ]
     sums = [mean_sum(contest, predictions, *pair, reading, weighting) for pair in pairs]
-    heatmap = make_heatmap(join_images(sums), percentile=percentile)
+    heatmap = make_heatmap(join_images(sums), percentile=percentile, reliability=reliability, threshold=threshold)
     size = cell_size(*pictures.shape[1:3], columns_per_band(len(rivals[0])))
     cells = overlay(
         pictures.repeat(len(rivals[0]), 1, 1, 1), heatmap, colour_map, opacity, background, interpolation, size
     ).unflatten(0, (-1, noised.images))
     sheets = []
     for image, target in enumerate(targets):
-        shown = name_sides(heatmap, contest, target, rivals[image], weighting)
+        shown = name_sides(heatmap, contest, target, rivals[image], weighting, threshold)
         row = Row(f"{shown.quantity} for {quoted(contest.labels[target])} against each rival, over the picture", cells)
         headers = [rival_header(contest, target, rival, image) for rival in rivals[image]]
         sheet = draw_sheet(shown, headers, [row], image, colour_map, opacity)
@@ -174,16 +177,19 @@ def mean_sum(
     reading: Reading,
     weighting: Weighting,
 ) -> NoiseDifference:
-    """The sum over all steps for one image as if it were one sample, since each pair has samples of its own number."""
+    """The sum over all steps for one image; its mean in place of its samples, since each pair has a number of its own."""
     summed = sum_steps(contest.pair(predictions, target, rival, image), reading=reading, weighting=weighting)
-    return replace(summed, values=summed.mean[None], variance=None, degrees=None, total_error=None)
+    return replace(summed, values=summed.mean[None])
 
 
-def name_sides(heatmap: Heatmap, contest: Contest, target: int, rivals: list[int], weighting: Weighting) -> Heatmap:
-    """The heatmap with the words for one image's target and all its rivals."""
+def name_sides(
+    heatmap: Heatmap, contest: Contest, target: int, rivals: list[int], weighting: Weighting, threshold: float
+) -> Heatmap:
+    """The heatmap with the words for one image's target and all its rivals, without the findings of single maps."""
     label = contest.labels[target]
     names = "”, “".join(contest.labels[rival].strip() for rival in rivals)  # the legend puts the outer quotation marks
     evidence = heatmap.positive.startswith("speaks for")
+    clear = f"Maps that stay clear hold no more cells beyond {threshold:g} standard errors than noise gives by chance."
     return replace(
         heatmap,
         target_label=label,
@@ -192,14 +198,15 @@ def name_sides(heatmap: Heatmap, contest: Contest, target: int, rivals: list[int
         negative="speaks for the rival" if evidence else heatmap.negative,
         source=f"All {contest.noised.steps} steps, {WEIGHTING_WORDS[weighting]}, each rival over the samples that it has",
         totals=(),
+        reliability=(clear,) * len(heatmap.values) if any(heatmap.doubts) else (),
     )
 
 
 def rival_header(contest: Contest, target: int, rival: int, image: int) -> tuple[str, str]:
-    """What stands above a map: the rival, and the log-odds of the target against it."""
+    """What stands above a map: the rival, the log-odds of the target against it, and after how many samples it was out."""
     odds = contest.log_odds(target, rival, image)
     sign = "+" if odds.mean > 0 else ""
-    out = f", out after {int(contest.samples[rival, image])} samples" if contest.out[rival, image] else ""
+    out = f", out after {int(contest.samples[rival, image])}" if contest.out[rival, image] else ""
     return f"vs {quoted(contest.labels[rival])}", f"{sign}{with_error(odds.mean, odds.error)} nats{out}"
 
 
