@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import analytic
 import pytest
@@ -110,6 +111,64 @@ def test_the_latent_added_to_the_image_at_strength_zero_is_the_image(predictions
     assert torch.equal(image, noised.to_vae(noised.x0))
     stronger = difference.latent(summed, noised.x0, "target - contrast", "added to the image", 2.0)
     assert torch.allclose(stronger, noised.to_vae(noised.x0 - 2 * summed.mean), atol=1e-5)
+
+
+# ------------------------------------------------------------------------------------------------------- standard errors
+
+
+def by_hand(predictions: NoisePredictions, reading: str, start: int, end: int) -> torch.Tensor:
+    """[R,S,B,K,h,w] the weighted parts of a sum."""
+    weights = predictions.noised.step_shares
+    parts = [weights[step] * difference.read_step(predictions, step, reading) for step in range(start, end)]
+    return torch.stack(parts, dim=1)
+
+
+READINGS = pytest.mark.parametrize("reading", difference.get_args(difference.Reading))
+
+
+@READINGS
+def test_with_noise_of_its_own_at_every_step_the_steps_variances_add_up(
+    predictions: NoisePredictions, reading: str
+) -> None:
+    summed = difference.sum_steps(predictions, 1, 5, reading, "information")
+    parts = by_hand(predictions, reading, 1, 5)
+    assert torch.allclose(summed.variance, parts.var(0).sum(0) / 2, rtol=1e-4)
+    totals = parts.sum((3, 4, 5))
+    assert torch.allclose(summed.total, totals.mean(0).sum(0), rtol=1e-3, atol=1e-3)
+    assert torch.allclose(summed.total_error.square(), totals.var(0).sum(0) / 2, rtol=1e-3)
+    assert ((summed.degrees >= 1) & (summed.degrees <= 4)).all()
+
+
+@READINGS
+def test_with_one_noise_for_the_schedule_the_sums_vary(predictions: NoisePredictions, reading: str) -> None:
+    same = replace(predictions, noised=replace(predictions.noised, noise=predictions.noised.noise[:, :1]))
+    summed = difference.sum_steps(same, 1, 5, reading, "information")
+    parts = by_hand(same, reading, 1, 5).sum(1)
+    assert torch.allclose(summed.variance, parts.var(0) / 2, rtol=1e-3, atol=1e-5)
+    assert torch.allclose(summed.total_error.square(), parts.sum((2, 3, 4)).var(0) / 2, rtol=1e-3)
+    assert summed.degrees.tolist() == [1, 1]
+
+
+def test_one_sample_or_one_pair_has_no_standard_error(predictions: NoisePredictions) -> None:
+    noise = predictions.noised.noise
+    paired = replace(predictions.noised, noise=torch.cat([noise[:1], -noise[:1]]), antithetic=True)
+    one = replace(predictions.noised, noise=noise[:1])
+    for noised, samples in ((paired, 2), (one, 1)):
+        few = NoisePredictions(noised, predictions.target[:samples], predictions.contrast[:samples], "a", "b")
+        summed = difference.sum_steps(few, reading="evidence")
+        assert summed.variance is summed.degrees is summed.total_error is None
+
+
+def test_joined_sums_keep_each_images_own_error(predictions: NoisePredictions) -> None:
+    parts = [difference.sum_steps(predictions, start, start + 2, "evidence") for start in (0, 4)]
+    joined = difference.join_images(parts)
+    assert joined.values.shape == (2, 4, 1, 3, 5)
+    assert torch.equal(joined.total, torch.cat([part.total for part in parts]))
+    for name in ("variance", "degrees", "total_error"):
+        assert torch.equal(getattr(joined, name)[2:], getattr(parts[1], name))
+
+
+# ------------------------------------------------------------------------------------------------------------- bad input
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import analytic
 import pytest
@@ -35,6 +36,31 @@ def test_more_samples_and_more_steps_leave_the_earlier_noise_as_it_is(per_step: 
     few = noising.draw_noise((4, 3, 3), 7, samples=2, steps=5, per_step=per_step)
     many = noising.draw_noise((4, 3, 3), 7, samples=4, steps=9, per_step=per_step)
     assert torch.equal(many[:2, : few.shape[1]], few)
+
+
+@pytest.mark.parametrize("per_step", [True, False])
+def test_pairs_are_opposite_and_start_with_the_noise_that_single_samples_have(per_step: bool) -> None:
+    single = noising.draw_noise((4, 3, 3), 7, samples=4, steps=5, per_step=per_step)
+    pairs = noising.draw_noise((4, 3, 3), 7, samples=4, steps=5, per_step=per_step, antithetic=True)
+    assert torch.equal(pairs[::2], single[::2])
+    assert torch.equal(pairs[1::2], -pairs[::2])
+
+
+def test_more_pairs_leave_the_earlier_ones_as_they_are() -> None:
+    four, eight = (noising.draw_noise((4, 3, 3), 7, samples, 5, per_step=True, antithetic=True) for samples in (4, 8))
+    assert torch.equal(eight[:4], four)
+    base = analytic.noised_latents(latents(1, 4, 3, 3), steps=5)
+    few, more = (replace(base, noise=noise, antithetic=True) for noise in (four, eight))
+    assert len(noising.shared_levels(more, few)) == 4 * 5, "all that was predicted for four samples serves eight"
+
+
+def test_a_pair_is_one_estimate_and_noise_is_fresh_where_every_step_has_its_own() -> None:
+    def noised(samples: int, per_step: bool, antithetic: bool) -> noising.NoisedLatents:
+        noise = noising.draw_noise((4, 3, 3), 7, samples, 5, per_step, antithetic)
+        return replace(analytic.noised_latents(latents(1, 4, 3, 3), steps=5), noise=noise, antithetic=antithetic)
+
+    assert (noised(6, True, True).estimates, noised(6, True, False).estimates) == (3, 6)
+    assert noised(2, True, False).fresh and not noised(2, False, False).fresh
 
 
 def test_all_noise_is_independent_and_unit_gaussian() -> None:
@@ -187,6 +213,8 @@ def test_levels_of_another_kind_of_model_are_refused() -> None:
         ({"alphas": torch.ones(3)}, "10 noise levels, but 3 image factors"),
         ({"latent_scale": torch.ones(3)}, "one value for each of the 4 channels"),
         ({"x0": torch.zeros(1, 4, 3, 8, 8)}, "video"),
+        ({"noise": torch.ones(2, 1, 4, 8, 8), "antithetic": True}, "not each other's negative"),
+        ({"noise": torch.ones(3, 1, 4, 8, 8), "antithetic": True}, "not each other's negative"),
     ],
 )
 def test_parts_that_do_not_belong_together_are_refused(changes: dict[str, torch.Tensor], words: str) -> None:
@@ -202,3 +230,34 @@ def test_numbers_that_no_noise_can_have_are_refused(arguments: tuple[int, int, i
         ValueError, match=f"samples is {samples}, steps is {steps}, seed is {seed}; expected at least 1"
     ):
         noising.draw_noise((4, 2, 2), seed, samples, steps, per_step=True)
+
+
+def test_pairs_of_an_odd_number_are_refused() -> None:
+    with pytest.raises(ValueError, match="samples is 3; antithetic pairs need an even number"):
+        noising.draw_noise((4, 2, 2), 0, 3, 1, per_step=True, antithetic=True)
+
+
+# ------------------------------------------------------------------------------------------------------- connected noise
+
+
+class Drawn:
+    """What core's RandomNoise gives, and the batches that it was asked for."""
+
+    def __init__(self) -> None:
+        self.batches = []
+
+    def generate_noise(self, latent: dict[str, torch.Tensor]) -> torch.Tensor:
+        self.batches.append(len(latent["samples"]))
+        return torch.randn(latent["samples"].shape, generator=torch.Generator().manual_seed(4))
+
+
+def test_connected_noise_is_asked_for_once_for_each_pair(comfy_host: Path) -> None:
+    from sdexplain.nodes.noising import generated_noise
+
+    single, halves = Drawn(), Drawn()
+    independent = generated_noise(single, 4, 5, (4, 3, 3), paired=False)
+    pairs = generated_noise(halves, 4, 5, (4, 3, 3), paired=True)
+    assert independent.shape == pairs.shape == (4, 5, 4, 3, 3)
+    assert (single.batches, halves.batches) == ([20], [10])
+    assert torch.equal(pairs[1::2], -pairs[::2])
+    assert not torch.equal(pairs[0], pairs[2])
