@@ -9,6 +9,7 @@ from comfy_api.latest import io, ui
 
 from . import types
 from .host import appearance
+from .host.schema import schema
 from .maths.agreement_sheet import agreement_sheet, report
 from .maths.comparison import Sign, compare_maps, compare_with_mask, mean_agreement, take_sign
 from .maths.difference import NoiseDifference
@@ -23,12 +24,13 @@ class CompareMaps(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SDExplainAgreement",
             display_name="Compare Maps",
             category="SDExplain",
             description="Measures how well a map agrees with a mask (does it find what it should?) or with another map (do two seeds, "
             "ranges or models say the same?), and shows where. The model is not asked again.",
+            search_aliases=["metrics", "AUROC", "IoU", "pointing game", "Spearman", "evaluate", "mask"],
             is_output_node=True,
             inputs=[
                 types.NoiseDifference.Input("first", tooltip="The map to measure, from Sum Noise Difference."),

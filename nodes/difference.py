@@ -8,6 +8,7 @@ from comfy_api.latest import io
 
 from . import types
 from .host import step_range
+from .host.schema import schema
 from .maths import difference, prediction
 
 
@@ -16,12 +17,13 @@ class SumDifference(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SDExplainSumDifference",
             display_name="Sum Noise Difference",
             category="SDExplain",
             description="Sums the difference of the two prompts' noise predictions over a range of steps. The model is not "
             "asked again, so ranges, readings and weightings can be tried freely.",
+            search_aliases=["explain", "attribution", "evidence", "saliency", "delta denoising", "DiffEdit"],
             inputs=[
                 types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions."),
                 step_range.start(),

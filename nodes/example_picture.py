@@ -7,6 +7,7 @@ import torch
 from comfy_api.latest import io
 
 from ..demo.scenes import CLASSES, draw, sample_scene, truth_mask, twin_of
+from .host.schema import schema
 
 
 def to_image(picture: np.ndarray) -> torch.Tensor:
@@ -19,12 +20,13 @@ class ExamplePicture(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SDExplainExamplePicture",
             display_name="Example Picture",
             category="SDExplain",
             description="Draws a cartoon scene whose truth is known: which pixels tell the class from its look-alike. "
             "The bundled model was trained on scenes of this kind.",
+            search_aliases=["counterfactual twin", "ground truth", "test image", "zebra", "horse"],
             inputs=[
                 io.Combo.Input(
                     "class_name",

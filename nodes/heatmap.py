@@ -8,6 +8,7 @@ from comfy_api.latest import io, ui
 
 from . import types
 from .host import appearance
+from .host.schema import schema
 from .maths.difference import NoiseDifference
 from .maths.heatmap import Scalar, Show, make_heatmap, show_only
 from .maths.legend import add_legend, readable_size
@@ -24,12 +25,14 @@ class HeatmapOverlay(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SDExplainHeatmap",
             display_name="Heatmap Overlay",
             category="SDExplain",
             description="Draws a summed noise difference in colour over the picture, with a legend. Clear places do not differ; "
             "full colour marks the largest values. Every setting can be changed without asking the model again.",
+            search_aliases=["saliency", "attribution", "explain", "DiffEdit", "mask", "difference map"],
+            advanced=appearance.ADVANCED,
             is_output_node=True,
             inputs=[
                 io.Image.Input(

@@ -10,6 +10,7 @@ import folder_paths
 from comfy_api.latest import io
 
 from .host.diffusers_folder import load_pipeline
+from .host.schema import schema
 
 BUNDLED = "bundled model"
 BUNDLED_FOLDER = Path(__file__).resolve().parent.parent / "demo" / "model"
@@ -55,11 +56,12 @@ class LoadDiffusers(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SDExplainLoadDiffusers",
             display_name="Load Diffusers Model",
             category="SDExplain",
             description="Loads a Stable Diffusion 1.x or 2.x pipeline of any size, or the bundled model.",
+            search_aliases=["diffusers loader", "load pipeline", "bundled model", "Stable Diffusion 1.5"],
             inputs=[
                 io.Combo.Input(
                     "folder",

@@ -6,6 +6,7 @@ from comfy_api.latest import io, ui
 
 from . import types
 from .host.archives import find_archive, list_archives
+from .host.schema import schema
 from .maths.archive import describe, read
 
 
@@ -14,12 +15,13 @@ class LoadPredictions(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SDExplainLoadPredictions",
             display_name="Load Noise Predictions",
             category="SDExplain",
             description="Loads what Save Noise Predictions wrote. Ranges, readings, maps and sheets can be made of it without the "
             "model and the prompts.",
+            search_aliases=["import predictions", "safetensors", "cache"],
             inputs=[
                 io.Combo.Input(
                     "file",

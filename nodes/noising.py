@@ -11,6 +11,7 @@ from torch import Tensor
 
 from . import types
 from .host import schedule
+from .host.schema import schema
 from .maths import noising
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ class NoiseLatent(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SDExplainNoiseLatent",
             display_name="Noise Latent Across Schedule",
             category="SDExplain",
             description="Adds noise of every level of a schedule to an image's latent. Nothing is denoised.",
+            search_aliases=["add noise", "forward diffusion", "noise levels", "q sample", "antithetic"],
+            advanced=["step_noise", "antithetic"],
             inputs=[
                 io.Model.Input(
                     "model", tooltip="The model to explain: it says which noise levels there are. It is left unchanged."

@@ -12,6 +12,7 @@ from . import types
 from .host import fingerprint, kept
 from .host.prediction import Conditioning, check_conditioning
 from .host.schedule import check_same_model
+from .host.schema import schema
 from .maths import noising, prediction
 
 if TYPE_CHECKING:
@@ -23,13 +24,14 @@ class PredictNoise(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SDExplainPredictNoise",
             display_name="Collect Noise Predictions",
             category="SDExplain",
             description="Lets the model predict the noise in every noised latent under two prompts, without guidance. All later "
             "nodes work on these predictions, so the model is never asked again for another range, reading or colour; changing "
             "one prompt predicts that prompt alone.",
+            search_aliases=["explain", "predict noise", "diffusion classifier", "compare prompts", "eps"],
             inputs=[
                 io.Model.Input("model", tooltip="The same model as the noising node's. It is left unchanged."),
                 types.NoisedLatents.Input("noised", tooltip="The noised latents, from Noise Latent Across Schedule."),

@@ -13,6 +13,7 @@ from . import types
 from .host import appearance, fingerprint, kept
 from .host.prediction import Conditioning
 from .host.schedule import check_same_model
+from .host.schema import schema
 from .maths.difference import Reading, Weighting
 from .maths.noising import NoisedLatents
 from .maths.overlay import Background, Interpolation
@@ -31,7 +32,7 @@ class RivalLabels(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SDExplainRivals",
             display_name="Rival Labels",
             category="SDExplain",
@@ -39,6 +40,8 @@ class RivalLabels(io.ComfyNode):
             "against each rival. Each label is predicted once, and one that is clearly out gets no more noise samples. Another "
             "target, contrast, reading or colour asks the model for nothing; a new label is predicted alone, unless it changes "
             "which ones are out.",
+            search_aliases=["classifier", "zero-shot", "compare labels", "log-odds", "explain", "which label"],
+            advanced=appearance.ADVANCED,
             is_output_node=True,
             inputs=[
                 io.Model.Input("model", tooltip="The same model as the noising node's. It is left unchanged."),

@@ -13,6 +13,7 @@ from . import types
 from .host.prediction import Conditioning, check_conditioning, predict
 from .host.randomised import shuffled_weights
 from .host.schedule import check_same_model
+from .host.schema import schema
 from .maths import noising, sanity
 from .maths.prediction import NoisePredictions, list_evaluations, predictions_shape
 
@@ -25,13 +26,14 @@ class SanityCheck(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SDExplainSanity",
             display_name="Sanity Check",
             category="SDExplain",
             description="Checks whether maps of evidence can be believed: the same prompt gives no difference, swapped prompts give the "
             "negative, the parts add up, other words for the prompts keep the map, and a model with shuffled weights has none. "
             "The model is really asked: 6 × steps × samples predictions, 8 × with paraphrases.",
+            search_aliases=["randomisation test", "saliency", "validate", "trust", "explain"],
             is_output_node=True,
             inputs=[
                 io.Model.Input("model", tooltip="The same model as the noising node's. It is left unchanged."),

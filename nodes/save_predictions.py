@@ -10,6 +10,7 @@ from comfy_api.latest import io, ui
 
 from . import types
 from .host.archives import new_archive
+from .host.schema import schema
 from .maths.archive import Precision, pack, write
 from .maths.prediction import NoisePredictions
 
@@ -19,12 +20,13 @@ class SavePredictions(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SDExplainSavePredictions",
             display_name="Save Noise Predictions",
             category="SDExplain",
             description="Saves noise predictions with everything that later nodes need, as a safetensors file below ComfyUI's output "
             "folder. Load Noise Predictions goes on with it, without the model.",
+            search_aliases=["export predictions", "store", "safetensors", "cache"],
             is_output_node=True,
             inputs=[
                 types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions."),

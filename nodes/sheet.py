@@ -8,6 +8,7 @@ from comfy_api.latest import io, ui
 
 from . import types
 from .host import appearance
+from .host.schema import schema
 from .maths.difference import Reading, Weighting
 from .maths.heatmap import Scalar
 from .maths.overlay import Background, Interpolation
@@ -25,12 +26,14 @@ class StepSheet(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SDExplainStepSheet",
             display_name="Step Range Sheet",
             category="SDExplain",
             description="Cuts the schedule into ranges and draws the heatmap of each over the picture, all on one scale, to find the "
             "steps that tell the prompts apart. With a VAE, the decoded differences stand below. The model is not asked again.",
+            search_aliases=["heatmap", "contact sheet", "which steps", "timesteps", "saliency", "explain"],
+            advanced=appearance.ADVANCED,
             is_output_node=True,
             inputs=[
                 io.Image.Input(

@@ -8,6 +8,7 @@ from comfy_api.latest import io, ui
 
 from . import types
 from .host import step_range
+from .host.schema import schema
 from .maths.prediction import NoisePredictions
 from .maths.verdict import judge, report
 from .maths.verdict_plot import plot_verdict
@@ -18,12 +19,13 @@ class LabelVerdict(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SDExplainVerdict",
             display_name="Label Verdict",
             category="SDExplain",
             description="Says which of the two labels the model prefers for the picture: the evidence of all places and of a range "
             "of steps, added up to log-odds in nats, with a plot of what each step says. The model is not asked again.",
+            search_aliases=["classifier", "log-odds", "probability", "zero-shot", "evidence", "explain"],
             is_output_node=True,
             inputs=[
                 types.NoisePredictions.Input(

@@ -10,6 +10,9 @@ from ..maths.heatmap import Scalar
 from ..maths.overlay import AUTOMATIC, DIVERGING, SEQUENTIAL, Background, Interpolation
 from ..maths.reliability import Reliability
 
+ADVANCED = ("percentile", "background", "interpolation")
+"""Those that hardly anybody changes."""
+
 
 def scalar() -> io.Combo.Input:
     return io.Combo.Input(
