@@ -69,5 +69,5 @@ class Bundled:
     def _edit(self, question: MaskQuestion) -> dict[str, Tensor]:
         case = question.case
         prompts = prompt_of(case.label), prompt_of(case.twin)
-        soft, mask, _ = diffedit(self.diffedit, case.picture(self.size), *prompts, question.seed, question.maps)
+        soft, mask, _ = diffedit(self.diffedit, case.picture(self.size), *prompts, question.seed, question.maps, skip_empty=True)
         return {"soft": torch.from_numpy(soft), "mask": torch.from_numpy(mask)}

@@ -8,6 +8,8 @@ Shapes: M noise maps, C latent channels, h w latent size, H W picture size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from diffusers import DDIMInverseScheduler, DDIMScheduler, StableDiffusionDiffEditPipeline, StableDiffusionPipeline
@@ -47,15 +49,23 @@ def soft_map(predictions: Tensor) -> Tensor:
 
 
 def diffedit(
-    pipeline: StableDiffusionDiffEditPipeline, picture: np.ndarray, own: str, twin: str, seed: int, maps: int = 10
+    pipeline: StableDiffusionDiffEditPipeline,
+    picture: np.ndarray,
+    own: str,
+    twin: str,
+    seed: int,
+    maps: int = 10,
+    skip_empty: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Run `generate_mask` on a picture uint8 [H,W,3] with the prompts `own` as target and `twin` as source.
 
     Returns the map before binarising, float [h,w], the pipeline's own mask, bool [h,w], and how many samples the UNet was
     asked for: 4 for each of the `maps` noises. Half of them, the empty prompt's, cancel in the difference of the two guided
-    predictions, so that the map needs no more than 2 a noise; a comparison of costs should say so.
+    predictions: with `skip_empty` the UNet is not asked for those, and map and mask are the same at 2 a noise.
     """
     seen: list[Tensor] = []
+    if skip_empty:
+        pipeline.unet.forward = _without_empty(pipeline.unet.forward)
     hook = pipeline.unet.register_forward_hook(lambda network, arguments, output: seen.append(output.sample))
     try:
         mask = pipeline.generate_mask(
@@ -69,5 +79,22 @@ def diffedit(
         )
     finally:
         hook.remove()
+        pipeline.unet.__dict__.pop("forward", None)
     (predictions,) = seen
-    return soft_map(predictions).numpy(), mask[0].astype(bool), len(predictions)
+    return soft_map(predictions).numpy(), mask[0].astype(bool), len(predictions) // (2 if skip_empty else 1)
+
+
+def _without_empty(forward: Callable) -> Callable:
+    """The UNet's forward that gives 0 for the empty prompt without computing it.
+
+    Its blocks are the second and the fourth: diffusers 0.42 takes what `encode_prompt` returns in the other order than it
+    comes, so that guidance leads away from the prompts there, which only the sign of the difference shows.
+    """
+
+    def prompts_alone(sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, **others: object) -> object:
+        asked = torch.arange(len(sample)).unflatten(0, (4, -1))[[0, 2]].flatten()
+        answer = forward(sample[asked], timestep, encoder_hidden_states=encoder_hidden_states[asked], **others)
+        answer.sample = torch.zeros_like(sample).index_copy(0, asked, answer.sample)
+        return answer
+
+    return prompts_alone

@@ -96,3 +96,12 @@ def test_no_hook_is_left_even_after_a_failure(pipeline, picture: np.ndarray) -> 
     with pytest.raises(ValueError, match="num_maps_per_mask"):
         diffedit(pipeline, picture, OWN, TWIN, SEED, maps=0)
     assert len(pipeline.unet._forward_hooks) == hooks
+
+
+def test_without_the_empty_prompt_the_map_is_the_same_at_half_the_cost(
+    pipeline, picture: np.ndarray, found: tuple[np.ndarray, np.ndarray, int]
+) -> None:
+    soft, mask, evaluations = diffedit(pipeline, picture, OWN, TWIN, SEED, maps=2, skip_empty=True)
+    assert np.allclose(soft, found[0], atol=1e-4)
+    assert np.array_equal(mask, found[1])
+    assert (evaluations, found[2]) == (4, 8)
