@@ -5,7 +5,7 @@
     python dev.py ui                 start ComfyUI with SDExplain for the browser
     python dev.py test               run all tests (what follows is passed on to pytest)
     python dev.py setup              only install what these need
-    python dev.py run SCRIPT ...     run a script in the environment, such as demo/evaluate.py
+    python dev.py run SCRIPT ...     run a script in the environment, such as benchmarks/truth.py
 
 The first run installs a Python environment into .venv and, unless COMFYUI_PATH names one or this folder lies in the
 custom_nodes of one, a ComfyUI into .comfyui. Later runs install nothing and need no network.

@@ -43,14 +43,14 @@ def evenly(first: int, last: int, count: int) -> list[int]:
 
 
 def ways(steps: int, chosen: dict[str, Recipe]) -> Iterator[tuple[str, str, str, list[int], list[list[int]]]]:
-    """Strategy, reading, spacing of the predictions, steps, and two disjoint halves of samples (the second may be empty)."""
+    """Strategy, reading, spacing of the predictions, steps (of the log SNR's, their number), and two disjoint halves of samples."""
     for reading in COST_READINGS:
         for count in (1, 2, 4, 8):
             singles, pairs = list(range(0, 2 * count, 2)), list(range(2 * count))
-            yield INDEPENDENT, reading, "time", list(range(steps)), _halves(singles, 2 * count)
-            yield PAIRS, reading, "time", list(range(steps)), _halves(pairs, 2 * count)
+            yield INDEPENDENT, reading, "time", list(range(steps)), _halves(singles)
+            yield PAIRS, reading, "time", list(range(steps)), _halves(pairs)
         for kind, samples in (("one sample", [0]), ("a pair", [0, 1])):
-            halves = [samples, [sample + 2 for sample in samples]]
+            halves = _halves(samples)
             for count in (*STEP_COUNTS, steps):
                 yield f"{EVEN}, {kind}", reading, "time", evenly(0, steps, count), halves
                 yield f"{SPACED}, {kind}", reading, "information", [count], halves
@@ -60,9 +60,9 @@ def ways(steps: int, chosen: dict[str, Recipe]) -> Iterator[tuple[str, str, str,
                     yield f"{WITHIN}, {kind}", reading, "time", evenly(best.start, best.end, count), halves
 
 
-def _halves(samples: list[int], shift: int) -> list[list[int]]:
-    other = [sample + shift for sample in samples]
-    return [samples, other if max(other) < 16 else []]
+def _halves(samples: list[int]) -> list[list[int]]:
+    """The samples and as many others, which are in none of their pairs."""
+    return [samples, [sample + 2 * (max(samples) // 2 + 1) for sample in samples]]
 
 
 def spend(
@@ -75,7 +75,8 @@ def spend(
 ) -> list[Spent]:
     """All ways on one picture.
 
-    `many` has 16 samples at the usual steps, `spaced` 4 at steps even in log SNR; `mask(maps, draw)` is DiffEdit's soft map.
+    `many` has 16 samples at the usual steps, `spaced` some at steps even in log SNR; `mask(maps, draw)` is DiffEdit's soft map.
+    Where there are not enough samples for the other half, `halves` is NaN.
     """
     spent = []
 
@@ -91,7 +92,8 @@ def spend(
         if spacing == "information":
             steps = evenly(0, spaced.noised.steps, steps[0])
         whole = Recipe(reading, 0, len(steps))
-        first, second = (whole.cells(select(predictions, half, steps)) if half else None for half in halves)
+        known = [max(half) < predictions.noised.samples for half in halves]
+        first, second = (whole.cells(select(predictions, half, steps)) if k else None for half, k in zip(halves, known))
         add(strategy, reading, 2 * len(halves[0]) * len(steps), first, second)
     for maps in (1, 2, 5, 10, 20):
         first, second = mask(maps, 0), mask(maps, 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from ..nodes.maths.legend import INK, MUTED, RULE
 from ..nodes.maths.plot import BAND, LENGTHS, SPEAKS_AGAINST, SPEAKS_FOR, draw_plot
@@ -23,6 +23,7 @@ SMALL = LENGTHS(9)
 # Okabe and Ito's colours, which colour-blind readers can tell apart
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", INK)
 WORST = 10
+LEAST = 5  # verdicts in a bin that is drawn
 TITLES = {
     "auroc": "AUROC",
     "inside": "AUROC inside\nthe object",
@@ -43,7 +44,7 @@ def write(results: Results, folder: Path, draw_map: DrawMap) -> None:
         "cost": (1150, lambda figure: cost(figure, results)),
         "calibration": (640, lambda figure: calibration(figure, results)),
         "verdicts": (520, lambda figure: verdicts(figure, results)),
-        "worst": (660, lambda figure: worst(figure, results, draw_map)),
+        "worst": (1640, lambda figure: worst(figure, results, draw_map)),
     }
     for name, (height, draw) in drawn.items():
         draw_plot(height, draw).save(folder / f"{name}.png")
@@ -81,7 +82,8 @@ def ranges(figure: Figure, results: Results) -> None:
         scores = [results.score(name_of(Recipe(name, *part)))["inside"] for part in parts]
         _curve(axes, list(range(len(parts))), scores, colour, name)
     axes.set_xticks(range(len(parts)), [f"{start}–{end}" for start, end in parts])
-    axes.set_xlabel("steps, 0 the noisiest")
+    axes.set_xlabel("steps, 0 the noisiest", fontsize=SMALL)
+    axes.tick_params(labelsize=SMALL)
     _finish(axes, TITLES["inside"])
 
 
@@ -91,7 +93,7 @@ def _curve(axes: Axes, x: Sequence[float], values: Sequence[Interval], colour: s
 
 
 def _finish(axes: Axes, label: str, legend: bool = True) -> None:
-    axes.set_ylabel(label.replace("\n", " "))
+    axes.set_ylabel(label.replace("\n", " "), fontsize=SMALL)
     axes.grid(color=RULE, linewidth=LENGTHS(0.4), alpha=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     if legend:
@@ -111,7 +113,9 @@ def present_absent(figure: Figure, results: Results) -> None:
         axes.axvline(0.5, color=MUTED, linewidth=LENGTHS(0.7))
         axes.set_yticks(range(len(labels)), [f"{label} picture" for label in labels], fontsize=SMALL)
         axes.set_xlim(0, 1)
-        axes.set_title(f"{part} features: AUROC against the rest of the object", fontsize=SMALL)
+        axes.set_title(f"{part} features", fontsize=SMALL)
+        axes.set_xlabel("AUROC against the rest of the object", fontsize=SMALL)
+        axes.tick_params(labelsize=SMALL)
         axes.grid(axis="x", color=RULE, linewidth=LENGTHS(0.4))
         axes.spines[["top", "right"]].set_visible(False)
     axes.invert_yaxis()
@@ -136,13 +140,13 @@ def cost(figure: Figure, results: Results) -> None:
             _points(axes, as_run, INK, "DiffEdit, as diffusers runs it", "-")
             _points(axes, [(n / 2, at) for n, at in as_run], INK, "DiffEdit, without what cancels", ":")
             axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(ScalarFormatter())
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.set_title(f"{reading}: {TITLES[measure]}".replace("\n", " "), fontsize=SMALL)
             axes.tick_params(labelsize=SMALL)
             _finish(axes, "", legend=False)
             if row:
-                axes.set_xlabel("evaluations a picture")
+                axes.set_xlabel("evaluations a picture", fontsize=SMALL)
     _legend_below(figure, grid[0][0], 2)
 
 
@@ -161,13 +165,15 @@ def calibration(figure: Figure, results: Results) -> None:
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, fitted in ((left, False), (right, True)):
         for colour, (budget, temperature) in zip(COLOURS, results.choice.temperatures.items()):
-            if temperature is not None or not fitted:
+            if temperature is not None:
                 points = reliability(log_odds(results, budget), temperature if fitted else 1.0)
-                axes.plot([p for p, _, _ in points], [share for _, share, _ in points], "o-", color=colour,
-                          label=budget if not fitted else f"{budget}, T = {temperature:.2g}", markersize=LENGTHS(3))
+                x, y, sizes = np.array([point for point in points if point[2] >= LEAST]).reshape(-1, 3).T
+                axes.plot(x, y, color=colour, linewidth=LENGTHS(0.7))
+                axes.scatter(x, y, s=LENGTHS(2) * np.sqrt(sizes), color=colour, label=f"{budget}{f', T = {temperature:.2g}' * fitted}")
         axes.plot([0.5, 1], [0.5, 1], color=BAND, linewidth=LENGTHS(0.7))
-        axes.set_xlabel("confidence")
-        axes.set_title("with the fitted temperature" if fitted else "as it is (T = 1)", fontsize=SMALL)
+        axes.set_xlabel("confidence", fontsize=SMALL)
+        axes.set_title("with the temperature of the choice split" if fitted else "as it is (T = 1)", fontsize=SMALL)
+        axes.tick_params(labelsize=SMALL)
         _finish(axes, "" if fitted else "share right", legend=bool(axes.get_legend_handles_labels()[0]))
 
 
@@ -181,7 +187,9 @@ def verdicts(figure: Figure, results: Results) -> None:
         axes.scatter(odds, row + spread, s=LENGTHS(4), color=np.where(odds > 0, SPEAKS_FOR, SPEAKS_AGAINST), linewidths=0)
     axes.axvline(0, color=INK, linewidth=LENGTHS(0.7))
     axes.set_yticks(range(len(labels)), [f"{label} picture" for label in labels], fontsize=SMALL)
-    axes.set_xlabel("log-odds of the picture's own label against its twin's, nats")
+    axes.invert_yaxis()
+    axes.set_xlabel("log-odds of the picture's own label against its twin's, nats", fontsize=SMALL)
+    axes.tick_params(labelsize=SMALL)
     _finish(axes, "", legend=False)
 
 
@@ -193,8 +201,10 @@ def worst(figure: Figure, results: Results, draw_map: DrawMap) -> None:
         for label in values
     )[:WORST]
     evidence = Recipe("evidence", 0, results.steps)
-    grid = figure.subplots(4, len(ranked), squeeze=False)
-    for column, (value, pair, seed, label) in zip(grid.T, ranked):
+    columns = WORST // 2
+    blocks = figure.subplots(8, columns, squeeze=False).reshape(2, 4, columns)
+    for n, (value, pair, seed, label) in enumerate(ranked):
+        column = blocks[n // columns, :, n % columns]
         case = Case(pair, seed, label)
         truth, present, signed = case.truth(), case.present(), draw_map(case, evidence)
         painted = np.full((*truth.shape, 3), 235, np.uint8)
@@ -204,8 +214,9 @@ def worst(figure: Figure, results: Results, draw_map: DrawMap) -> None:
         column[1].imshow(painted)
         column[2].imshow(draw_map(case, results.best), cmap="cividis")
         column[3].imshow(signed, cmap="RdBu_r", vmin=-limit, vmax=limit)
-        column[0].set_title(f"{label}\n{value:.2f}", fontsize=LENGTHS(7))
-    for axes in grid.flat:
+        column[0].set_title(f"{label}, {value:.2f}", fontsize=SMALL)
+    for axes in blocks.flat:
         axes.set(xticks=[], yticks=[])
-    for axes, name in zip(grid[:, 0], ("picture", "truth", "map", "evidence")):
-        axes.set_ylabel(name, fontsize=LENGTHS(7))
+        axes.axis("off" if not axes.images else "on")
+    for axes, name in zip(blocks[:, :, 0].flat, 2 * ("picture", "truth", "map", "evidence")):
+        axes.set_ylabel(name, fontsize=SMALL)

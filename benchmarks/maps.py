@@ -45,8 +45,8 @@ class Recipe:
 
     @property
     def label(self) -> str:
-        """For tables."""
-        return f"{self.name}, steps {self.range}, {self.weighting}"
+        """For tables; Δλ is each step's share of the log SNR, by which it is weighted."""
+        return f"{self.name}, steps {self.range}{', Δλ-weighted' if self.weighting == 'information' else ''}"
 
     def cells(self, predictions: NoisePredictions) -> Tensor:
         """The map at the latent's size [h,w]. Where a sign is no more than brightness or texture, its magnitude."""

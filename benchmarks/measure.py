@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
-from dataclasses import asdict, astuple, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +19,6 @@ import torch
 from torch import Tensor
 
 from ..demo import scenes
-from ..demo.trivial_maps import TRIVIAL_MAPS
 from ..nodes.maths import agreement, difference, heatmap, verdict
 from ..nodes.maths.agreement import Scores, auroc, score
 from ..nodes.maths.prediction import NoisePredictions
@@ -30,19 +30,25 @@ from .cost import evenly
 from .maps import READINGS, WEIGHTINGS, Recipe, enlarge, parts_of
 from .questions import DIFFEDIT_MAPS
 from .stored import Stored, select
+from .trivial_maps import TRIVIAL_MAPS
 
 AIMS = ("inside", "shuffled", "iou", "pointing")
 """The measures that the choice is made by: their mean."""
 MEASURES = (*Scores.names(), "present", "absent")
 SMALLEST = 16  # pixels that a part of the truth needs to be measured apart
-BUDGETS = {  # of a verdict: steps (None: all), samples
-    "all steps, a pair": (None, (0, 1)),
-    "all steps, one sample": (None, (0,)),
-    "5 steps, one sample": (5, (0,)),
-    "2 steps, one sample": (2, (0,)),
-    "1 step, one sample": (1, (0,)),
+BUDGETS = {  # of a verdict: the part of the schedule, steps out of it (None: all), samples
+    "all steps, a pair": ((0, 1), None, (0, 1)),
+    "all steps, one sample": ((0, 1), None, (0,)),
+    "5 steps, one sample": ((0, 1), 5, (0,)),
+    "1 step, one sample": ((0, 1), 1, (0,)),
+    "1 step of the noisiest fifth, one sample": ((0, 0.2), 1, (0,)),
+    "1 step of the cleanest fifth, one sample": ((0.8, 1), 1, (0,)),
 }
 NOT_OURS = ("–", "–", "–", "–")
+CODE = records.source_digest(
+    [sys.modules[__name__], scenes, agreement, difference, heatmap, verdict, attributions, cases, cost, maps, stored]
+)
+"""Of all that records are made by, as it was when it was loaded."""
 
 Name = tuple[str, str, str, str, str]
 """A map: what it is, against which label, steps, weighting, noise samples."""
@@ -104,11 +110,9 @@ class Bench:
 
     def key(self, scene: tuple[Case, Case]) -> str:
         """Everything that a record depends on."""
-        code = (scenes, agreement, difference, heatmap, verdict, attributions, cases, cost, maps, stored)
         parts = [
             self.stored.setting.fingerprint, str(self.stored.setting.steps), hashlib.sha256(self.everywhere.tobytes()).hexdigest(),
-            records.source_digest(code), hashlib.sha256(Path(__file__).read_bytes()).hexdigest(), self.attribution_key,
-            repr(self.chosen), repr(scene), repr([case in self.deep for case in scene]),
+            CODE, self.attribution_key, repr(self.chosen), repr(scene), repr([case in self.deep for case in scene]),
             repr(sorted((path.name, path.stat().st_mtime_ns) for path in self.answer_files(scene))),
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -221,7 +225,7 @@ def deep_maps(bench: Bench, case: Case) -> Iterator[tuple[Name, np.ndarray]]:
     many = bench.stored.predictions(case, case.label, case.twin, samples=16)
     for count in (1, 2, 4, 16) if many else ():
         part = select(many, range(count), range(many.noised.steps))
-        for recipe in (*bench.chosen, *(replace(recipe, weighting="uniform") for recipe in bench.chosen)):
+        for recipe in bench.chosen:
             yield name_of(recipe, "twin, the deep scenes", count), recipe.draw(part)
     others = {
         "empty prompt": (case.label, ""),
@@ -236,11 +240,12 @@ def deep_maps(bench: Bench, case: Case) -> Iterator[tuple[Name, np.ndarray]]:
 
 def verdicts(predictions: NoisePredictions) -> dict[str, float]:
     """The log-odds of the target, in nats, for each of BUDGETS."""
-    steps = predictions.noised.steps
-    return {
-        name: float(evidence_of_steps(select(predictions, samples, evenly(0, steps, count or steps))).sum(1).mean())
-        for name, (count, samples) in BUDGETS.items()
-    }
+    steps, odds = predictions.noised.steps, {}
+    for name, (part, count, samples) in BUDGETS.items():
+        first, last = (round(steps * end) for end in part)
+        taken = evenly(min(first, steps - 1), max(last, 1), count or steps)
+        odds[name] = float(evidence_of_steps(select(predictions, samples, taken)).sum(1).mean())
+    return odds
 
 
 def foreign_verdicts(bench: Bench, case: Case) -> dict[str, float]:
@@ -290,7 +295,8 @@ def clutter_densities(
 def costs(bench: Bench, case: Case, target: Target) -> list[dict]:
     """What each way of spending evaluations gives on this picture; nothing where answers are missing."""
     many = bench.stored.predictions(case, case.label, case.twin, samples=16)
-    spaced = bench.stored.predictions(case, case.label, case.twin, samples=4, spacing="information")
+    two, four = (bench.stored.predictions(case, case.label, case.twin, n, "information") for n in (2, 4))
+    spaced = four or two
     if many is None or spaced is None:
         return []
     chosen = {recipe.name: recipe for recipe in bench.chosen}

@@ -18,12 +18,12 @@ def recorded(path: Path, key: str, make: Callable[[], dict]) -> dict:
             return record
     except (OSError, ValueError, KeyError):
         pass
-    record = {"key": key} | make()
+    text = json.dumps({"key": key} | make())
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(record), encoding="utf-8")
+    part.write_text(text, encoding="utf-8")
     os.replace(part, path)
-    return record
+    return json.loads(text)  # as it will be read
 
 
 def source_digest(modules: Iterable[ModuleType]) -> str:

@@ -55,8 +55,10 @@ def intervals(pairs: list[np.ndarray], seed: int = 0) -> list[Interval]:
     """The mean of each of the K quantities, with its bootstrap interval."""
     drawn = bootstrap(pairs, seed)
     margin = 100 * (1 - COVERAGE) / 2
-    low, high = np.nanpercentile(drawn, [margin, 100 - margin], axis=0)
-    return [Interval(*map(float, three)) for three in zip(mean_of_pairs(pairs), low, high)]
+    ends = np.full((2, drawn.shape[1]), np.nan)
+    known = ~np.isnan(drawn).all(axis=0)
+    ends[:, known] = np.nanpercentile(drawn[:, known], [margin, 100 - margin], axis=0)
+    return [Interval(*map(float, three)) for three in zip(mean_of_pairs(pairs), *ends)]
 
 
 def share(right: np.ndarray) -> Interval:

@@ -12,6 +12,7 @@ import dataclasses
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +25,7 @@ if __package__ in (None, ""):  # run as a script: give it its place in the packa
 import numpy as np  # noqa: E402
 
 from . import figures, known_answer  # noqa: E402
+from .attributions import VARIANTS, Variant  # noqa: E402
 from .cases import Case, twins  # noqa: E402
 from .choose import choose  # noqa: E402
 from .classifier import made, trained  # noqa: E402
@@ -32,7 +34,7 @@ from .measure import Bench, measure_choice, measure_scene  # noqa: E402
 from .parallel import spread  # noqa: E402
 from .questions import Extent, Setting, fingerprint_of, parts  # noqa: E402
 from .records import recorded  # noqa: E402
-from .report import Results, tables  # noqa: E402
+from .report import Results, summary, tables  # noqa: E402
 from .stored import Stored  # noqa: E402
 
 Scene = tuple[Case, Case]
@@ -70,7 +72,9 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def measure(setting: Setting, extent: Extent, classifier: Path, output: Path, workers: int) -> Results:
+def measure(
+    setting: Setting, extent: Extent, classifier: Path, output: Path, workers: int, variants: Sequence[Variant] = VARIANTS
+) -> Results:
     """Choose on the choice split, then measure the report split; scenes that lack answers are left out.
 
     Raises:
@@ -78,7 +82,7 @@ def measure(setting: Setting, extent: Extent, classifier: Path, output: Path, wo
     """
     stored = Stored(setting, output / "answers")
     split = {name: twins(extent.cases(name)) for name in ("choice", "report", "deep")}
-    bench = Bench(stored, output / "records" / "choice", everywhere(split["choice"], workers), classifier)
+    bench = Bench(stored, output / "records" / "choice", everywhere(split["choice"], workers), classifier, variants=tuple(variants))
     tried = [(scene, scene[0].seed % VARIANTS_ON == 0) for scene in split["choice"]]
     choice = choose(spread(_choice, bench, tried, workers, "choosing", "scene"), setting.steps)
     bench = dataclasses.replace(
@@ -119,13 +123,14 @@ def _file(bench: Bench, scene: Scene) -> Path:
 
 
 def write(results: Results, accuracy: dict[str, float], stored: Stored, folder: Path) -> None:
-    """Write report.md, a CSV file a table, and the figures."""
+    """Write report.md, its main tables as summary.md, a CSV file a table, and the figures."""
     made = tables(results)
     for table in made:
         table.write_csv(folder)
     right = ", ".join(f"{name} {value:.4f}" for name, value in accuracy.items())
     text = [f"Attributions explain a classifier that is right on held-out scenes: {right}.", *(table.markdown() for table in made)]
     (folder / "report.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    (folder / "summary.md").write_text(summary(results) + "\n", encoding="utf-8")
     figures.write(results, folder, lambda case, recipe: recipe.draw(stored.predictions(case, case.label, case.twin)))
     print("\n\n".join(text))
 

@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(command=test)
 
     command = commands.add_parser(
-        "run", help="run a script in the environment, such as demo/evaluate.py", add_help=False
+        "run", help="run a script in the environment, such as benchmarks/truth.py", add_help=False
     )
     command.add_argument(
         "rest", nargs=argparse.REMAINDER, metavar="SCRIPT ARGUMENT", help="the script and its arguments"
@@ -118,7 +118,7 @@ def test(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     if not options.rest:
-        raise SetupError("Which script? For example: python dev.py run demo/evaluate.py --help")
+        raise SetupError("Which script? For example: python dev.py run benchmarks/truth.py --help")
     in_environment()
     replace_process([str(PYTHON), *options.rest])
 

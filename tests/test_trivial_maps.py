@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sdexplain.demo.trivial_maps import TRIVIAL_MAPS
+from sdexplain.benchmarks.trivial_maps import TRIVIAL_MAPS
 
 OBJECT = np.zeros((64, 64), bool)
 OBJECT[4:20, 4:36] = True
