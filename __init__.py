@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from comfy_api.latest import ComfyExtension
 
-__all__ = ["comfy_entrypoint"]
+WEB_DIRECTORY = "./js"
+
+__all__ = ["WEB_DIRECTORY", "comfy_entrypoint"]
 
 
 async def comfy_entrypoint() -> ComfyExtension:
@@ -23,6 +25,7 @@ async def comfy_entrypoint() -> ComfyExtension:
             from .nodes.agreement import CompareMaps
             from .nodes.difference import SumDifference
             from .nodes.example_picture import ExamplePicture
+            from .nodes.explore import Explorer
             from .nodes.heatmap import HeatmapOverlay
             from .nodes.load_diffusers import LoadDiffusers
             from .nodes.load_predictions import LoadPredictions
@@ -45,6 +48,7 @@ async def comfy_entrypoint() -> ComfyExtension:
                 LoadPredictions,
                 SumDifference,
                 HeatmapOverlay,
+                Explorer,
                 StepSheet,
                 SanityCheck,
                 LabelVerdict,

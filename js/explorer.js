@@ -1,0 +1,103 @@
+// Puts the explorer on its node, in both of ComfyUI's renderers.
+
+import { app } from '../../scripts/app.js'
+import { api } from '../../scripts/api.js'
+import { recall, remember } from './explorer/data.js'
+import { Panel } from './explorer/panel.js'
+
+const NODE = 'SDExplainExplore'
+const SIZE = [520, 680]
+const LEAST_HEIGHT = 460
+
+/** @typedef {import('./explorer/model.js').View} View */
+
+/** Where a node's data are remembered: the same node of the same workflow finds them again. @param {any} node */
+const key = node => [app.graph?.id, node.graph?.id, node.id].join(':')
+
+/**
+ * The widgets as the panel's settings. They stay what is saved, run and undone; the panel is only their face.
+ * @param {any} node
+ * @returns {import('./explorer/panel.js').Settings}
+ */
+function settings(node) {
+    const widgets = () => node.widgets.filter((/** @type {any} */ widget) => widget.name !== 'explorer')
+    return {
+        read: () => /** @type {View} */ (Object.fromEntries(widgets().map((/** @type {any} */ widget) => [widget.name, widget.value]))),
+        write(changes) {
+            for (const widget of widgets()) {
+                if (!(widget.name in changes) || widget.value === changes[/** @type {keyof View} */ (widget.name)]) continue
+                widget.value = changes[/** @type {keyof View} */ (widget.name)]
+                widget.callback?.(widget.value)
+            }
+            app.extensionManager?.workflow?.activeWorkflow?.changeTracker?.checkState()
+        },
+        options: name => widgets().find((/** @type {any} */ widget) => widget.name === name)?.options.values ?? [],
+        url: path => api.apiURL(path),
+    }
+}
+
+/** Keep a widget's value and its input, but not its own face. @param {any} widget */
+function hide(widget) {
+    widget.hidden = true
+    widget.options.hidden = true
+    widget.computeSize = () => [0, -4]
+}
+
+/** @param {any} node */
+function mount(node) {
+    const panel = new Panel(settings(node))
+    for (const widget of node.widgets) {
+        hide(widget)
+        const callback = widget.callback
+        widget.callback = function (/** @type {any[]} */ ...told) {
+            const answer = callback?.apply(this, told)
+            panel.refresh()
+            return answer
+        }
+    }
+    const shown = node.addDOMWidget('explorer', 'sdexplain-explorer', panel.element, {
+        serialize: false,
+        hideOnZoom: false,
+        getMinHeight: () => LEAST_HEIGHT,
+    })
+    shown.serialize = false
+    node.setSize([Math.max(node.size[0], SIZE[0]), Math.max(node.size[1], SIZE[1])])
+    panels.set(node, panel)
+
+    const { onExecuted, onRemoved } = node
+    node.onExecuted = function (/** @type {any} */ output) {
+        onExecuted?.apply(this, arguments)
+        const place = output?.sdexplain?.[0]
+        if (!place) return
+        remember(key(node), place)
+        panel.open(place)
+    }
+    node.onRemoved = function () {
+        onRemoved?.apply(this, arguments)
+        panels.delete(node)
+        panel.remove()
+    }
+}
+
+/** @type {WeakMap<object, Panel>} */
+const panels = new WeakMap()
+
+function loadStyle() {
+    const link = document.createElement('link')
+    link.rel = 'stylesheet'
+    link.href = new URL('./explorer/explorer.css', import.meta.url).href
+    document.head.append(link)
+}
+
+app.registerExtension({
+    name: 'SDExplain.Explorer',
+    setup: loadStyle,
+    nodeCreated(/** @type {any} */ node) {
+        if (node.comfyClass === NODE) mount(node)
+    },
+    loadedGraphNode(/** @type {any} */ node) {
+        const panel = panels.get(node)
+        const place = panel && (app.nodeOutputs?.[node.id]?.sdexplain?.[0] ?? recall(key(node)))
+        if (place) panel.open(place)
+    },
+})

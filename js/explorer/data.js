@@ -1,0 +1,88 @@
+// Where a node's files lie in ComfyUI's temp folder, and their content.
+
+import { decode } from './decode.js'
+
+/** @typedef {{ subfolder: string, type: string }} Place */
+
+const REMEMBERED = 'sdexplain.explorer'
+const MOST_REMEMBERED = 32
+
+/**
+ * Keep a node's place in this browser, so that it survives a refresh without getting into saved workflows.
+ * @param {string} key
+ * @param {Place} place
+ */
+export function remember(key, place) {
+    const others = memories().filter(([known]) => known !== key)
+    localStorage.setItem(REMEMBERED, JSON.stringify([[key, place], ...others].slice(0, MOST_REMEMBERED)))
+}
+
+/**
+ * @param {string} key
+ * @returns {Place | undefined}
+ */
+export function recall(key) {
+    return memories().find(([known]) => known === key)?.[1]
+}
+
+/** @returns {[string, Place][]} */
+function memories() {
+    try {
+        const known = JSON.parse(localStorage.getItem(REMEMBERED) ?? '[]')
+        return Array.isArray(known) ? known : []
+    } catch {
+        return []
+    }
+}
+
+/** The files of one run, each fetched when it is first needed. */
+export class Files {
+    /**
+     * @param {Place} place
+     * @param {(path: string) => string} url
+     */
+    constructor(place, url) {
+        this.place = place
+        this.url = url
+        this.stopped = new AbortController()
+        /** @type {Map<string, Promise<import('./decode.js').Packed>>} */
+        this.known = new Map()
+    }
+
+    /** @param {string} name */
+    address(name) {
+        return this.url(`/view?${new URLSearchParams({ filename: name, ...this.place })}`)
+    }
+
+    /**
+     * @param {string} name without its ending
+     * @returns {Promise<import('./decode.js').Packed>}
+     */
+    read(name) {
+        const known = this.known.get(name)
+        if (known) return known
+        const reading = this.#fetch(name)
+        this.known.set(name, reading)
+        reading.catch(() => this.known.delete(name))
+        return reading
+    }
+
+    /** @param {string} name */
+    async #fetch(name) {
+        const answer = await fetch(this.address(`${name}.bin`), { signal: this.stopped.signal })
+        if (!answer.ok) throw new Error('The data of the last run are gone. Run the workflow again.')
+        return decode(await answer.arrayBuffer())
+    }
+
+    /** @param {string} name @returns {Promise<ImageBitmap>} */
+    async picture(name) {
+        const answer = await fetch(this.address(`${name}.png`), { signal: this.stopped.signal })
+        if (!answer.ok) throw new Error('The data of the last run are gone. Run the workflow again.')
+        return createImageBitmap(await answer.blob())
+    }
+
+    stop() {
+        this.stopped.abort()
+        this.known.clear()
+    }
+}

@@ -1,0 +1,282 @@
+// What the page shows for given settings: the same steps as make_heatmap and Significance take in Python, without any drawing.
+
+import { binomialQuantile, degreesOfFreedom, tailOfF } from './chance.js'
+import { levels } from './colours.js'
+import { automaticLimit, formatValue } from './scale.js'
+import { Sums, total } from './sums.js'
+
+/** @typedef {import('./decode.js').Packed} Packed */
+/**
+ * @typedef {object} View the widgets' values
+ * @property {number} start
+ * @property {number} end -1 for the end of the schedule
+ * @property {string} reading
+ * @property {string} weighting
+ * @property {string} scalar
+ * @property {string} sign
+ * @property {string} colour_map
+ * @property {number} opacity
+ * @property {string} background
+ * @property {string} interpolation
+ * @property {number} percentile
+ * @property {number} scale
+ * @property {string} view
+ * @property {number} sample 0 for the mean
+ * @property {number} shown_image from 1 on
+ * @property {string} selection
+ * @property {string} reliability
+ * @property {number} threshold
+ */
+/**
+ * @typedef {object} Frame
+ * @property {Float32Array} values [cells] what is shown, 0 where it is left clear
+ * @property {Float32Array} raw [cells] the sums themselves
+ * @property {Float32Array | null} errors [cells], where they decide what is shown
+ * @property {Float32Array} levels [cells]
+ * @property {number} limit
+ * @property {Record<string, any>} words
+ * @property {string} unit
+ * @property {string} note why there is nothing to show
+ * @property {string} finding how many cells are reliable
+ */
+
+export class Model {
+    /** @param {Packed} overview */
+    constructor(overview) {
+        this.header = overview.header
+        this.arrays = overview.arrays
+        this.cells = this.header.height * this.header.width
+        /** @type {{ key: string, sums: Sums } | null} */
+        this.current = null
+        this.raw = new Float32Array(this.cells)
+        this.shown = new Float32Array(this.cells)
+        this.levels = new Float32Array(this.cells)
+    }
+
+    /** The range as step numbers, whatever the widgets say. @param {View} view @returns {[number, number]} */
+    range({ start, end }) {
+        const { steps } = this.header
+        const stop = end < 0 ? steps : Math.min(end, steps)
+        const from = Math.min(start, steps - 1)
+        return [from, Math.max(from + 1, stop)]
+    }
+
+    /** @param {View} view */
+    words(view) {
+        return this.header.words.find(
+            (/** @type {any} */ entry) => entry.reading === view.reading && entry.weighting === view.weighting && entry.scalar === view.scalar,
+        )
+    }
+
+    /** Which sample is shown, -1 for the mean. @param {View} view */
+    sample(view) {
+        return this.header.layers === 'samples' && view.sample <= this.header.samples ? view.sample - 1 : -1
+    }
+
+    /** @param {View} view */
+    image(view) {
+        return Math.min(view.shown_image, this.header.images) - 1
+    }
+
+    /** The weights of the steps, [S]. @param {View} view */
+    weights(view) {
+        const { steps, weightings } = this.header
+        const from = weightings.indexOf(view.weighting) * steps
+        return this.arrays.weights.values.subarray(from, from + steps)
+    }
+
+    /** @param {View} view @param {Packed} parts */
+    sums(view, parts) {
+        const key = [parts.header.reading, parts.header.image, view.weighting].join()
+        if (this.current?.key !== key) {
+            const { values, shape } = parts.arrays.values
+            const mean = this.header.layers === 'mean'
+            const layout = {
+                samples: shape[0],
+                steps: shape[1],
+                channels: shape[2],
+                cells: this.cells,
+                antithetic: this.header.antithetic && !mean,
+                fresh: this.header.fresh,
+            }
+            const arrays = /** @type {Record<string, { values: Float32Array }>} */ (parts.arrays)
+            const sums = new Sums(
+                /** @type {Float32Array} */ (values), this.weights(view), layout, arrays.variance?.values ?? null, arrays.spread?.values ?? null,
+            )
+            this.current = { key, sums }
+        }
+        return /** @type {{ sums: Sums }} */ (this.current).sums
+    }
+
+    /** How a cell's one number is made. @param {View} view */
+    scalar(view) {
+        return view.reading === 'difference' ? /** @type {'channel norm' | 'channel mean'} */ (view.scalar) : 'value'
+    }
+
+    /**
+     * Everything that is drawn. Its arrays are the model's own and hold until the next call.
+     * @param {View} view
+     * @param {Packed} parts of the view's reading and image
+     * @returns {Frame}
+     */
+    frame(view, parts) {
+        const sums = this.sums(view, parts), [start, end] = this.range(view), words = this.words(view), scalar = this.scalar(view)
+        const raw = sums.map(start, end, this.sample(view), scalar, this.raw)
+        const norm = scalar === 'channel norm'
+        let floor = this.header.rounding * (end - start) * (norm ? Math.sqrt(sums.layout.channels) : 1)
+        if (!raw.some(value => Math.abs(value) > floor)) raw.fill(0)
+        const values = this.shown
+        values.set(raw)
+        const differs = values.some(value => value !== 0)
+        const errors = view.reliability === 'all' ? null : this.errors(view, sums, start, end)
+        let finding = '', unit = words.unit, doubt = ''
+        if (errors) {
+            const found = this.#reliable(view, sums, raw, errors, floor, start, end)
+            if (found.is) finding = found.says
+            else doubt = differs ? found.says : ''
+            for (let i = 0; i < values.length; i++) {
+                const ratio = raw[i] / Math.max(errors[i], floor)
+                if (!found.is) values[i] = 0
+                else if (view.reliability === 'standard errors') values[i] = ratio
+                else if (Math.abs(ratio) <= view.threshold) values[i] = 0
+            }
+            if (view.reliability === 'standard errors') {
+                unit = 'standard errors'
+                floor = 0
+            }
+        }
+        const limit = view.scale > 0 ? view.scale : automaticLimit(values, floor, view.percentile, this.header.rounding)
+        let note = doubt
+        if (!differs) note = 'No difference: both prompts give the same noise predictions.'
+        else if (!doubt && limit === 0) note = `No difference between places: ${formatValue(values[0])} everywhere.`
+        levels(values, limit, words.signed, view.sign, this.levels)
+        return { values, raw, errors, levels: this.levels, limit, words, unit, note, finding }
+    }
+
+    /**
+     * Standard errors of the cells, [cells]; null where they can't be known.
+     * @param {View} view @param {Sums} sums @param {number} start @param {number} end
+     */
+    errors(view, sums, start, end) {
+        const variance = this.sample(view) < 0 ? sums.varianceOf(start, end) : null
+        if (!variance) return null
+        const share = view.scalar === 'channel mean' && view.reading === 'difference' ? 1 / sums.layout.channels : 1
+        return variance.cells.map(value => Math.sqrt(value) * share)
+    }
+
+    /**
+     * Whether more cells are beyond the threshold than noise has by chance, and the words for it.
+     * @param {View} view @param {Sums} sums @param {Float32Array} raw @param {Float32Array} errors
+     * @param {number} floor @param {number} start @param {number} end
+     */
+    #reliable(view, sums, raw, errors, floor, start, end) {
+        let count = 0
+        for (let i = 0; i < raw.length; i++) if (Math.abs(raw[i] / Math.max(errors[i], floor)) > view.threshold) count += 1
+        const cells = `${count} of ${raw.length} cells`, beyond = `beyond ${formatValue(view.threshold)} standard errors`
+        const name = view.reading === 'evidence' || view.reading === 'information' ? view.reading : 'difference'
+        const says = (/** @type {boolean} */ is, /** @type {string} */ chance) =>
+            is ? `Beyond${beyond.slice(6)}: ${cells}${chance}` : `No reliable ${name}: ${beyond} lie ${cells}${chance}`
+        if (view.reading !== 'evidence' && view.reading !== 'difference') return { is: count > 0, says: says(count > 0, '') }
+        const variance = /** @type {NonNullable<ReturnType<Sums['varianceOf']>>} */ (sums.varianceOf(start, end))
+        const estimates = this.header.antithetic ? this.header.samples / 2 : this.header.samples
+        const degrees = degreesOfFreedom([...variance.steps], estimates)
+        const all = variance.channels.reduce((sum, value) => sum + value, 0)
+        const squares = variance.channels.reduce((sum, value) => sum + value * value, 0)
+        const channels = squares > 0 ? (all * all) / squares : 1
+        const chance = tailOfF(view.threshold ** 2, this.scalar(view) === 'channel norm' ? channels : 1, degrees * channels)
+        const is = count > binomialQuantile(this.header.confidence, raw.length, chance)
+        const expected = Math.round(raw.length * chance)
+        return { is, says: says(is, ` (${expected ? `about ${expected}` : 'less than 1'} by chance)`) }
+    }
+
+    /**
+     * What all cells say in all of a range's steps, with its standard error.
+     * @param {View} view @param {string} reading @param {number} start @param {number} end
+     */
+    total(view, reading, start, end) {
+        const { samples, steps, images, antithetic, fresh, readings } = this.header
+        const weights = this.weights(view), curves = this.arrays.curves.values, image = this.image(view)
+        const base = readings.indexOf(reading) * samples
+        const one = this.sample(view)
+        const read = (/** @type {number} */ sample, /** @type {number} */ step) =>
+            weights[step] * curves[((base + (one < 0 ? sample : one)) * steps + step) * images + image]
+        const layout = { samples: one < 0 ? samples : 1, antithetic: antithetic && one < 0, fresh, steps, channels: 1, cells: 1 }
+        return total(read, layout, start, end)
+    }
+
+    /**
+     * One cell's value and error in each step; or the total over a box, its error from the samples.
+     * @param {View} view @param {Packed} parts @param {Selection} box @param {number} start @param {number} end
+     */
+    within(view, parts, box, start, end) {
+        const sums = this.sums(view, parts), { channels, cells, steps } = sums.layout, width = this.header.width
+        const one = this.sample(view), weights = sums.weights, cellwise = box.left === box.right && box.top === box.bottom
+        const layout = { ...sums.layout, samples: one < 0 ? sums.layout.samples : 1, antithetic: sums.layout.antithetic && one < 0 }
+        if (this.scalar(view) === 'value') {
+            const read = (/** @type {number} */ sample, /** @type {number} */ step) => {
+                const base = ((one < 0 ? sample : one) * steps + step) * cells
+                let sum = 0
+                for (let y = box.top; y <= box.bottom; y++)
+                    for (let x = box.left; x <= box.right; x++) sum += sums.values[base + y * width + x]
+                return weights[step] * sum
+            }
+            const found = total(read, layout, start, end)
+            if (found.error !== null || !sums.variance || !cellwise || one >= 0) return found
+        }
+        // sums over the channels first: a norm has no total of its own but that of its cells
+        const map = sums.map(start, end, one, this.scalar(view))
+        let value = 0
+        for (let y = box.top; y <= box.bottom; y++) for (let x = box.left; x <= box.right; x++) value += map[y * width + x]
+        const i = box.top * width + box.left
+        return { value, error: (cellwise && this.cellError(view, sums, i, start, end)) || null }
+    }
+
+    /**
+     * The standard error of one cell's scalar, null where it can't be known.
+     * @param {View} view @param {Sums} sums @param {number} cell @param {number} start @param {number} end
+     */
+    cellError(view, sums, cell, start, end) {
+        if (this.sample(view) >= 0 || !sums.hasError) return null
+        const share = view.scalar === 'channel mean' && view.reading === 'difference' ? 1 / sums.layout.channels : 1
+        const variance = sums.varianceOf(start, end)
+        return variance && Math.sqrt(variance.cells[cell]) * share
+    }
+
+    /**
+     * What the sum adds to red, green and blue, [3,cells], without a scale: the factors' answer to the negative sum.
+     * @param {View} view @param {Packed} parts those of the reading "difference"
+     */
+    decoded(view, parts) {
+        const [start, end] = this.range(view), sums = this.sums({ ...view, reading: 'difference' }, parts)
+        const latent = sums.range(start, end, this.sample(view)), { channels, cells } = sums.layout
+        const factors = this.arrays.factors.values, base = this.image(view) * channels * 3
+        const colours = new Float32Array(3 * cells)
+        for (let c = 0; c < channels; c++)
+            for (let rgb = 0; rgb < 3; rgb++) {
+                const factor = factors[base + c * 3 + rgb]
+                for (let i = 0; i < cells; i++) colours[rgb * cells + i] -= factor * latent[c * cells + i]
+            }
+        return colours
+    }
+}
+
+/** @typedef {{ left: number, top: number, right: number, bottom: number }} Selection both ends included */
+
+/**
+ * A pinned cell or box from the widget's text; null where there is none or it lies outside.
+ * @param {string} text
+ * @param {number} width
+ * @param {number} height
+ * @returns {Selection | null}
+ */
+export function readSelection(text, width, height) {
+    const numbers = /^\d+(,\d+){1}(,\d+,\d+)?$/.test(text) ? text.split(',').map(Number) : []
+    if (numbers.length === 0) return null
+    const [left, top, right = left, bottom = top] = numbers
+    return left <= right && top <= bottom && right < width && bottom < height ? { left, top, right, bottom } : null
+}
+
+/** @param {Selection} box */
+export function writeSelection({ left, top, right, bottom }) {
+    return left === right && top === bottom ? `${left},${top}` : [left, top, right, bottom].join()
+}

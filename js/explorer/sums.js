@@ -1,0 +1,214 @@
+// Sums of a reading over any range of steps, by prefix sums: what nodes/maths/difference.py's sum_steps does, in O(cells).
+
+/**
+ * @typedef {object} Layout
+ * @property {number} samples R that there are values of: all noise samples, or 1 for their mean
+ * @property {number} steps S
+ * @property {number} channels K
+ * @property {number} cells h * w
+ * @property {boolean} antithetic whether samples 2k and 2k + 1 are a pair
+ * @property {boolean} fresh whether every step has noise of its own
+ */
+
+export class Sums {
+    /**
+     * @param {Float32Array} values [R,S,K,cells] unweighted
+     * @param {ArrayLike<number>} weights [S]
+     * @param {Layout} layout
+     * @param {Float32Array | null} variance where R is 1 for a mean: [S,cells] each step's squared standard error, added up over K
+     * @param {Float32Array | null} spread and [S,K] its average over the cells
+     */
+    constructor(values, weights, layout, variance = null, spread = null) {
+        this.values = values
+        this.weights = weights
+        this.layout = layout
+        this.variance = variance
+        this.spread = spread
+        this.plane = layout.channels * layout.cells
+        /** @type {Map<number, Float32Array>} */
+        this.prefixes = new Map()
+        /** @type {{ sums: Float32Array, spreads: Float64Array } | null} */
+        this.variances = null
+    }
+
+    /** How many of the samples' means are independent. */
+    get estimates() {
+        return this.layout.antithetic ? Math.floor(this.layout.samples / 2) : this.layout.samples
+    }
+
+    /** Whether cells have a standard error. */
+    get hasError() {
+        return this.variance !== null || this.estimates > 1
+    }
+
+    /**
+     * Prefix sums [S+1,K,cells] of one sample, or of the mean of all for -1.
+     * @param {number} sample
+     */
+    prefix(sample) {
+        const known = this.prefixes.get(sample)
+        if (known) return known
+        const { samples, steps } = this.layout
+        const { plane, values, weights } = this
+        const sums = new Float32Array((steps + 1) * plane)
+        const running = new Float64Array(plane)
+        const from = sample < 0 ? 0 : sample, to = sample < 0 ? samples : sample + 1
+        for (let step = 0; step < steps; step++) {
+            const share = weights[step] / (to - from)
+            for (let r = from; r < to; r++) {
+                const base = (r * steps + step) * plane
+                for (let i = 0; i < plane; i++) running[i] += share * values[base + i]
+            }
+            sums.set(running, (step + 1) * plane)
+        }
+        this.prefixes.set(sample, sums)
+        return sums
+    }
+
+    /**
+     * The sum over the steps start … end - 1, [K,cells].
+     * @param {number} start
+     * @param {number} end
+     * @param {number} sample -1 for the mean
+     * @param {Float32Array} [out]
+     */
+    range(start, end, sample, out = new Float32Array(this.plane)) {
+        const sums = this.prefix(sample), low = start * this.plane, high = end * this.plane
+        for (let i = 0; i < out.length; i++) out[i] = sums[high + i] - sums[low + i]
+        return out
+    }
+
+    /**
+     * One number per cell, [cells]: the value itself, or of the difference's channels their norm or their negative mean.
+     * @param {number} start
+     * @param {number} end
+     * @param {number} sample
+     * @param {'channel norm' | 'channel mean' | 'value'} scalar
+     * @param {Float32Array} [out]
+     */
+    map(start, end, sample, scalar, out = new Float32Array(this.layout.cells)) {
+        const { channels, cells } = this.layout
+        const sums = this.prefix(sample), low = start * this.plane, high = end * this.plane
+        for (let i = 0; i < cells; i++) {
+            let total = 0
+            for (let k = i; k < this.plane; k += cells) {
+                const value = sums[high + k] - sums[low + k]
+                total += scalar === 'channel norm' ? value * value : value
+            }
+            out[i] = scalar === 'channel norm' ? Math.sqrt(total) : scalar === 'channel mean' ? -total / channels : total
+        }
+        return out
+    }
+
+    /**
+     * The squared standard error of the mean: for each cell, added up over the channels; and averaged over the cells, for each
+     * channel and for each step that has noise of its own. Null where it can't be known.
+     * @param {number} start
+     * @param {number} end
+     * @returns {{ cells: Float32Array, channels: Float64Array, steps: Float64Array } | null}
+     */
+    varianceOf(start, end) {
+        if (!this.hasError) return null
+        const { cells, channels, fresh } = this.layout
+        const out = new Float32Array(cells), perChannel = new Float64Array(channels)
+        const perStep = new Float64Array(fresh ? end - start : 1)
+        if (fresh) {
+            const { sums, spreads } = this.#variances()
+            for (let i = 0; i < cells; i++) out[i] = Math.max(0, sums[end * cells + i] - sums[start * cells + i])
+            for (let s = start; s < end; s++)
+                for (let k = 0; k < channels; k++) {
+                    perChannel[k] += spreads[s * channels + k]
+                    perStep[s - start] += spreads[s * channels + k] / channels
+                }
+            return { cells: out, channels: perChannel, steps: perStep }
+        }
+        const prefixes = Array.from({ length: this.layout.samples }, (_, sample) => this.prefix(sample))
+        const low = start * this.plane, high = end * this.plane
+        const of = this.#estimates((sample, i) => prefixes[sample][high + i] - prefixes[sample][low + i])
+        for (let i = 0; i < this.plane; i++) {
+            const variance = varianceOfMean(of(i)), k = Math.floor(i / cells)
+            out[i % cells] += variance
+            perChannel[k] += variance / cells
+            perStep[0] += variance / this.plane
+        }
+        return { cells: out, channels: perChannel, steps: perStep }
+    }
+
+    /** Prefix sums of the steps' variances, [S+1,cells], and what they are on average over the cells, [S,K]. */
+    #variances() {
+        if (this.variances) return this.variances
+        const { steps, cells, channels } = this.layout
+        const { plane, values, weights, variance, spread } = this
+        const sums = new Float32Array((steps + 1) * cells), running = new Float64Array(cells)
+        const spreads = new Float64Array(steps * channels)
+        for (let step = 0; step < steps; step++) {
+            const square = weights[step] ** 2
+            if (variance && spread) {
+                for (let i = 0; i < cells; i++) running[i] += square * variance[step * cells + i]
+                for (let k = 0; k < channels; k++) spreads[step * channels + k] = square * spread[step * channels + k]
+            } else {
+                const of = this.#estimates((sample, i) => values[(sample * steps + step) * plane + i])
+                for (let k = 0; k < channels; k++)
+                    for (let i = 0; i < cells; i++) {
+                        const own = square * varianceOfMean(of(k * cells + i))
+                        running[i] += own
+                        spreads[step * channels + k] += own / cells
+                    }
+            }
+            sums.set(running, (step + 1) * cells)
+        }
+        return (this.variances = { sums, spreads })
+    }
+
+    /**
+     * The independent estimates of a number that every sample has: each sample's, or each pair's mean.
+     * @param {(sample: number, i: number) => number} read
+     * @returns {(i: number) => Float64Array}
+     */
+    #estimates(read) {
+        const values = new Float64Array(this.estimates)
+        const pairs = this.layout.antithetic
+        return i => {
+            for (let e = 0; e < values.length; e++) values[e] = pairs ? (read(2 * e, i) + read(2 * e + 1, i)) / 2 : read(e, i)
+            return values
+        }
+    }
+}
+
+/**
+ * Squared standard error of the mean of values, by the unbiased variance.
+ * @param {ArrayLike<number>} values
+ */
+export function varianceOfMean(values) {
+    const count = values.length
+    let mean = 0, squares = 0
+    for (let i = 0; i < count; i++) mean += values[i] / count
+    for (let i = 0; i < count; i++) squares += (values[i] - mean) ** 2
+    return squares / (count - 1) / count
+}
+
+/**
+ * Mean and standard error of a sum over steps of one number per sample and step; the error is null where it can't be known.
+ * @param {(sample: number, step: number) => number} read weighted
+ * @param {Layout} layout
+ * @param {number} start
+ * @param {number} end
+ * @returns {{ value: number, error: number | null }}
+ */
+export function total(read, { samples, antithetic, fresh }, start, end) {
+    let value = 0
+    for (let r = 0; r < samples; r++) for (let s = start; s < end; s++) value += read(r, s) / samples
+    const estimates = antithetic ? Math.floor(samples / 2) : samples
+    if (estimates < 2) return { value, error: null }
+    const estimate = (/** @type {number} */ e, /** @type {number} */ s) => (antithetic ? (read(2 * e, s) + read(2 * e + 1, s)) / 2 : read(e, s))
+    const each = (/** @type {number} */ from, /** @type {number} */ to) =>
+        Array.from({ length: estimates }, (_, e) => {
+            let sum = 0
+            for (let s = from; s < to; s++) sum += estimate(e, s)
+            return sum
+        })
+    let variance = 0
+    if (fresh) for (let s = start; s < end; s++) variance += varianceOfMean(each(s, s + 1))
+    else variance = varianceOfMean(each(start, end))
+    return { value, error: Math.sqrt(variance) }
+}

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { binomialQuantile, degreesOfFreedom, tailOfF } from '../../js/explorer/chance.js'
+import { levels, mix, paint, places } from '../../js/explorer/colours.js'
+import { decode } from '../../js/explorer/decode.js'
+import { crc32, npy, withText } from '../../js/explorer/files.js'
+import { readSelection, writeSelection } from '../../js/explorer/model.js'
+import { automaticLimit, formatValue, percentile, withError } from '../../js/explorer/scale.js'
+import { Sums, total, varianceOfMean } from '../../js/explorer/sums.js'
+
+const near = (found, expected, tolerance = 1e-9) => assert.ok(Math.abs(found - expected) <= tolerance, `${found} is not ${expected}`)
+const layout = { samples: 4, steps: 3, channels: 2, cells: 2, antithetic: false, fresh: true }
+// sample r, step s, channel k, cell i has r + 10 s + 100 k + 1000 i
+const values = new Float32Array(48)
+let at = 0
+for (let r = 0; r < 4; r++) for (let s = 0; s < 3; s++) for (let k = 0; k < 2; k++) for (let i = 0; i < 2; i++) values[at++] = r + 10 * s + 100 * k + 1000 * i
+const weights = [1, 2, 3]
+
+test('two ranges that meet add up to the range over both', () => {
+    const sums = new Sums(values, weights, layout)
+    const [first, second, both] = [[0, 1], [1, 3], [0, 3]].map(([start, end]) => [...sums.range(start, end, -1)])
+    both.forEach((value, i) => near(value, first[i] + second[i], 1e-3))
+})
+
+test('a range counts each step by its weight, for one sample or for the mean of all', () => {
+    const sums = new Sums(values, weights, layout)
+    // channel 0, cell 0: 2 * (10 + r) + 3 * (20 + r)
+    assert.equal(sums.range(1, 3, 2)[0], 2 * 12 + 3 * 22)
+    assert.equal(sums.range(1, 3, -1)[0], 2 * 11.5 + 3 * 21.5)
+})
+
+test('a map of channels is their norm, or their negative mean', () => {
+    const sums = new Sums(new Float32Array([3, 4]), [1], { ...layout, samples: 1, steps: 1, cells: 1 })
+    assert.equal(sums.map(0, 1, -1, 'channel norm')[0], 5)
+    assert.equal(sums.map(0, 1, -1, 'channel mean')[0], -3.5)
+})
+
+test('variances of steps with fresh noise add up by the square of their weights', () => {
+    const own = varianceOfMean([0, 1, 2, 3]) // of every channel, step and cell
+    const found = new Sums(values, weights, layout).varianceOf(1, 3)
+    near(found.cells[0], 2 * (4 + 9) * own, 1e-4)
+    near(found.channels[0], (4 + 9) * own, 1e-4)
+    near(found.steps[1], 9 * own, 1e-4)
+})
+
+test('with one noise for all steps the spread is that of the sums', () => {
+    const found = new Sums(values, weights, { ...layout, fresh: false }).varianceOf(1, 3)
+    near(found.cells[0], 2 * varianceOfMean([0, 5, 10, 15]), 1e-3)
+})
+
+test('an antithetic pair is one estimate', () => {
+    const pairs = { ...layout, antithetic: true }
+    near(new Sums(values, weights, pairs).varianceOf(0, 1).cells[0], 2 * varianceOfMean([0.5, 2.5]), 1e-5)
+    assert.equal(new Sums(values.subarray(0, 24), weights, { ...pairs, samples: 2 }).varianceOf(0, 1), null)
+})
+
+test('a total has the error of its estimates, and none with a single one', () => {
+    const read = sample => [1, 3][sample]
+    assert.deepEqual(total(read, { ...layout, samples: 2 }, 0, 1), { value: 2, error: 1 })
+    near(total(read, { ...layout, samples: 2 }, 0, 3).error, Math.sqrt(3))
+    near(total(read, { ...layout, samples: 2, fresh: false }, 0, 3).error, 3)
+    assert.equal(total(read, { ...layout, samples: 1 }, 0, 1).error, null)
+})
+
+test('percentiles lie between neighbours as in numpy', () => {
+    assert.equal(percentile(new Float32Array([4, 1, 3, 2]), 50), 2.5)
+    assert.equal(percentile(new Float32Array([4, 1, 3, 2]), 100), 4)
+})
+
+test('a map that is the same everywhere has no scale, and one of mostly zeros ends at its largest value', () => {
+    assert.equal(automaticLimit(new Float32Array([5, 5, 5]), 0, 99, 1e-5), 0)
+    assert.equal(automaticLimit(new Float32Array([0, 0, 0, -7]), 1e-5, 50, 1e-5), 7)
+})
+
+test('numbers are written with three digits and a true minus sign', () => {
+    assert.deepEqual([0.012345, -1.5, 1234, 2.1e-7, 0, 1.2e7].map(formatValue), ['0.0123', '−1.5', '1230', '2.1e−07', '0', '1.2e+07'])
+    assert.equal(withError(68.94, 2.13), '68.9 ± 2.1')
+    assert.equal(withError(68.94, null), '68.9')
+})
+
+test('chances are those of known tables', () => {
+    near(tailOfF(1.96 ** 2, 1, 1e7), 0.05, 1e-5) // the normal distribution
+    near(tailOfF(2.228 ** 2, 1, 10), 0.05, 1e-4) // Student's t, 10 degrees of freedom
+    near(tailOfF(3.0, 4, 20), 0.0431, 1e-3)
+    assert.equal(binomialQuantile(0.5, 10, 0.5), 5)
+    assert.equal(binomialQuantile(0.99, 10, 0), 0)
+    near(degreesOfFreedom([1, 1, 1], 3), 6)
+    assert.equal(degreesOfFreedom([1, 0, 0], 3), 2)
+    assert.equal(degreesOfFreedom([0, 0], 3), 2)
+})
+
+test('levels are clipped to the side that is shown', () => {
+    const all = sign => [...levels(new Float32Array([-4, 1, 4]), 2, true, sign, new Float32Array(3))]
+    assert.deepEqual(all('both'), [-1, 0.5, 1])
+    assert.deepEqual(all('positive').map(Math.abs), [0, 0.5, 1])
+    assert.deepEqual(all('negative').map(value => value + 0), [-1, 0, 0])
+})
+
+test('smooth painting reads between the centres of cells, sharp painting within them', () => {
+    const { first, second, share } = places(4, 2, true)
+    assert.deepEqual([...share].map((part, i) => first[i] + part * (second[i] - first[i])), [0, 0.25, 0.75, 1])
+    assert.deepEqual([...places(4, 2, false).first], [0, 0, 1, 1])
+})
+
+test('a level of 0 is clear, and the full level has the last colour at the opacity', () => {
+    const table = new Uint8Array(768).map((_, i) => Math.floor(i / 3))
+    const look = { table, signed: true, opacity: 0.5, smooth: false, solid: false }
+    const pixels = new Uint32Array(2)
+    paint(new Float32Array([0, 1]), 1, 2, look, pixels, 2, 1)
+    assert.equal(pixels[0] >>> 24, 0)
+    assert.deepEqual([pixels[1] >>> 24, pixels[1] & 255], [128, 255])
+    assert.equal(mix({ ...look, solid: true })[0] >>> 24, 255)
+})
+
+test('foreign and newer files are refused in words', () => {
+    assert.throws(() => decode(new ArrayBuffer(4)), /no file of the explorer/)
+    const newer = new Uint8Array(12)
+    newer.set([83, 68, 88, 80, 9])
+    assert.throws(() => decode(newer.buffer), /version 9/)
+})
+
+test('selections are kept as text, and nonsense is none', () => {
+    assert.deepEqual(readSelection('3,4', 8, 8), { left: 3, top: 4, right: 3, bottom: 4 })
+    assert.equal(writeSelection(readSelection('1,2,3,4', 8, 8)), '1,2,3,4')
+    for (const text of ['', 'x', '8,1', '3,3,2,4', '1,2,3', '-1,2']) assert.equal(readSelection(text, 8, 8), null)
+})
+
+test('a text goes into a PNG before its end with a right checksum', () => {
+    assert.equal(crc32(new TextEncoder().encode('123456789')), 0xcbf43926)
+    const end = [0, 0, 0, 0, 73, 69, 78, 68, 0xae, 0x42, 0x60, 0x82]
+    const png = withText(new Uint8Array([1, 2, ...end]), 'Key', '“zebra”')
+    assert.deepEqual([...png.slice(-12)], end)
+    assert.ok(new TextDecoder().decode(png).includes('iTXtKey\0\0\0\0\0“zebra”'))
+})
+
+test('a numpy file has its header at a multiple of 64 bytes', () => {
+    const file = npy(new Float32Array([1, 2]), [1, 2])
+    assert.equal((file.length - 8) % 64, 0)
+    assert.equal(new DataView(file.buffer).getFloat32(file.length - 4, true), 2)
+})
