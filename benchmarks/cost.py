@@ -98,7 +98,7 @@ def spend(
     for maps in (1, 2, 5, 10, 20):
         first, second = mask(maps, 0), mask(maps, 1)
         if first is not None:
-            add(DIFFEDIT, "–", 4 * maps, first, second)
+            add(DIFFEDIT, "–", 4 * maps, first, second)  # as diffusers runs it
     return spent
 
 

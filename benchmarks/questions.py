@@ -82,8 +82,8 @@ class MaskQuestion:
         return self.case.noise_seed + (self.draw << 40)
 
     def evaluations(self, setting: Setting) -> int:
-        """How many times the network is asked for one noised latent: two prompts and twice the empty one a noise."""
-        return 4 * self.maps
+        """How many times the network is asked: for both prompts a noise. The empty prompt's cancel, see `diffedit`."""
+        return 2 * self.maps
 
     def depends_on(self, setting: Setting) -> dict:
         """What the answer depends on besides model and picture."""
