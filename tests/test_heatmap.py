@@ -392,6 +392,28 @@ def test_the_node_decodes_with_the_vae_that_is_connected(node: Any) -> None:
         run(node, image, difference, scalar="decoded luminance")
 
 
+def test_the_masks_follow_what_is_reliable(node: Any) -> None:
+    values = torch.tensor([[[[9.0, -8.0, 2.0, -1.0]]]])
+    one = torch.ones(1, 1, 1, 4)
+    difference = evidence(values, variance=one, degrees=torch.tensor([1e6]), total_error=torch.ones(1))
+    settings = {"interpolation": "cells", "percentile": 100.0}
+    every, reliable = (
+        torch.stack(run(node, torch.rand(1, 8, 32, 3), difference, reliability=choice, **settings).result[2:4])[
+            :, 0, 4, ::8
+        ]
+        for choice in ("all", "reliable only")
+    )
+    assert torch.allclose(every, torch.tensor([[1, 0, 2 / 9, 0], [0, 8 / 9, 0, 1 / 9]]))
+    assert torch.allclose(reliable, torch.tensor([[1, 0, 0, 0], [0, 8 / 9, 0, 0]]))
+
+
+def test_prompts_from_before_there_was_reliability_run_as_they_did(node: Any) -> None:
+    image, difference = torch.rand(1, 48, 40, 3), random_difference(images=1)
+    inputs = {entry.id: getattr(entry, "default", None) for entry in node.define_schema().inputs if not entry.optional}
+    old = node.execute(**{**inputs, "image": image, "difference": difference}).result
+    assert torch.equal(old[0], run(node, image, difference, reliability="all", threshold=3.0).result[0])
+
+
 @pytest.mark.parametrize(("module", "name"), [("heatmap", "HeatmapOverlay"), ("sheet", "StepSheet")])
 def test_every_input_and_output_has_a_tooltip(comfy_host: Path, module: str, name: str) -> None:
     from importlib import import_module

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sdexplain.nodes.maths.difference import NoiseDifference, sum_steps
-from sdexplain.nodes.maths.noising import NoisedLatents
+from sdexplain.nodes.maths.noising import NoisedLatents, draw_noise
 from sdexplain.nodes.maths.prediction import NoisePredictions, collect
 from torch import Tensor
 
@@ -175,3 +175,42 @@ def test_evidence_is_the_exact_log_odds(family: str) -> None:
     covered = variance * (1 / (variance + 0.01**2) - 1 / (variance + 80.0**2))
     assert torch.allclose(evidence, covered * gaussians.log_odds(x0).sum(1, keepdim=True), atol=0.03)
     assert evidence.sum().item() == pytest.approx(covered * gaussians.log_odds(x0).sum().item(), rel=0.002)
+
+
+def test_one_antithetic_pair_gives_what_all_noise_would_where_the_data_is_gaussian() -> None:
+    """The cross term is odd in the noise, and classes of one spread leave nothing else: each pair has the mean over all noise."""
+    gaussians = analytic.Gaussians(torch.tensor([0.8, -0.2]), torch.tensor([-0.5, 0.3]), spread=0.9)
+    latents = analytic.noised_latents(torch.randn(1, 2, 8, 8, generator=torch.Generator().manual_seed(5)), steps=12)
+
+    def totals(samples: int, antithetic: bool) -> tuple[float, float]:
+        noises = [draw_noise((2, 8, 8), seed, samples, 12, per_step=True, antithetic=antithetic) for seed in (1, 2)]
+        noised = [replace(latents, noise=noise, antithetic=antithetic) for noise in noises]
+        predictions = [collect(one, analytic.wrapped(gaussians, "eps")) for one in noised]
+        sums = [sum_steps(one, reading="evidence", weighting="information") for one in predictions]
+        assert antithetic == all(one.variance is None or one.variance.max() < 1e-9 for one in sums)
+        return sums[0].total.item(), sums[1].total.item()
+
+    converged, _ = totals(64, antithetic=True)
+    assert totals(2, antithetic=True) == pytest.approx((converged, converged), rel=1e-4)
+    assert totals(2, antithetic=False) != pytest.approx((converged, converged), rel=0.02)
+
+
+@properties
+@given(cases(images=2), readings)
+def test_standard_errors_do_not_depend_on_the_batch(case: Case, reading: str) -> None:
+    together = sum_steps(case.collect(), reading=reading)
+    alone = sum_steps(case.collect(replace(case.noised, x0=case.noised.x0[1:])), reading=reading)
+    assert (together.variance is None) == (case.noised.samples == 1)
+    if together.variance is not None:
+        assert close(alone.variance[0], together.variance[1], together.variance)
+        assert close(alone.total_error[0], together.total_error[1], together.total_error)
+
+
+@properties
+@given(cases(), readings)
+def test_swapping_the_prompts_leaves_the_standard_errors_as_they_are(case: Case, reading: str) -> None:
+    there = sum_steps(case.collect(), reading=reading)
+    back = sum_steps(case.collect(gaussians=case.gaussians.swapped()), reading=reading)
+    if there.variance is not None:
+        assert torch.equal(there.variance, back.variance)
+        assert torch.equal(there.total_error, back.total_error)

@@ -15,6 +15,7 @@ from sdexplain.nodes.maths.legend import (
     draw_bar,
     draw_legend,
     end_words,
+    finding_lines,
     legend_lengths,
     readable_size,
     scale_numbers,
@@ -187,6 +188,21 @@ def test_an_image_without_difference_among_others_has_a_legend_of_the_same_size(
 
 
 # ----------------------------------------------------------------------------------------------------------------- sizes
+
+
+def test_findings_of_any_length_leave_the_legends_of_a_batch_one_size() -> None:
+    """The total, what it lacks and how many cells are reliable: none, one line or two."""
+    heatmap = replace(
+        signed_heatmap(images=3),
+        totals=("Whole picture: 4 ± 2 nats for “zebra”", "one two three four five six seven eight nine ten " * 3, ""),
+        reliability=("", "Beyond 3 standard errors: 412 of 1024 cells (about 3 by chance)", ""),
+    )
+    legends = [np.asarray(draw_legend(heatmap, image, LENGTHS)) for image in range(3)]
+    assert len({legend.shape for legend in legends}) == 1
+    lines = [sum(len(text.lines) for text in finding_lines(heatmap, image, LENGTHS)) for image in range(3)]
+    assert lines == [1, 3, 0]
+    plain = np.asarray(draw_legend(replace(heatmap, totals=(), reliability=()), 0, LENGTHS))
+    assert len(legends[0]) > len(plain)
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,15 @@ def test_changing_one_prompt_predicts_that_prompt_alone(counter: Counter) -> Non
     assert counter.run()[0] == 4 * STEPS
 
 
+def test_more_antithetic_samples_predict_the_new_ones_alone(counter: Counter) -> None:
+    counter.graph["noise"]["inputs"]["samples"] = 4
+    asked, _ = counter.run()
+    assert asked == 4 * 2 * STEPS
+    counter.graph["noise"]["inputs"]["samples"] = 8
+    asked, _ = counter.run()
+    assert asked == 4 * 2 * STEPS
+
+
 def test_a_second_node_with_one_prompt_in_common_predicts_the_other_alone(counter: Counter) -> None:
     counter.graph["empty"] = node("CLIPTextEncode", text="", clip=["load", 1])
     against_empty = {**counter.graph["predict"]["inputs"], "contrast": ["empty", 0]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from sdexplain.nodes.maths import sheet as sheets
 from sdexplain.nodes.maths.difference import sum_steps
 from sdexplain.nodes.maths.heatmap import make_heatmap
@@ -176,6 +178,28 @@ def test_equal_images_have_equal_sheets() -> None:
     both = step_sheet(photo, twice, 3, percentile=100, decode=grey_decoder)
     assert torch.equal(both[0], both[1])
     assert torch.allclose(both[:1], step_sheet(photo, one, 3, percentile=100, decode=grey_decoder), atol=2 / 255)
+
+
+def test_only_ranges_with_something_reliable_are_coloured_and_the_legend_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Evidence for the target in the last third of the steps, noise in all."""
+    predictions = a_prediction(samples=4)
+    noise = predictions.noised.noise[:, :, None]
+    contrast = noise + 0.3 * a_prediction(samples=4, seed=1).target
+    contrast[:, 8:] += 2.0
+    noisy = replace(predictions, target=noise + 0.3 * predictions.target, contrast=contrast)
+    drawn = []
+    monkeypatch.setattr(sheets, "overlay", lambda pictures, heatmap, *_: drawn.append(heatmap) or pictures)
+    monkeypatch.setattr(sheets, "draw_legend", lambda heatmap, *_: drawn.append(heatmap) or Image.new("RGB", (9, 9)))
+    step_sheet(torch.rand(1, 48, 40, 3), noisy, 3, "evidence", "information", reliability="reliable only")
+    heatmap, legend = drawn
+    assert [bool(values.any()) for values in heatmap.values] == [False, False, True]
+    assert heatmap.values[2].min() >= 0
+    assert set(legend.reliability) == {
+        "Ranges that stay clear hold no more cells beyond 3 standard errors than noise gives by chance."
+    }
+    assert legend.totals == (), "a range's total is not the picture's"
 
 
 def test_the_same_prompt_twice_gives_a_sheet_without_colour() -> None:
