@@ -172,7 +172,7 @@ def _variants() -> Iterator[Variant]:
         pixelwise = method.startswith(("Integrated", "Gradient"))
         signs: tuple[Sign, ...] = ("magnitude", "positive", "net") if pixelwise else ("magnitude", "positive")
         for sign in signs:
-            for sigma in (1.0, 2.0, 3.0, 4.0, 6.0) if pixelwise else (0.0, 3.0):
+            for sigma in (1.0, 2.0, 4.0, 6.0, 8.0) if pixelwise else (0.0, 3.0, 6.0):
                 yield Variant(method, sign, sigma)
 
 
