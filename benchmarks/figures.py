@@ -169,12 +169,14 @@ def calibration(figure: Figure, results: Results) -> None:
                 points = reliability(log_odds(results, budget), temperature if fitted else 1.0)
                 x, y, sizes = np.array([point for point in points if point[2] >= LEAST]).reshape(-1, 3).T
                 axes.plot(x, y, color=colour, linewidth=LENGTHS(0.7))
-                axes.scatter(x, y, s=LENGTHS(2) * np.sqrt(sizes), color=colour, label=f"{budget}{f', T = {temperature:.2g}' * fitted}")
+                axes.scatter(x, y, s=LENGTHS(2) * np.sqrt(sizes), color=colour, label=f"{budget}: T = {temperature:.2g}")
         axes.plot([0.5, 1], [0.5, 1], color=BAND, linewidth=LENGTHS(0.7))
         axes.set_xlabel("confidence", fontsize=SMALL)
-        axes.set_title("with the temperature of the choice split" if fitted else "as it is (T = 1)", fontsize=SMALL)
+        axes.set_title("with the choice split's temperature" if fitted else "as it is (T = 1)", fontsize=SMALL)
         axes.tick_params(labelsize=SMALL)
-        _finish(axes, "" if fitted else "share right", legend=bool(axes.get_legend_handles_labels()[0]))
+        _finish(axes, "" if fitted else "share right", legend=False)
+    if right.get_legend_handles_labels()[0]:
+        _legend_below(figure, right, 1)
 
 
 def verdicts(figure: Figure, results: Results) -> None:

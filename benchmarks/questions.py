@@ -78,8 +78,8 @@ class MaskQuestion:
 
     @property
     def seed(self) -> int:
-        """Of the generator that diffusers draws from."""
-        return self.case.noise_seed + (self.draw << 40)
+        """Of the generator that diffusers draws from; torch takes no more than its last 32 bits."""
+        return self.case.noise_seed + self.draw * 1_000_000_000
 
     def evaluations(self, setting: Setting) -> int:
         """How many times the network is asked: for both prompts a noise. The empty prompt's cancel, see `diffedit`."""

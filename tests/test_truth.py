@@ -135,6 +135,12 @@ def test_twins_share_their_noise_and_scenes_do_not(setting: Setting) -> None:
     assert torch.equal(noise[0][1], -noise[0][0])
 
 
+def test_diffedit_draws_other_noise_when_it_is_asked_again(stored: Stored, case: Case) -> None:
+    first, again, other = stored.mask(case, 5), stored.mask(case, 5, draw=1), stored.mask(case, 10)
+    assert not torch.allclose(first["soft"], again["soft"])
+    assert not torch.allclose(first["soft"], other["soft"])
+
+
 def test_more_samples_leave_the_first_as_they_are(setting: Setting, case: Case) -> None:
     few, more = (setting.noise(Question(case, "rat", samples)) for samples in ((0, 4), (2, 8)))
     assert torch.equal(few[2:], more[:2])
@@ -238,12 +244,12 @@ def test_the_choice_takes_the_best_of_the_choice_scenes() -> None:
 
 def test_the_bundled_model_s_maps_are_true(tmp_path: Path) -> None:
     folder = truth.ROOT / "demo" / "model"
-    bundled = Stored(Setting(folder, 5, fingerprint_of(folder)), tmp_path)
+    bundled = Stored(Setting(folder, 3, fingerprint_of(folder)), tmp_path)
     shown = cases("report", 1, seed=1)
     collect(bundled.setting, {"few": [both_labels(case) for case in shown]}, tmp_path, workers=1)
     predictions = [bundled.predictions(case, case.label, case.twin) for case in shown]
     targets = [Target.of(case, everywhere=np.ones((MEASURED_SIZE, MEASURED_SIZE)) + case.truth()) for case in shown]
-    maps = [Recipe("sum of magnitudes", 0, 5).draw(p) for p in predictions]
+    maps = [Recipe("sum of magnitudes", 0, 3).draw(p) for p in predictions]
     inside, _, iou, pointing = np.mean([target.aims(values) for target, values in zip(targets, maps, strict=True)], axis=0)
     assert inside > 0.68
     assert iou > 0.35
