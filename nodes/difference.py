@@ -31,7 +31,7 @@ class SumDifference(io.ComfyNode):
                 io.Combo.Input(
                     "reading",
                     options=list(get_args(difference.Reading)),
-                    default="difference",
+                    default="information",
                     tooltip="What is summed. difference: the signed difference in each latent channel; opposite signs cancel. "
                     "absolute: the magnitude of each step's difference, averaged over the channels, as in DiffEdit; it never "
                     "cancels and has no sign. information: half its square, summed over the channels; no sign. evidence: how much "

@@ -50,7 +50,7 @@ class StepSheet(io.ComfyNode):
                 io.Combo.Input(
                     "reading",
                     options=list(get_args(Reading)),
-                    default="difference",
+                    default="information",
                     tooltip="What is summed over each range: see Sum Noise Difference. The decoded differences are always signed.",
                 ),
                 io.Combo.Input(
