@@ -20,12 +20,18 @@ NODES = {
     "SDExplainLoadDiffusers",
     "SDExplainNoiseLatent",
     "SDExplainPredictNoise",
+    "SDExplainRivals",
+    "SDExplainSavePredictions",
+    "SDExplainLoadPredictions",
     "SDExplainSumDifference",
     "SDExplainHeatmap",
     "SDExplainStepSheet",
+    "SDExplainSanity",
     "SDExplainVerdict",
+    "SDExplainAgreement",
+    "SDExplainExplore",
 }
-SHOWING = ("SDExplainHeatmap", "SDExplainStepSheet", "SDExplainVerdict", "PreviewImage")
+SHOWING = ("SDExplainHeatmap", "SDExplainStepSheet", "SDExplainRivals", "SDExplainSanity", "SDExplainVerdict", "PreviewImage")
 
 LOAD = """async workflow => {
     await app.loadGraphData(workflow, true, true, 'test')
