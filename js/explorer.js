@@ -7,6 +7,7 @@ import { Panel } from './explorer/panel.js'
 
 const NODE = 'SDExplainExplore'
 const SIZE = [520, 680]
+const LEAST_WIDTH = 440
 const LEAST_HEIGHT = 460
 
 /** @typedef {import('./explorer/model.js').View} View */
@@ -61,6 +62,11 @@ function mount(node) {
         getMinHeight: () => LEAST_HEIGHT,
     })
     shown.serialize = false
+    const { computeSize } = node
+    node.computeSize = function () {
+        const [width, height] = computeSize.apply(this, arguments)
+        return [Math.max(width, LEAST_WIDTH), height]
+    }
     node.setSize([Math.max(node.size[0], SIZE[0]), Math.max(node.size[1], SIZE[1])])
     panels.set(node, panel)
 

@@ -21,6 +21,7 @@ from sdexplain.nodes.maths.prediction import NoisePredictions
 from sdexplain.nodes.maths.reliability import standard_error
 
 TESTS = Path(__file__).resolve().parent
+TYPESCRIPT = TESTS / "js" / "node_modules" / "typescript"
 VIEW = {
     "start": 1,
     "end": 4,
@@ -84,6 +85,14 @@ def page_says(node: str, tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
 def test_the_pages_own_unit_tests_pass(node: str) -> None:
     done = subprocess.run([node, "--test", str(TESTS / "js" / "explorer.test.mjs")], capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_pages_types_hold(node: str) -> None:
+    if not (TYPESCRIPT / "bin" / "tsc").is_file():
+        pytest.skip(f"TypeScript is not installed: npm install --prefix {TESTS / 'js'}")
+    command = [node, str(TYPESCRIPT / "bin" / "tsc"), "--project", str(TESTS / "js" / "tsconfig.json")]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

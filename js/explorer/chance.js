@@ -1,6 +1,10 @@
 // How many cells noise alone would take beyond a threshold: what nodes/maths/reliability.py asks scipy for.
 
-/** @param {number} x ln Gamma(x) by Lanczos (g = 7, n = 9), 15 digits */
+/**
+ * ln Gamma(x) by Lanczos (g = 7, n = 9), to 15 digits.
+ * @param {number} x
+ * @returns {number}
+ */
 export function logGamma(x) {
     const terms = [
         0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059, 12.507343278686905,

@@ -40,10 +40,12 @@ export class Panel {
         /** @type {{ x: number, y: number } | null} */
         this.hovered = null
         this.photoShown = -1
+        /** @type {string} what the curve was made for */
+        this.curveKey = ''
+        /** @type {Model | null} */
+        this.curveModel = null
         this.waiting = 0
         this.playing = 0
-        /** @type {number[]} milliseconds that the last frames took */
-        this.times = []
         this.stage = new Stage({ hover: cell => this.#hover(cell), select: selection => this.write({ selection: selection ? writeSelection(selection) : '' }) })
         this.slider = new Slider((start, end, done) => this.#range(start, end, done))
         this.element = this.#build()
@@ -88,7 +90,7 @@ export class Panel {
         const picture = make('div', { className: 'sdx-stage' }, this.stage.canvas, this.readout, this.pagers, this.message, more)
         const keys = make('div', { className: 'sdx-key' }, this.bar,
             make('div', { className: 'sdx-row' }, this.numbers[0], this.numbers[1], this.numbers[2]), make('div', { className: 'sdx-row sdx-ends' }, ...this.ends))
-        const element = make('div', { className: 'sdx', role: 'group', 'aria-label': 'Explorer' }, tools, picture,
+        const element = make('div', { className: 'sdx widget-expands', role: 'group', 'aria-label': 'Explorer' }, tools, picture,
             make('div', { className: 'sdx-range' }, this.play, this.slider.element), this.steps,
             make('div', { className: 'sdx-legend' }, this.title, keys, this.verdict, this.source))
         // what is typed and dragged here is not for the graph
@@ -219,9 +221,7 @@ export class Panel {
             this.photoShown = image
             return this.refresh()
         }
-        const began = performance.now()
         this.#show(model, view)
-        this.times = [...this.times.slice(-599), performance.now() - began]
     }
 
     /** @param {Model} model @param {View} view */
@@ -280,12 +280,13 @@ export class Panel {
                 errors[s] = error ?? 0
                 known = known && error !== null
             }
-            Object.assign(this, { curveKey: key, curveModel: model })
+            this.curveKey = key
+            this.curveModel = model
             this.curve = { values, errors: known ? errors : null }
         }
         const words = model.words(view), curve = /** @type {{ values: Float64Array, errors: Float64Array | null }} */ (this.curve)
         const evidence = view.reading === 'evidence'
-        this.slider.show(start, end, { ...curve, signed: evidence, name: words.quantity, unit: words.unit, cell: this.#cellCurve(model, view), logSnr })
+        this.slider.show(start, end, { ...curve, signed: evidence, unit: words.unit, cell: this.#cellCurve(model, view) })
         const level = (/** @type {number} */ step) => `σ ${formatValue(sigmas[step])}${logSnr[step] === null ? '' : `, λ ${formatValue(logSnr[step])}`}`
         if (this.steps)
             this.steps.replaceChildren(make('span', { textContent: `steps ${start}–${end} of ${steps}` }), make('span', { textContent: `${level(start)}  →  ${level(end - 1)}` }))
@@ -516,7 +517,7 @@ export class Panel {
         this.files?.stop()
         this.slider.remove()
         this.stage.remove()
-        this.files = this.model = this.parts = this.differences = null
+        this.files = this.model = this.curveModel = this.parts = this.differences = null
         this.element.remove()
     }
 }

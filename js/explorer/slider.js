@@ -10,10 +10,8 @@ const MARGIN = 12
  * @property {Float64Array} values [S]
  * @property {Float64Array | null} errors [S]
  * @property {boolean} signed
- * @property {string} name for people who can't see it
  * @property {string} unit
  * @property {Float64Array | null} cell [S] the curve of the cell in view, on its own scale
- * @property {(number | null)[]} logSnr [S]
  */
 
 export class Slider {

@@ -35,6 +35,8 @@ export class Stage {
         /** @type {HTMLCanvasElement | null} */
         this.greyPhoto = null
         this.map = document.createElement('canvas')
+        /** @type {ImageData | null} */
+        this.image = null
         this.zoom = 1
         this.pan = { x: 0, y: 0 }
         this.swipe = 0.5
@@ -96,10 +98,12 @@ export class Stage {
             drawing.drawImage(small, 0, 0, width, height)
             return
         }
-        if (this.image?.width !== width || this.image?.height !== height) this.image = drawing.createImageData(width, height)
+        const fits = this.image?.width === width && this.image.height === height
+        const image = this.image && fits ? this.image : drawing.createImageData(width, height)
+        this.image = image
         const solid = view === 'heatmap' || view === 'side by side'
-        paint(levels, rows, columns, { ...look, solid }, new Uint32Array(this.image.data.buffer), width, height)
-        drawing.putImageData(this.image, 0, 0)
+        paint(levels, rows, columns, { ...look, solid }, new Uint32Array(image.data.buffer), width, height)
+        drawing.putImageData(image, 0, 0)
     }
 
     /** Where the photo lies on the canvas; side by side there are two of them. */
