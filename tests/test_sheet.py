@@ -254,6 +254,6 @@ def test_the_node_draws_and_shows_the_sheet(comfy_host: Path) -> None:
     }
     predictions, photo = a_prediction(), torch.rand(1, 48, 40, 3)
     output = StepSheet.execute(image=photo, predictions=predictions, vae=Vae(), **{**settings, "ranges": 3})
-    assert torch.equal(output.result[0], step_sheet(photo, predictions, 3, decode=grey_decoder))
+    assert torch.equal(output.result[0], step_sheet(photo, predictions, 3, "information", decode=grey_decoder))
     assert len(output.ui.as_dict()["images"]) == 1
     assert np.isfinite(output.result[0].numpy()).all()
