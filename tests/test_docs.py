@@ -12,7 +12,6 @@ from PIL import Image
 if TYPE_CHECKING:
     from playwright.sync_api import Page
     from sdexplain.demo.api import Client
-    from sdexplain.demo.server import Server
 
 DOCS = Path(__file__).resolve().parent.parent / "js" / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -67,14 +66,18 @@ def test_the_server_gives_pages_and_pictures_where_the_page_asks_for_them(comfyu
         assert comfyui._get(f"/extensions/sdexplain/docs/{file.name}").content == file.read_bytes()
 
 
-def test_the_page_shows_a_nodes_help_with_its_picture(comfyui_page: Page, comfyui_server: Server) -> None:
-    comfyui_page.evaluate("""() => {
+def test_the_page_shows_a_nodes_help_with_its_picture(comfyui_page: Page) -> None:
+    place = comfyui_page.evaluate("""() => {
         const node = LiteGraph.createNode('SDExplainHeatmap')
         node.pos = [600, 300]
+        app.graph.clear()
         app.graph.add(node)
         Object.assign(app.canvas.ds, { scale: 1, offset: [0, 0] })
-        app.canvas.selectNode(node)
+        app.canvas.draw(true, true)
+        const { left, top } = app.canvas.canvas.getBoundingClientRect()
+        return [left + 700, top + 285]
     }""")
+    comfyui_page.mouse.click(*place)  # on its title, as a person selects it
     comfyui_page.get_by_test_id("info-button").click()
     comfyui_page.get_by_text("How to read it").wait_for()
     picture = comfyui_page.get_by_alt_text("Overlay, heatmap, mask for and mask against")
