@@ -44,6 +44,17 @@ function hide(widget) {
     widget.computeSize = () => [0, -4]
 }
 
+/**
+ * What stands in for a removed panel. Undo makes a node anew with the same id, and Nodes 2.0 then keeps the old one's place on the
+ * page without asking for the new element: the new panel finds it by this. Where the place goes, this goes with it.
+ * @param {any} node
+ */
+function placeholder(node) {
+    const stand = document.createElement('span')
+    stand.dataset.sdexplainNode = node.id
+    return stand
+}
+
 /** @param {any} node */
 function mount(node) {
     const panel = new Panel(settings(node))
@@ -81,6 +92,7 @@ function mount(node) {
     node.onRemoved = function () {
         onRemoved?.apply(this, arguments)
         panels.delete(node)
+        panel.element.replaceWith(placeholder(node))
         panel.remove()
     }
 }
@@ -103,6 +115,7 @@ app.registerExtension({
     },
     loadedGraphNode(/** @type {any} */ node) {
         const panel = panels.get(node)
+        if (panel) document.querySelector(`[data-sdexplain-node="${CSS.escape(node.id)}"]`)?.replaceWith(panel.element)
         const place = panel && (app.nodeOutputs?.[node.id]?.sdexplain?.[0] ?? recall(key(node)))
         if (place) panel.open(place)
     },
