@@ -49,6 +49,9 @@ export class Panel {
         this.stage = new Stage({ hover: cell => this.#hover(cell), select: selection => this.write({ selection: selection ? writeSelection(selection) : '' }) })
         this.slider = new Slider((start, end, done) => this.#range(start, end, done))
         this.element = this.#build()
+        // the curve's ink is the theme's
+        this.themed = new MutationObserver(() => this.refresh())
+        for (const place of [document.documentElement, document.body]) this.themed.observe(place, { attributeFilter: ['class', 'style'] })
     }
 
     /** The settings as they are shown. @returns {View} */
@@ -469,23 +472,19 @@ export class Panel {
 
     // -------------------------------------------------------------------------------------------------------------- export
 
-    /** The picture at twice the photo's width or 1024 pixels, its legend below, and the settings as text within. */
+    /** The whole picture, 1024 pixels wide, with its legend below, and the settings as text within. */
     async exportPicture() {
         const { model, frame, stage } = this
         if (!model || !frame || !stage.picture) return
         const { header } = model, view = this.view, double = view.view === 'side by side' ? 2 : 1
         const width = 1024, height = Math.round((width / double / header.picture[1]) * header.picture[0])
-        const lines = [this.title, this.verdict, this.source, this.steps].map(part => part?.textContent ?? '')
+        const range = [...(this.steps?.children ?? [])].map(part => part.textContent).join(', ')
+        const lines = [...[this.title, this.verdict, this.source].map(part => part?.textContent ?? ''), range]
         const sheet = make('canvas', { width, height: height + 62 + 34 * lines.length + 16 })
         const drawing = /** @type {CanvasRenderingContext2D} */ (sheet.getContext('2d'))
         drawing.fillStyle = '#ffffff'
         drawing.fillRect(0, 0, sheet.width, sheet.height)
-        const shown = stage.canvas, kept = { zoom: stage.zoom, pan: stage.pan }
-        Object.assign(stage, { zoom: 1, pan: { x: 0, y: 0 } })
-        Object.defineProperties(shown, { clientWidth: { value: width, configurable: true }, clientHeight: { value: height, configurable: true } })
-        stage.drawOn(drawing, width, height)
-        for (const name of ['clientWidth', 'clientHeight']) Reflect.deleteProperty(shown, name)
-        Object.assign(stage, kept)
+        stage.drawOn(drawing, width, height, stage.frames(width, height, 1, { x: 0, y: 0 }))
         if (this.bar?.width) drawing.drawImage(this.bar, 20, height + 14, width - 40, 18)
         drawing.fillStyle = '#16181d'
         drawing.font = '20px system-ui, sans-serif'
@@ -514,6 +513,7 @@ export class Panel {
         if (this.playing) cancelAnimationFrame(this.playing)
         if (this.waiting) cancelAnimationFrame(this.waiting)
         this.playing = 0
+        this.themed.disconnect()
         this.files?.stop()
         this.slider.remove()
         this.stage.remove()

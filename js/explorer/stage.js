@@ -106,28 +106,33 @@ export class Stage {
         drawing.putImageData(image, 0, 0)
     }
 
-    /** Where the photo lies on the canvas; side by side there are two of them. */
-    frames() {
-        const { clientWidth: width, clientHeight: height } = this.canvas
+    /**
+     * Where the photo lies on a canvas of this size; side by side there are two of them.
+     * @param {number} width @param {number} height @param {number} zoom @param {{ x: number, y: number }} pan
+     */
+    frames(width = this.canvas.clientWidth, height = this.canvas.clientHeight, zoom = this.zoom, pan = this.pan) {
         const picture = /** @type {Picture} */ (this.picture)
         const places = picture.view === 'side by side' ? [0, width / 2 + 2] : [0]
         const room = picture.view === 'side by side' ? width / 2 - 2 : width
-        const scale = Math.min(room / picture.size[1], height / picture.size[0]) * this.zoom
+        const scale = Math.min(room / picture.size[1], height / picture.size[0]) * zoom
         const w = picture.size[1] * scale, h = picture.size[0] * scale
-        return places.map(left => ({ left: left + (room - w) / 2 + this.pan.x, top: (height - h) / 2 + this.pan.y, width: w, height: h, scale, clip: [left, room] }))
+        return places.map(left => ({ left: left + (room - w) / 2 + pan.x, top: (height - h) / 2 + pan.y, width: w, height: h, scale, clip: [left, room] }))
     }
 
     draw() {
         if (!this.picture || !this.canvas.clientWidth || !this.canvas.clientHeight) return
         const { drawing, width, height } = context(this.canvas)
-        this.drawOn(drawing, width, height)
+        this.drawOn(drawing, width, height, this.frames())
     }
 
-    /** @param {CanvasRenderingContext2D} drawing @param {number} width @param {number} height */
-    drawOn(drawing, width, height) {
+    /**
+     * @param {CanvasRenderingContext2D} drawing @param {number} width @param {number} height
+     * @param {ReturnType<Stage['frames']>} frames
+     */
+    drawOn(drawing, width, height, frames) {
         const picture = /** @type {Picture} */ (this.picture), { view, box, grey } = picture
         const base = grey && view !== 'side by side' ? this.greyPhoto : this.photo
-        this.frames().forEach((frame, side) => {
+        frames.forEach((frame, side) => {
             drawing.save()
             drawing.beginPath()
             drawing.rect(frame.clip[0], 0, frame.clip[1], height)
