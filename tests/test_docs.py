@@ -77,8 +77,14 @@ def test_the_page_shows_a_nodes_help_with_its_picture(comfyui_page: Page) -> Non
         const { left, top } = app.canvas.canvas.getBoundingClientRect()
         return [left + 700, top + 285]
     }""")
-    comfyui_page.mouse.click(*place)  # on its title, as a person selects it
-    comfyui_page.get_by_test_id("info-button").click()
+    info = comfyui_page.get_by_test_id("info-button")
+    for _ in range(30):  # newer pages listen to what is selected only some time after they have a graph
+        comfyui_page.mouse.click(place[0] + 400, place[1])
+        comfyui_page.mouse.click(*place)  # on its title, as a person selects it
+        comfyui_page.wait_for_timeout(1000)
+        if info.is_visible():
+            break
+    info.click()
     comfyui_page.get_by_text("How to read it").wait_for()
     picture = comfyui_page.get_by_alt_text("Overlay, heatmap, mask for and mask against")
     picture.scroll_into_view_if_needed()
