@@ -79,7 +79,8 @@ def diffedit(
         )
     finally:
         hook.remove()
-        pipeline.unet.__dict__.pop("forward", None)
+        if skip_empty:
+            del pipeline.unet.forward  # the class's own is there again
     (predictions,) = seen
     return soft_map(predictions).numpy(), mask[0].astype(bool), len(predictions) // (2 if skip_empty else 1)
 

@@ -199,9 +199,8 @@ class RivalLabels(io.ComfyNode):
 
         winners = [contest.winner(number) for number in range(noised.images)]
         targets = winners if explained is None else [explained] * noised.images
-        if compared is None:
+        if compared in (None, targets[0]):  # the same only where the winner turned out to be the chosen contrast
             compared = rivals_of(contest, targets[0], image=0)[0]
-        check_sides(targets[0], compared, names)
         made_by = {
             "model": fingerprint.of_model(model),
             "target": fingerprint.of_conditioning(prompts[targets[0]]),
