@@ -58,12 +58,17 @@ def explorer(request: pytest.FixtureRequest, comfyui_page: Page) -> Iterator[Pag
     comfyui_page.on("console", lambda message: comfyui_page.warnings.append(message.text) if message.type == "warning" else None)
     comfyui_page.evaluate("on => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)", request.param != "classic")
     comfyui_page.evaluate(BUILD, [STEPS, SAMPLES])
-    assert comfyui_page.evaluate(RUN) == {"refused": [], "failed": None}
+    run(comfyui_page)
     look_at(comfyui_page)
     yield comfyui_page
     comfyui_page.evaluate("app.extensionManager.setting.set('Comfy.VueNodes.Enabled', false)")
     assert of_the_pack(comfyui_page) == []
     assert [words for words in comfyui_page.warnings if "sdexplain" in words.lower() or "sdx" in words] == []
+
+
+def run(page: Page) -> None:
+    page.wait_for_function("window.comfyAPI.api.api.socket?.readyState === 1")  # before that nobody hears that it has ended
+    assert page.evaluate(RUN) == {"refused": [], "failed": None}
 
 
 def look_at(page: Page) -> None:
@@ -199,13 +204,13 @@ def test_settings_survive_saving_and_the_data_a_refresh(explorer: Page) -> None:
     explorer.evaluate("workflow => app.loadGraphData(workflow, true, true, 'test')", saved)
     look_at(explorer)
     assert widgets(explorer) == kept and "steps 0–3 of 6" in words(explorer, ".sdx-steps")
-    assert explorer.evaluate(RUN) == {"refused": [], "failed": None}
+    run(explorer)
 
 
 def test_labels_are_text_and_a_removed_node_leaves_nothing(explorer: Page) -> None:
     explorer.evaluate("""() => { const node = app.graph.nodes.find(node => node.type === 'SDExplainPredictNoise')
         node.widgets[0].value = "<img src=x onerror='window.wasHere=1'>" }""")
-    assert explorer.evaluate(RUN) == {"refused": [], "failed": None}
+    run(explorer)
     explorer.wait_for_function("document.querySelector('.sdx-title').textContent.includes('<img')")
     assert explorer.evaluate("window.wasHere") is None
     explorer.evaluate("app.graph.remove(app.graph.nodes.find(node => node.type === 'SDExplainExplore'))")

@@ -40,6 +40,10 @@ export class Panel {
         /** @type {{ x: number, y: number } | null} */
         this.hovered = null
         this.photoShown = -1
+        /** @type {string} the settings, but for the range, that the controls show */
+        this.settingsShown = ''
+        /** @type {string} what the colour bar shows */
+        this.barShown = ''
         /** @type {string} what the curve was made for */
         this.curveKey = ''
         /** @type {Model | null} */
@@ -50,6 +54,11 @@ export class Panel {
         this.slider = new Slider((start, end, done) => this.#range(start, end, done))
         this.element = this.#build()
         // the curve's ink is the theme's
+        this.resized = new ResizeObserver(() => {
+            this.barShown = ''
+            this.refresh()
+        })
+        this.resized.observe(this.bar ?? this.element)
         this.themed = new MutationObserver(() => this.refresh())
         for (const place of [document.documentElement, document.body]) this.themed.observe(place, { attributeFilter: ['class', 'style'] })
     }
@@ -163,6 +172,7 @@ export class Panel {
         const files = (this.files = new Files(place, this.settings.url))
         this.model = this.parts = this.differences = null
         this.photoShown = -1
+        this.settingsShown = ''
         await this.#guarded(async () => {
             const overview = await files.read('overview')
             if (this.files !== files) return
@@ -248,7 +258,10 @@ export class Panel {
         })
         this.#showRange(model, view)
         this.#showLegend(model, view, frame)
-        this.#showFields(model, view, frame)
+        const { start, end, ...kept } = view
+        const settings = JSON.stringify(kept)
+        if (settings !== this.settingsShown) this.#showFields(model, view, frame)
+        this.settingsShown = settings
         this.#showReadout()
     }
 
@@ -339,7 +352,10 @@ export class Panel {
 
     /** @param {number} low @param {number} high */
     #drawBar(low, high) {
-        if (!this.bar?.clientWidth || !this.look) return
+        if (!this.bar || !this.look) return
+        const shown = [this.colourMap.name, this.look.opacity, low, high].join()
+        if (shown === this.barShown || !this.bar.clientWidth) return
+        this.barShown = shown
         const { drawing, width, height } = context(this.bar), mixed = mix(this.look)
         drawing.fillStyle = '#ffffff'
         drawing.fillRect(0, 0, width, height)
@@ -513,6 +529,7 @@ export class Panel {
         if (this.playing) cancelAnimationFrame(this.playing)
         if (this.waiting) cancelAnimationFrame(this.waiting)
         this.playing = 0
+        this.resized.disconnect()
         this.themed.disconnect()
         this.files?.stop()
         this.slider.remove()

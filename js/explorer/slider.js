@@ -39,20 +39,19 @@ export class Slider {
     /** @param {number} start @param {number} end @param {Curve} curve */
     show(start, end, curve) {
         Object.assign(this, { start, end, curve })
+        this.draw() // measures the page, hence before anything on it is changed
         this.handles.forEach((handle, side) => {
             const value = side ? end - 1 : start
             handle.setAttribute('aria-valuemin', String(side ? start : 0))
             handle.setAttribute('aria-valuemax', String(side ? this.steps - 1 : end - 1))
             handle.setAttribute('aria-valuenow', String(value))
             handle.setAttribute('aria-valuetext', `step ${value} of ${this.steps}: ${formatValue(curve.values[value])} ${curve.unit}`)
-            handle.style.left = `${this.#at(side ? end : start)}px`
         })
-        this.draw()
     }
 
     draw() {
         if (!this.curve || !this.element.clientWidth) return
-        this.handles.forEach((handle, side) => (handle.style.left = `${this.#at(side ? this.end : this.start)}px`))
+        const places = [this.#at(this.start), this.#at(this.end)]
         const { values, errors, signed, cell } = this.curve
         const { drawing, width, height } = context(this.canvas), style = getComputedStyle(this.element)
         const accent = style.getPropertyValue('--sdx-accent'), ink = style.getPropertyValue('--sdx-ink'), muted = style.getPropertyValue('--sdx-line')
@@ -99,6 +98,7 @@ export class Slider {
             line(cell, value => y(Math.max(low, Math.min(high, (value / largest) * reach))), accent, 1.5)
             drawing.setLineDash([])
         }
+        this.handles.forEach((handle, side) => (handle.style.left = `${places[side]}px`))
     }
 
     /** @param {number} step */

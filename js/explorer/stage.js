@@ -3,7 +3,7 @@
 import { paint } from './colours.js'
 import { context, make, within } from './dom.js'
 
-const LARGEST = 640 // pixels of a painted map along one side; it is scaled to what is shown
+const LARGEST = 1024 // pixels of a painted map along one side, however far it is zoomed into
 
 /** @typedef {import('./model.js').Selection} Selection */
 /**
@@ -49,7 +49,7 @@ export class Stage {
         this.canvas.addEventListener('wheel', event => this.#wheel(event), { passive: false })
         this.canvas.addEventListener('dblclick', () => this.reset())
         this.canvas.addEventListener('keydown', event => this.#key(event))
-        this.resized = new ResizeObserver(() => this.draw())
+        this.resized = new ResizeObserver(() => this.picture && this.show(this.picture))
         this.resized.observe(this.canvas)
     }
 
@@ -82,7 +82,8 @@ export class Stage {
 
     /** @param {Picture} picture */
     #paint({ levels, rows, columns, box, look, view, decoded }) {
-        const shrink = Math.min(1, LARGEST / Math.max(box[2], box[3]))
+        const shown = (this.canvas.clientWidth ? this.frames()[0].scale : 1) * (window.devicePixelRatio || 1)
+        const shrink = Math.min(shown, LARGEST / Math.max(box[2], box[3])) // no finer than what is seen
         const height = Math.max(1, Math.round(box[2] * shrink)), width = Math.max(1, Math.round(box[3] * shrink))
         if (this.map.width !== width || this.map.height !== height) Object.assign(this.map, { width, height })
         const drawing = /** @type {CanvasRenderingContext2D} */ (this.map.getContext('2d'))
@@ -240,7 +241,7 @@ export class Stage {
         this.pan = { x: (this.pan.x - (x - centre.x)) * change + (x - centre.x), y: (this.pan.y - (y - centre.y)) * change + (y - centre.y) }
         this.zoom = zoom
         if (zoom === 1) this.pan = { x: 0, y: 0 }
-        this.draw()
+        if (this.picture) this.show(this.picture)
     }
 
     /** Arrows move the pin, + and - zoom, Escape unpins. @param {KeyboardEvent} event */
