@@ -50,7 +50,7 @@ def key_entries(verdict: Verdict) -> list[tuple[str, str]]:
     target, contrast = label_words(verdict)
     entries = [(SPEAKS_FOR, f"speaks for {target}"), (SPEAKS_AGAINST, f"speaks for {contrast}")]
     if verdict.error is not None:
-        entries.append((BAND, f"above one standard error, below the {CONFIDENCE:.0%} interval"))
+        entries.append((BAND, f"standard error, {CONFIDENCE:.0%} interval"))
     if not verdict.whole:
         entries.append((RANGE, f"chosen range: {range_words(verdict)}"))
     return entries
