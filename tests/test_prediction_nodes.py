@@ -439,13 +439,13 @@ def test_labels_that_can_not_be_compared_are_refused_before_anything_runs(
     assert not rivals.file.exists()
 
 
-def test_the_winner_is_not_compared_with_itself(rivals: Counter) -> None:
-    from sdexplain.demo.api import NodeFailed
-
-    _, run = rivals.run()
-    rivals.graph["rivals"]["inputs"].update(target="", contrast=run.outputs["winner"]["text"][0])
-    with pytest.raises(NodeFailed, match="an empty target is the winner"):
-        rivals.run()
+def test_a_contrast_that_turns_out_to_be_the_winner_gives_way_to_the_strongest_rival(rivals: Counter) -> None:
+    rivals.graph["rivals"]["inputs"].update(target="", contrast="")
+    _, by_itself = rivals.run()
+    rivals.graph["rivals"]["inputs"]["contrast"] = by_itself.outputs["winner"]["text"][0]
+    asked, named = rivals.run()
+    assert asked == 0
+    assert (rivals.pixels(named) == rivals.pixels(by_itself)).all()
 
 
 def test_linked_labels_are_refused_in_the_same_words(rivals: Counter) -> None:
