@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -58,12 +56,9 @@ def pictures(images: int = 2) -> torch.Tensor:
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    found = shutil.which("node")
-    if found is None and os.environ.get("SDEXPLAIN_REQUIRE_BROWSER"):
-        pytest.fail("SDEXPLAIN_REQUIRE_BROWSER is set, but node is not installed")
-    if found is None:
-        pytest.skip("node is not installed, which runs the page's own computation")
-    return found
+    from playwright._impl._driver import compute_driver_executable  # Playwright brings its own Node.js
+
+    return str(compute_driver_executable()[0])
 
 
 @pytest.fixture
