@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from comfy_api.latest import io, ui
-from server import PromptServer
 
 from . import types
 from .host import fingerprint, kept
 from .host.prediction import Conditioning, check_conditioning
 from .host.schedule import check_same_model
 from .host.schema import schema
+from .host.telling import tell
 from .maths import noising, prediction
 
 if TYPE_CHECKING:
@@ -77,14 +76,8 @@ class PredictNoise(io.ComfyNode):
         check_conditioning(contrast, "contrast")
         check_same_model(model, noised)
         under_target, under_contrast, effort = kept.collect(model, noised, target, contrast, cls.hidden.unique_id)
-        logging.info("SDExplain: %s", effort)
-        # The page shows this on the node; the ui text below reaches only those who ask the API.
-        PromptServer.instance.send_progress_text(str(effort), cls.hidden.unique_id)
-        made_by = {
-            "model": fingerprint.of_model(model),
-            "target": fingerprint.of_conditioning(target),
-            "contrast": fingerprint.of_conditioning(contrast),
-        }
+        tell(str(effort), cls.hidden.unique_id)
+        made_by = fingerprint.of_pair(model, target, contrast)
         labels = target_label.strip() or "target", contrast_label.strip() or "contrast"
         predictions = prediction.NoisePredictions(noised, under_target, under_contrast, *labels, made_by)
         return io.NodeOutput(predictions, ui=ui.PreviewText(str(effort)))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 from comfy_api.latest import io, ui
-from server import PromptServer
 
 from . import types
 from .host import appearance, fingerprint, kept
 from .host.prediction import Conditioning
 from .host.schedule import check_same_model
 from .host.schema import schema
+from .host.telling import tell
 from .maths.difference import Reading, Weighting
 from .maths.noising import NoisedLatents
 from .maths.overlay import Background, Interpolation
@@ -193,19 +192,13 @@ class RivalLabels(io.ComfyNode):
             predictions = collection.predict(samples)
             contest.look(predictions)
         effort = collection.effort
-        logging.info("SDExplain: %s", effort)
-        # The page shows this on the node; the ui text below reaches only those who ask the API.
-        PromptServer.instance.send_progress_text(str(effort), cls.hidden.unique_id)
+        tell(str(effort), cls.hidden.unique_id)
 
         winners = [contest.winner(number) for number in range(noised.images)]
         targets = winners if explained is None else [explained] * noised.images
         if compared in (None, targets[0]):  # the same only where the winner turned out to be the chosen contrast
             compared = rivals_of(contest, targets[0], image=0)[0]
-        made_by = {
-            "model": fingerprint.of_model(model),
-            "target": fingerprint.of_conditioning(prompts[targets[0]]),
-            "contrast": fingerprint.of_conditioning(prompts[compared]),
-        }
+        made_by = fingerprint.of_pair(model, prompts[targets[0]], prompts[compared])
         pair = replace(contest.pair(predictions, targets[0], compared), fingerprints=made_by)
         sheets = rivals_sheet(
             image,

@@ -49,11 +49,6 @@ export class Files {
         this.known = new Map()
     }
 
-    /** @param {string} name */
-    address(name) {
-        return this.url(`/view?${new URLSearchParams({ filename: name, ...this.place })}`)
-    }
-
     /**
      * @param {string} name without its ending
      * @returns {Promise<import('./decode.js').Packed>}
@@ -69,16 +64,20 @@ export class Files {
 
     /** @param {string} name */
     async #fetch(name) {
-        const answer = await fetch(this.address(`${name}.bin`), { signal: this.stopped.signal })
-        if (!answer.ok) throw new Error('The data of the last run are gone. Run the workflow again.')
-        return decode(await answer.arrayBuffer())
+        return decode(await (await this.#get(`${name}.bin`)).arrayBuffer())
     }
 
     /** @param {string} name @returns {Promise<ImageBitmap>} */
     async picture(name) {
-        const answer = await fetch(this.address(`${name}.png`), { signal: this.stopped.signal })
+        return createImageBitmap(await (await this.#get(`${name}.png`)).blob())
+    }
+
+    /** @param {string} file */
+    async #get(file) {
+        const address = this.url(`/view?${new URLSearchParams({ filename: file, ...this.place })}`)
+        const answer = await fetch(address, { signal: this.stopped.signal })
         if (!answer.ok) throw new Error('The data of the last run are gone. Run the workflow again.')
-        return createImageBitmap(await answer.blob())
+        return answer
     }
 
     stop() {

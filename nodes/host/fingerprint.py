@@ -40,6 +40,11 @@ def of_conditioning(conditioning: Conditioning) -> str:
     return digest.hexdigest()
 
 
+def of_pair(model: ModelPatcher, target: Conditioning, contrast: Conditioning) -> dict[str, str]:
+    """What made the predictions under two prompts, as `NoisePredictions.fingerprints` has it."""
+    return {"model": of_model(model), "target": of_conditioning(target), "contrast": of_conditioning(contrast)}
+
+
 def _update(digest: Any, value: object, sampled: bool) -> None:
     """Add a value to a digest: plain data by content, anything else by its class, and what it calls weights."""
     if isinstance(value, Tensor):

@@ -14,7 +14,7 @@ from .heatmap import Heatmap, luminance, quoted
 from .legend import INK, MUTED, PAPER, RULE, draw_paragraphs
 from .lettering import paragraph
 from .overlay import AUTOMATIC, covered_box, end_colours, from_image, match_pictures, overlay, resize, scale_box
-from .sheet import Grid, cell_size, draw_headers, draw_row
+from .sheet import Grid, cell_size, draw_headers, draw_row, stack
 
 # Okabe and Ito's (2008): colour-blind readers can tell these apart, by their lightness too.
 BOTH, REFERENCE_ALONE, MAP_ALONE = "#0072b2", "#d55e00", "#f0e442"
@@ -138,18 +138,14 @@ def _on_picture(masks: Tensor, heatmap: Heatmap, picture_size: tuple[int, int], 
 
 
 def _draw(comparison: Comparison, image: int, grid: Grid, cells: Tensor) -> Image.Image:
-    parts = [
-        draw_headers(_headers(comparison), grid),
-        draw_row("", cells, grid),
-        draw_colour_key(comparison, grid),
-        draw_figures(comparison, image, grid),
-    ]
-    sheet = Image.new("RGB", (grid.lengths.width, sum(part.height for part in parts)), PAPER)
-    top = 0
-    for part in parts:
-        sheet.paste(part, (0, top))
-        top += part.height
-    return sheet
+    return stack(
+        [
+            draw_headers(_headers(comparison), grid),
+            draw_row("", cells, grid),
+            draw_colour_key(comparison, grid),
+            draw_figures(comparison, image, grid),
+        ]
+    )
 
 
 def _headers(comparison: Comparison) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ from .noising import NoisedLatents
 from .overlay import DIVERGING, SEQUENTIAL, colour_table, covered_box
 from .prediction import NoisePredictions
 from .reliability import CONFIDENCE
-from .uncertainty import independent
+from .uncertainty import variance_of_mean
 
 MAGIC = b"SDXP"
 VERSION = 1
@@ -151,9 +151,8 @@ def parts(predictions: NoisePredictions, reading: Reading, image: int) -> bytes:
     if layers(noised) == "samples":
         return pack(header, {"values": values.numpy()})
     arrays = {"values": values.mean(dim=0, keepdim=True)}
-    if noised.fresh and noised.estimates > 1:
-        estimates = independent(values, noised.antithetic)
-        variance = estimates.var(dim=0) / len(estimates)
+    variance = variance_of_mean(values, noised.antithetic) if noised.fresh else None
+    if variance is not None:
         arrays |= {"variance": variance.sum(dim=1), "spread": variance.mean(dim=(2, 3))}
     return pack(header, {name: array.numpy() for name, array in arrays.items()})
 

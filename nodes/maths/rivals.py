@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .noising import NoisedLatents
 from .prediction import NoisePredictions
-from .uncertainty import degrees_of_freedom, variance_of_mean
+from .uncertainty import degrees_of_freedom, independent, variances_of_sum
 
 MOST_LABELS = 20
 
@@ -126,7 +126,7 @@ class Contest:
         """log p(image|first) - log p(image|second) over the samples that both have."""
         count = self.shared_samples(first, second, image)
         parts = self.errors[second, :count, :, image] - self.errors[first, :count, :, image]
-        return LogOdds.of(parts if self.noised.fresh else parts.sum(dim=1, keepdim=True), self.noised.antithetic)
+        return LogOdds.of(parts, self.noised.antithetic, self.noised.fresh)
 
     def pair(
         self, predictions: Sequence[Tensor], target: int, contrast: int, image: int | None = None
@@ -176,15 +176,13 @@ class LogOdds:
     """Degrees of freedom of the error."""
 
     @classmethod
-    def of(cls, parts: Tensor, antithetic: bool) -> LogOdds:
-        """From parts [R,S] with independent noise in every column; the mean over samples of the sum over columns."""
-        mean, variance = float(parts.sum(dim=1).mean()), variance_of_mean(parts, antithetic)
-        if variance is None:
+    def of(cls, parts: Tensor, antithetic: bool, fresh: bool) -> LogOdds:
+        """From parts [R,S], the nats of every sample and step: the mean over samples of the sum over steps."""
+        mean, variances = float(parts.sum(dim=1).mean()), variances_of_sum(parts, antithetic, fresh)
+        if variances is None:
             return cls(mean, None, 0)
-        estimates = len(parts) // 2 if antithetic else len(parts)
-        # without any spread there is nothing to be unsure of
-        degrees = float(degrees_of_freedom(variance, estimates)) if variance.any() else 1.0
-        return cls(mean, float(variance.sum().sqrt()), degrees)
+        degrees = degrees_of_freedom(variances, len(independent(parts, antithetic)))
+        return cls(mean, float(variances.sum().sqrt()), float(degrees))
 
     def bound(self, confidence: float) -> float:
         """How large a mean of nothing but noise would be at most, with this confidence; infinite without an error."""

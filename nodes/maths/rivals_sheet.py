@@ -16,7 +16,7 @@ from .lettering import paragraph, plain_text, shorten
 from .overlay import AUTOMATIC, Background, Interpolation, from_image, match_pictures, overlay
 from .reliability import Reliability
 from .rivals import Contest, Standing
-from .sheet import Grid, Row, cell_size, columns_per_band, draw_sheet
+from .sheet import Grid, Row, cell_size, columns_per_band, draw_sheet, speak_for_all
 
 LONGEST_LABEL = 40  # characters, in the table
 COLUMN_GAP = "   "
@@ -189,16 +189,13 @@ def name_sides(
     label = contest.labels[target]
     names = "”, “".join(contest.labels[rival].strip() for rival in rivals)  # the legend puts the outer quotation marks
     evidence = heatmap.positive.startswith("speaks for")
-    clear = f"Maps that stay clear hold no more cells beyond {threshold:g} standard errors than noise gives by chance."
     return replace(
-        heatmap,
+        speak_for_all(heatmap, threshold, "Maps"),
         target_label=label,
         contrast_label=names,
         positive=f"speaks for {quoted(label)}" if evidence else heatmap.positive,
         negative="speaks for the rival" if evidence else heatmap.negative,
         source=f"All {contest.noised.steps} steps, {WEIGHTING_WORDS[weighting]}, each rival over the samples that it has",
-        totals=(),
-        reliability=(clear,) * len(heatmap.values) if any(heatmap.doubts) else (),
     )
 
 

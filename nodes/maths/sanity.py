@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import torch
 from PIL import Image
-from scipy.stats import spearmanr
 from torch import Tensor
 
+from . import agreement
 from .difference import NoiseDifference, Reading, join_images, sum_steps
 from .heatmap import ROUNDING_PER_STEP, WEIGHTING_WORDS, format_value, make_heatmap, quoted
 from .legend import INK, MUTED, PAPER, draw_legend, draw_paragraphs
@@ -16,7 +16,7 @@ from .lettering import paragraph
 from .noising import NoisedLatents
 from .overlay import AUTOMATIC, end_colours, from_image, match_pictures, overlay
 from .prediction import NoisePredictions
-from .sheet import Grid, cell_size, draw_headers, draw_row, split_steps
+from .sheet import Grid, cell_size, draw_headers, draw_row, split_steps, stack
 
 SMALLEST_RESIDUAL = 1e-4
 """What float32 sums may be off by, relative to what is summed."""
@@ -199,7 +199,7 @@ def rank_correlation(first: Tensor, second: Tensor) -> float:
     """Spearman's rank correlation of two maps; 0 where one of them is the same everywhere and orders nothing."""
     if first.unique().numel() == 1 or second.unique().numel() == 1:
         return 0.0
-    return float(spearmanr(first.flatten().numpy(), second.flatten().numpy()).statistic)
+    return agreement.rank_correlation(first.numpy(), second.numpy())
 
 
 def report(checks: list[Check], predictions: NoisePredictions, source: str) -> str:
@@ -240,12 +240,7 @@ def sanity_sheet(picture: Tensor, answers: Answers, checks: list[Check], source:
         draw_checks(checks, grid),
         draw_legend(heatmap, 0, grid.lengths),
     ]
-    sheet = Image.new("RGB", (grid.lengths.width, sum(part.height for part in parts)), PAPER)
-    top = 0
-    for part in parts:
-        sheet.paste(part, (0, top))
-        top += part.height
-    return from_image(sheet)[None]
+    return from_image(stack(parts))[None]
 
 
 def draw_checks(checks: list[Check], grid: Grid) -> Image.Image:

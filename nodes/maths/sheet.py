@@ -113,7 +113,7 @@ def step_sheet(
         threshold=threshold,
     )
     source = f"Steps 0–{noised.steps} in {ranges} ranges, the noisiest first, {WEIGHTING_WORDS[weighting]}"
-    heatmap = speak_for_all(replace(heatmap, source=source), threshold)
+    heatmap = speak_for_all(replace(heatmap, source=source), threshold, "Ranges")
     size = cell_size(*pictures.shape[1:3], columns_per_band(ranges))
     cells = overlay(pictures.repeat(ranges, 1, 1, 1), heatmap, colour_map, opacity, background, interpolation, size)
     rows = [Row(f"{heatmap.quantity}, over the picture", cells.unflatten(0, (ranges, -1)))]
@@ -145,11 +145,12 @@ def sum_ranges(
     return join_images(sums)
 
 
-def speak_for_all(heatmap: Heatmap, threshold: float) -> Heatmap:
-    """The heatmap of all ranges without the findings of single ones, but with word of what it means that one stays clear."""
-    clear = (
-        f"Ranges that stay clear hold no more cells beyond {threshold:g} standard errors than noise gives by chance."
-    )
+def speak_for_all(heatmap: Heatmap, threshold: float, maps: str) -> Heatmap:
+    """The heatmap of several maps without the findings of single ones, but with word of what it means that one stays clear.
+
+    maps: what they are called, at the beginning of a sentence.
+    """
+    clear = f"{maps} that stay clear hold no more cells beyond {threshold:g} standard errors than noise gives by chance."
     return replace(heatmap, totals=(), reliability=(clear,) * len(heatmap.values) if any(heatmap.doubts) else ())
 
 
@@ -205,7 +206,12 @@ def draw_sheet(
         parts.append(draw_headers(headers[start : start + columns], grid))
         parts += [draw_row(row.caption, row.cells[start : start + columns, image], grid) for row in rows]
     parts.append(draw_legend(heatmap, strongest, grid.lengths, colour_map, opacity))
-    sheet = Image.new("RGB", (grid.lengths.width, sum(part.height for part in parts)), PAPER)
+    return stack(parts)
+
+
+def stack(parts: list[Image.Image]) -> Image.Image:
+    """Pictures of one width below each other."""
+    sheet = Image.new("RGB", (parts[0].width, sum(part.height for part in parts)), PAPER)
     top = 0
     for part in parts:
         sheet.paste(part, (0, top))

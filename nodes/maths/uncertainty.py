@@ -28,14 +28,19 @@ def variance_of_mean(values: Tensor, antithetic: bool) -> Tensor | None:
 
 
 def error_of_sum(parts: Tensor, antithetic: bool, fresh: bool) -> Tensor | None:
-    """Standard error of the mean over samples of the sum over steps; parts [R,S,...] to [...], None as `variance_of_mean`.
+    """Standard error of the mean over samples of the sum over steps; parts [R,S,...] to [...], None as `variance_of_mean`."""
+    variances = variances_of_sum(parts, antithetic, fresh)
+    return None if variances is None else variances.sum(dim=0).sqrt()
+
+
+def variances_of_sum(parts: Tensor, antithetic: bool, fresh: bool) -> Tensor | None:
+    """The variances that add up to that of what `error_of_sum` is the error of, [S,...], or [1,...] of the whole sum.
 
     fresh: every step has noise of its own. The steps' errors are then independent and their variances add up, each
     estimated from few samples, but all of them together from many. Otherwise all steps share one noise, and only the
     spread of the sums tells.
     """
-    variance = variance_of_mean(parts if fresh else parts.sum(dim=1, keepdim=True), antithetic)
-    return variance if variance is None else variance.sum(dim=0).sqrt()
+    return variance_of_mean(parts if fresh else parts.sum(dim=1, keepdim=True), antithetic)
 
 
 def degrees_of_freedom(variances: Tensor, estimates: int) -> Tensor:

@@ -13,7 +13,7 @@ from .difference import check_range, read_step, step_weights
 from .heatmap import ROUNDING_PER_STEP, format_value, quoted, telling_part
 from .lettering import plain_text, shorten
 from .prediction import NoisePredictions
-from .uncertainty import degrees_of_freedom, error_of_sum, independent, variance_of_mean
+from .uncertainty import degrees_of_freedom, error_of_sum, independent, variances_of_sum
 
 CONFIDENCE = 0.95  # a verdict is undecided where the interval of this confidence reaches over 0
 LONGEST_LABEL = 60  # characters, of a label within a sentence
@@ -111,8 +111,9 @@ class Verdict:
     @property
     def decided(self) -> Tensor:
         """[B] whether the confidence interval of the log-odds lies on one side of 0; not 0 where none is known."""
-        reach = torch.zeros(()) if self.reach is None else self.reach
-        return self.differs & (self.log_odds.abs() >= reach) & (self.log_odds != 0)
+        reach = self.reach
+        sure = self.log_odds != 0 if reach is None else (self.log_odds != 0) & (self.log_odds.abs() >= reach)
+        return self.differs & sure
 
     def agreeing(self, image: int) -> tuple[int, int]:
         """How many steps of the range speak for the same label as their sum does, and how many there are that count."""
@@ -164,7 +165,7 @@ def evidence_of_steps(predictions: NoisePredictions) -> Tensor:
 
 def reach_of_sum(parts: Tensor, antithetic: bool, fresh: bool) -> Tensor | None:
     """Half the width of the confidence interval of what `error_of_sum` is the error of: by Student's t, few samples widen it."""
-    variances = variance_of_mean(parts if fresh else parts.sum(dim=1, keepdim=True), antithetic)
+    variances = variances_of_sum(parts, antithetic, fresh)
     if variances is None:
         return None
     degrees = degrees_of_freedom(variances.double(), len(independent(parts, antithetic)))

@@ -86,8 +86,9 @@ def draw_sums(axes: Axes, verdict: Verdict, image: int) -> None:
     """The sum from the first step of the range on, with its confidence interval as a band; its end is the log-odds."""
     nats = np.concatenate([[0.0], verdict.sums[:, image].numpy()])
     edges = np.arange(verdict.start, verdict.end + 1) - 0.5
-    if verdict.sums_reach is not None:
-        reach = np.concatenate([[0.0], verdict.sums_reach[:, image].numpy()])
+    reaches = verdict.sums_reach
+    if reaches is not None:
+        reach = np.concatenate([[0.0], reaches[:, image].numpy()])
         axes.fill_between(edges, nats - reach, nats + reach, color=BAND, alpha=0.45, linewidth=0, zorder=2)
     colour = SPEAKS_FOR if nats[-1] > 0 else SPEAKS_AGAINST
     axes.plot(edges, nats, color=colour, zorder=4)
