@@ -7,6 +7,7 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import graphs
 import numpy as np
 import pytest
 import torch
@@ -346,14 +347,11 @@ def test_every_input_and_output_of_the_node_has_a_tooltip(node: Any) -> None:
 
 
 def test_in_a_server_one_input_takes_the_mask_of_a_twin_and_another_sum(comfyui: Client) -> None:
-    def node(kind: str, **inputs: Any) -> dict[str, Any]:
-        return {"class_type": kind, "inputs": inputs}
-
     def summed(start: int, end: int) -> dict[str, Any]:
         choice = {"weighting": "uniform", "latent_direction": "target - contrast", "latent_base": "difference alone"}
-        return node(
+        return graphs.node(
             "SDExplainSumDifference",
-            predictions=["asked", 0],
+            predictions=["predict", 0],
             start=start,
             end=end,
             reading="absolute",
@@ -363,34 +361,15 @@ def test_in_a_server_one_input_takes_the_mask_of_a_twin_and_another_sum(comfyui:
 
     def compared(second: list[Any]) -> dict[str, Any]:
         settings = {"scalar": "channel norm", "sign": "magnitude", "share": 0.1}
-        return node("SDExplainAgreement", first=["early", 0], second=second, image=["scene", 0], **settings)
+        return graphs.node("SDExplainAgreement", first=["early", 0], second=second, image=["scene", 0], **settings)
 
     run = comfyui.run(
         {
-            "scene": node("SDExplainExamplePicture", class_name="zebra", seed=1000010, size=256),
-            "load": node("SDExplainLoadDiffusers", folder="bundled model"),
-            "encode": node("VAEEncode", pixels=["scene", 0], vae=["load", 2]),
-            "zebra": node("CLIPTextEncode", text="a photo of a zebra", clip=["load", 1]),
-            "horse": node("CLIPTextEncode", text="a photo of a horse", clip=["load", 1]),
-            "noise": node(
-                "SDExplainNoiseLatent",
-                model=["load", 0],
-                latent=["encode", 0],
-                steps=4,
-                scheduler="normal",
-                seed=0,
-                samples=1,
-                step_noise="fresh per step",
-            ),
-            "asked": node(
-                "SDExplainPredictNoise",
-                model=["load", 0],
-                noised=["noise", 0],
-                target=["zebra", 0],
-                contrast=["horse", 0],
-                target_label="zebra",
-                contrast_label="horse",
-            ),
+            "scene": graphs.node("SDExplainExamplePicture", class_name="zebra", seed=1000010, size=256),
+            "load": graphs.node("SDExplainLoadDiffusers", folder="bundled model"),
+            "encode": graphs.node("VAEEncode", pixels=["scene", 0], vae=["load", 2]),
+            "noise": graphs.noising("load", 4),
+            **graphs.zebra_against_horse("load"),
             "early": summed(0, 3),
             "late": summed(3, 4),
             "mask": compared(["scene", 2]),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from graphs import node, noising, prompt, zebra_against_horse
 from PIL import Image
 from sdexplain.demo import architecture
 from sdexplain.demo.tokenizer import build_tokenizer
@@ -42,10 +43,6 @@ def picture(comfyui: Client) -> str:
     return comfyui.upload(Image.fromarray(pixels), "noise.png")
 
 
-def node(kind: str, **inputs: Any) -> dict[str, Any]:
-    return {"class_type": kind, "inputs": inputs}
-
-
 @pytest.fixture
 def graph(pipeline_folder: str, picture: str, request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
     """Everything from the picture to the decoded difference; the model's calls are counted in a file of the test's own."""
@@ -54,27 +51,8 @@ def graph(pipeline_folder: str, picture: str, request: pytest.FixtureRequest) ->
         "count": node("ProbeCountCalls", model=["load", 0], file=f"{request.node.name}.txt"),
         "picture": node("LoadImage", image=picture),
         "encode": node("VAEEncode", pixels=["picture", 0], vae=["load", 2]),
-        "zebra": node("CLIPTextEncode", text="a photo of a zebra", clip=["load", 1]),
-        "horse": node("CLIPTextEncode", text="a photo of a horse", clip=["load", 1]),
-        "noise": node(
-            "SDExplainNoiseLatent",
-            model=["count", 0],
-            latent=["encode", 0],
-            steps=STEPS,
-            scheduler="normal",
-            seed=0,
-            samples=1,
-            step_noise="fresh per step",
-        ),
-        "predict": node(
-            "SDExplainPredictNoise",
-            model=["count", 0],
-            noised=["noise", 0],
-            target=["zebra", 0],
-            contrast=["horse", 0],
-            target_label="zebra",
-            contrast_label="horse",
-        ),
+        "noise": noising("count", STEPS),
+        **zebra_against_horse("count"),
         "sum": node(
             "SDExplainSumDifference",
             predictions=["predict", 0],
@@ -158,7 +136,7 @@ def test_more_antithetic_samples_predict_the_new_ones_alone(counter: Counter) ->
 
 
 def test_a_second_node_with_one_prompt_in_common_predicts_the_other_alone(counter: Counter) -> None:
-    counter.graph["empty"] = node("CLIPTextEncode", text="", clip=["load", 1])
+    counter.graph["empty"] = prompt("")
     against_empty = {**counter.graph["predict"]["inputs"], "contrast": ["empty", 0]}
     counter.graph["predict empty"] = node("SDExplainPredictNoise", **against_empty)
     counter.graph["sum empty"] = node(
@@ -326,28 +304,11 @@ def rivals(graph: dict[str, dict[str, Any]], comfyui: Client, comfyui_server: Se
     return Counter(comfyui, comfyui_server.base / "output", graph)
 
 
-def pair() -> dict[str, dict[str, Any]]:
-    """Collect Noise Predictions with the prompts and labels of the first two labels, in the rivals' graph."""
-    return {
-        "zebra": node("CLIPTextEncode", text="a photo of a zebra", clip=["load", 1]),
-        "horse": node("CLIPTextEncode", text="a photo of a horse", clip=["load", 1]),
-        "predict": node(
-            "SDExplainPredictNoise",
-            model=["count", 0],
-            noised=["noise", 0],
-            target=["zebra", 0],
-            contrast=["horse", 0],
-            target_label="zebra",
-            contrast_label="horse",
-        ),
-    }
-
-
 def test_two_labels_cost_what_a_pair_costs_and_a_pair_finds_them(rivals: Counter) -> None:
     asked, run = rivals.run()
     assert asked == 2 * SAMPLES * STEPS
     through_rivals = rivals.pixels(run)
-    rivals.graph |= pair()
+    rivals.graph |= zebra_against_horse("count")
     rivals.graph["sum"]["inputs"]["predictions"] = ["predict", 0]
     asked, run = rivals.run()
     assert asked == 0

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from analytic import noised_latents
+from graphs import node, noising, prompt
 from sdexplain.nodes.maths import sanity
 from sdexplain.nodes.maths.prediction import NoisePredictions, collect
 from torch import Tensor
@@ -290,10 +291,6 @@ def test_errors_and_cancels_leave_the_model_as_it_was(
 # ------------------------------------------------------------------------------------------------------------- in a server
 
 
-def node(kind: str, **inputs: Any) -> dict[str, Any]:
-    return {"class_type": kind, "inputs": inputs}
-
-
 @pytest.fixture
 def graph(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
     texts = {"zebra": "a photo of a zebra", "horse": "a photo of a horse", "other": "a picture of a zebra"}
@@ -302,17 +299,8 @@ def graph(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
         "count": node("ProbeCountCalls", model=["load", 0], file=f"{request.node.name}.txt"),
         "picture": node("SDExplainExamplePicture", class_name="zebra", seed=1_000_010, size=256),
         "encode": node("VAEEncode", pixels=["picture", 0], vae=["load", 2]),
-        **{name: node("CLIPTextEncode", text=text, clip=["load", 1]) for name, text in texts.items()},
-        "noise": node(
-            "SDExplainNoiseLatent",
-            model=["count", 0],
-            latent=["encode", 0],
-            steps=20,
-            scheduler="normal",
-            seed=0,
-            samples=2,
-            step_noise="fresh per step",
-        ),
+        **{name: prompt(text) for name, text in texts.items()},
+        "noise": noising("count", 20, samples=2),
         "check": node(
             "SDExplainSanity",
             model=["count", 0],

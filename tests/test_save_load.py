@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from analytic import Gaussians, noised_latents, wrapped
+from graphs import node, noising, zebra_against_horse
 from sdexplain.nodes.maths.prediction import NoisePredictions, collect
 
 if TYPE_CHECKING:
@@ -185,10 +186,6 @@ def test_a_prompts_fingerprint_is_its_content(bundled: tuple[Any, Any]) -> None:
 # ------------------------------------------------------------------------------------------------------------- in a server
 
 
-def node(kind: str, **inputs: Any) -> dict[str, Any]:
-    return {"class_type": kind, "inputs": inputs}
-
-
 def pictures_of(source: str) -> dict[str, dict[str, Any]]:
     """A sheet and a heatmap of predictions."""
     return {
@@ -220,27 +217,8 @@ def saving(picture: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "picture": picture,
         "load": node("SDExplainLoadDiffusers", folder="bundled model"),
         "encode": node("VAEEncode", pixels=["picture", 0], vae=["load", 2]),
-        "zebra": node("CLIPTextEncode", text="a photo of a zebra", clip=["load", 1]),
-        "horse": node("CLIPTextEncode", text="a photo of a horse", clip=["load", 1]),
-        "noise": node(
-            "SDExplainNoiseLatent",
-            model=["load", 0],
-            latent=["encode", 0],
-            steps=STEPS,
-            scheduler="normal",
-            seed=0,
-            samples=1,
-            step_noise="fresh per step",
-        ),
-        "predict": node(
-            "SDExplainPredictNoise",
-            model=["load", 0],
-            noised=["noise", 0],
-            target=["zebra", 0],
-            contrast=["horse", 0],
-            target_label="<b>zebra 🦓</b>",
-            contrast_label="حصان",
-        ),
+        "noise": noising("load", STEPS),
+        **zebra_against_horse("load", target_label="<b>zebra 🦓</b>", contrast_label="حصان"),
         "save": node(
             "SDExplainSavePredictions", predictions=["predict", 0], filename_prefix="tests/zebra", precision="float32"
         ),

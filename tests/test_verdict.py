@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import analytic
+import graphs
 import numpy as np
 import pytest
 import torch
@@ -307,40 +308,17 @@ def test_every_input_and_output_has_a_tooltip(node: Any) -> None:
 
 
 def test_the_bundled_model_prefers_what_is_drawn_and_on_the_twin_its_rival(comfyui: Client) -> None:
-    def made(kind: str, **inputs: Any) -> dict[str, Any]:
-        return {"class_type": kind, "inputs": inputs}
-
     ran = comfyui.run(
         {
-            "draw": made("SDExplainExamplePicture", class_name="zebra", seed=1_000_010, size=256),
-            "both": made("ImageBatch", image1=["draw", 0], image2=["draw", 1]),
-            "load": made("SDExplainLoadDiffusers", folder="bundled model"),
-            "encode": made("VAEEncode", pixels=["both", 0], vae=["load", 2]),
-            "noise": made(
-                "SDExplainNoiseLatent",
-                model=["load", 0],
-                latent=["encode", 0],
-                steps=4,
-                scheduler="normal",
-                seed=0,
-                samples=2,
-                step_noise="fresh per step",
-                antithetic=False,
-            ),
-            "zebra": made("CLIPTextEncode", text="a photo of a zebra", clip=["load", 1]),
-            "horse": made("CLIPTextEncode", text="a photo of a horse", clip=["load", 1]),
-            "predict": made(
-                "SDExplainPredictNoise",
-                model=["load", 0],
-                noised=["noise", 0],
-                target=["zebra", 0],
-                contrast=["horse", 0],
-                target_label="zebra",
-                contrast_label="horse",
-            ),
-            "verdict": made("SDExplainVerdict", predictions=["predict", 0], start=0, end=-1, temperature=1.0),
-            "text": made("PreviewAny", source=["verdict", 0]),
-            "number": made("PreviewAny", source=["verdict", 1]),
+            "draw": graphs.node("SDExplainExamplePicture", class_name="zebra", seed=1_000_010, size=256),
+            "both": graphs.node("ImageBatch", image1=["draw", 0], image2=["draw", 1]),
+            "load": graphs.node("SDExplainLoadDiffusers", folder="bundled model"),
+            "encode": graphs.node("VAEEncode", pixels=["both", 0], vae=["load", 2]),
+            "noise": graphs.noising("load", 4, samples=2, antithetic=False),
+            **graphs.zebra_against_horse("load"),
+            "verdict": graphs.node("SDExplainVerdict", predictions=["predict", 0], start=0, end=-1, temperature=1.0),
+            "text": graphs.node("PreviewAny", source=["verdict", 0]),
+            "number": graphs.node("PreviewAny", source=["verdict", 1]),
         },
         timeout=240,
     )

@@ -1,0 +1,35 @@
+"""Nodes of a graph in the API's form, as the tests send them to a real server.
+
+The parts name their neighbours: "load" (Load Diffusers Model), "encode" (VAE Encode), "noise", "zebra" and "horse" (the prompts).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Node = dict[str, Any]
+
+
+def node(kind: str, **inputs: Any) -> Node:
+    return {"class_type": kind, "inputs": inputs}
+
+
+def prompt(text: str) -> Node:
+    return node("CLIPTextEncode", text=text, clip=["load", 1])
+
+
+def noising(model: str, steps: int, **changes: Any) -> Node:
+    """Noise Latent Across Schedule with the model of the node `model`."""
+    settings = {"scheduler": "normal", "seed": 0, "samples": 1, "step_noise": "fresh per step"} | changes
+    return node("SDExplainNoiseLatent", model=[model, 0], latent=["encode", 0], steps=steps, **settings)
+
+
+def zebra_against_horse(model: str, **changes: Any) -> dict[str, Node]:
+    """Both prompts, and as "predict" Collect Noise Predictions with the model of the node `model`."""
+    labels = {"target_label": "zebra", "contrast_label": "horse"} | changes
+    links = {"noised": ["noise", 0], "target": ["zebra", 0], "contrast": ["horse", 0]}
+    return {
+        "zebra": prompt("a photo of a zebra"),
+        "horse": prompt("a photo of a horse"),
+        "predict": node("SDExplainPredictNoise", model=[model, 0], **links, **labels),
+    }
