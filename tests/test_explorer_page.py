@@ -120,6 +120,20 @@ def test_dragging_the_range_changes_map_words_and_widgets_and_undo_takes_it_back
     assert "steps 0–3 of 6" in words(explorer, ".sdx-steps")
 
 
+def test_keys_and_a_drag_that_come_within_one_frame_all_count(explorer: Page) -> None:
+    explorer.evaluate("""() => {
+        const handle = document.querySelector('.sdx-handle'), slider = document.querySelector('.sdx-slider')
+        const press = () => handle.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', bubbles: true }))
+        press(); press()
+        const box = slider.getBoundingClientRect(), y = box.top + box.height / 2
+        const point = (kind, share) => slider.dispatchEvent(new PointerEvent(kind,
+            { button: 0, pointerId: 1, bubbles: true, clientX: box.left + share * box.width, clientY: y }))
+        point('pointerdown', 0.97); point('pointermove', 0.66); point('pointerup', 0.66) }""")
+    assert (widgets(explorer)["start"], widgets(explorer)["end"]) == (2, 4)
+    frames(explorer)
+    assert "steps 2–4 of 6" in words(explorer, ".sdx-steps")
+
+
 def test_arrows_move_the_ends_and_every_control_has_a_name(explorer: Page) -> None:
     first = explorer.get_by_role("slider", name="First step")
     first.focus()

@@ -125,14 +125,14 @@ export class Slider {
             const place = this.#step(now)
             if (inside) {
                 const shift = Math.max(-start, Math.min(this.steps - end, Math.round(place - at)))
-                this.changed(start + shift, end + shift, false)
+                this.#change(start + shift, end + shift, false)
             } else this.#set(side, Math.round(place), false)
         }
         const stop = () => {
             this.element.removeEventListener('pointermove', move)
             this.element.removeEventListener('pointerup', stop)
             this.element.removeEventListener('pointercancel', stop)
-            this.changed(this.start, this.end, true)
+            this.#change(this.start, this.end, true)
         }
         try {
             this.element.setPointerCapture(event.pointerId)
@@ -150,8 +150,14 @@ export class Slider {
 
     /** @param {number} side @param {number} step @param {boolean} done */
     #set(side, step, done) {
-        if (side) this.changed(this.start, Math.max(this.start + 1, Math.min(this.steps, step)), done)
-        else this.changed(Math.max(0, Math.min(this.end - 1, step)), this.end, done)
+        if (side) this.#change(this.start, Math.max(this.start + 1, Math.min(this.steps, step)), done)
+        else this.#change(Math.max(0, Math.min(this.end - 1, step)), this.end, done)
+    }
+
+    /** What comes before the next frame is drawn has to start from here. @param {number} start @param {number} end @param {boolean} done */
+    #change(start, end, done) {
+        Object.assign(this, { start, end })
+        this.changed(start, end, done)
     }
 
     /** Arrows move an end, with Shift the whole range. @param {KeyboardEvent} event @param {number} side */
@@ -163,7 +169,7 @@ export class Slider {
         event.stopPropagation()
         if (event.shiftKey) {
             const shift = Math.max(-this.start, Math.min(this.steps - this.end, by))
-            this.changed(this.start + shift, this.end + shift, true)
+            this.#change(this.start + shift, this.end + shift, true)
         } else this.#set(side, (side ? this.end : this.start) + by, true)
     }
 
