@@ -59,6 +59,13 @@ def load_pack() -> None:
 load_pack()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that a ComfyUI takes part in, so that `-m host` runs these alone on a further one."""
+    for item in items:
+        if {"comfyui_server", "comfy_host"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("host")
+
+
 # ------------------------------------------------------------------------------------------------------- a real ComfyUI
 
 
