@@ -13,7 +13,7 @@ from .maths.difference import Reading, Weighting, latent, sum_steps
 from .maths.explorer import SCALARS, one_sample
 from .maths.heatmap import Scalar, Show, make_heatmap, show_only
 from .maths.legend import add_legend, readable_size
-from .maths.overlay import Background, Interpolation, colours, masks, match_pictures, overlay, place
+from .maths.overlay import Appearance, Background, Interpolation, colours, masks, match_pictures, overlay, place
 from .maths.prediction import NoisePredictions
 from .maths.reliability import Reliability
 
@@ -165,10 +165,11 @@ class Explorer(io.ComfyNode):
             summed, scalar, percentile=percentile, scale=scale, shared=False, reliability=reliability, threshold=threshold
         )
         shown, size = show_only(heatmap, sign), tuple(pictures.shape[1:3])
-        picture = overlay(pictures, shown, colour_map, opacity, background, interpolation, readable_size(*size))
+        appearance = Appearance(colour_map, opacity, background, interpolation)
+        picture = overlay(pictures, shown, appearance, readable_size(*size))
         change = latent(signed, predictions.noised.x0, "target - contrast", "difference alone")
         return io.NodeOutput(
-            add_legend(picture, shown, colour_map, opacity),
+            add_legend(picture, shown, appearance),
             colours(place(shown, size, interpolation), shown.signed, colour_map),
             *masks(heatmap, size, interpolation),
             {"samples": change},

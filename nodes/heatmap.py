@@ -12,7 +12,7 @@ from .host.schema import schema
 from .maths.difference import NoiseDifference
 from .maths.heatmap import Scalar, Show, make_heatmap, show_only
 from .maths.legend import add_legend, readable_size
-from .maths.overlay import Background, Interpolation, colours, masks, overlay, place
+from .maths.overlay import Appearance, Background, Interpolation, colours, masks, overlay, place
 from .maths.reliability import Reliability
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ class HeatmapOverlay(io.ComfyNode):
         reliability: Reliability = "all",
         threshold: float = 3.0,
     ) -> io.NodeOutput:
+        appearance = Appearance(colour_map, opacity, background, interpolation)
         heatmap = make_heatmap(
             difference,
             scalar,
@@ -133,9 +134,9 @@ class HeatmapOverlay(io.ComfyNode):
         shown = show_only(heatmap, sign)
         own_size = tuple(image.shape[1:3])
         drawn_size = readable_size(*own_size) if legend else own_size
-        picture = overlay(image, shown, colour_map, opacity, background, interpolation, drawn_size)
+        picture = overlay(image, shown, appearance, drawn_size)
         if legend:
-            picture = add_legend(picture, shown, colour_map, opacity)
+            picture = add_legend(picture, shown, appearance)
         coloured = colours(place(shown, own_size, interpolation), shown.signed, colour_map)
         limit = heatmap.limits.max().item()
         return io.NodeOutput(

@@ -15,7 +15,7 @@ from .host.schema import schema
 from .host.telling import tell
 from .maths.difference import Reading, Weighting
 from .maths.noising import NoisedLatents
-from .maths.overlay import Background, Interpolation
+from .maths.overlay import Appearance, Background, Interpolation
 from .maths.reliability import Reliability
 from .maths.rivals import MOST_LABELS, Contest, check_sides, choose, fill_template, split_labels
 from .maths.rivals_sheet import report, rivals_of, rivals_sheet
@@ -207,10 +207,7 @@ class RivalLabels(io.ComfyNode):
             targets,
             reading,
             weighting,
-            colour_map=colour_map,
-            opacity=opacity,
-            background=background,
-            interpolation=interpolation,
+            appearance=Appearance(colour_map, opacity, background, interpolation),
             percentile=percentile,
             reliability=reliability,
             threshold=threshold,

@@ -11,7 +11,7 @@ from .host import appearance
 from .host.schema import schema
 from .maths.difference import Reading, Weighting
 from .maths.heatmap import Scalar
-from .maths.overlay import Background, Interpolation
+from .maths.overlay import Appearance, Background, Interpolation
 from .maths.prediction import NoisePredictions
 from .maths.reliability import Reliability
 from .maths.sheet import step_sheet
@@ -107,11 +107,8 @@ class StepSheet(io.ComfyNode):
             reading,
             weighting,
             scalar,
-            colour_map=colour_map,
+            appearance=Appearance(colour_map, opacity, background, interpolation),
             percentile=percentile,
-            opacity=opacity,
-            background=background,
-            interpolation=interpolation,
             decode=vae.decode if vae is not None else None,
             reliability=reliability,
             threshold=threshold,

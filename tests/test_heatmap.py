@@ -447,7 +447,7 @@ def test_the_total_names_the_label_that_it_speaks_for_and_its_standard_error() -
     samples = torch.tensor([[[[1.0, 1.0]], [[-4.0, 1.0]]], [[[3.0, 3.0]], [[-4.0, 1.0]]]])
     difference = evidence(samples, total_error=torch.tensor([2.0, 0.0]))
     assert make_heatmap(difference).totals == (
-        "Whole picture: 4 ± 2 nats for “zebra”",
+        "Whole picture: 4.0 ± 2.0 nats for “zebra”",
         "Whole picture: 3 ± 0 nats for “horse”",
     )
 

@@ -21,7 +21,7 @@ from sdexplain.nodes.maths.legend import (
     scale_numbers,
     title_lines,
 )
-from sdexplain.nodes.maths.overlay import AUTOMATIC, colours
+from sdexplain.nodes.maths.overlay import AUTOMATIC, Appearance, colours
 from test_heatmap import a_difference, random_difference
 
 LENGTHS = Lengths(512, 1.0)
@@ -154,7 +154,7 @@ def test_markup_emoji_and_right_to_left_words_appear_as_they_should() -> None:
 
 @pytest.mark.parametrize("colour_map", [AUTOMATIC, "PRGn"])
 def test_the_bar_shows_the_overlays_colours_over_white(colour_map: str) -> None:
-    bar = torch.from_numpy(np.array(draw_bar(signed_heatmap(), 201, 3, colour_map, opacity=0.6))) / 255
+    bar = torch.from_numpy(np.array(draw_bar(signed_heatmap(), 201, 3, Appearance(colour_map, 0.6)))) / 255
     assert torch.allclose(bar[1, 100], torch.ones(3), atol=0.01), "0 is clear"
     for column, level in ((0, -1.0), (200, 1.0)):
         expected = 0.4 + 0.6 * colours(torch.tensor(level), True, colour_map)

@@ -18,6 +18,7 @@ from sdexplain.nodes.maths.heatmap import Heatmap, luminance
 from sdexplain.nodes.maths.overlay import (
     DIVERGING,
     SEQUENTIAL,
+    Appearance,
     Box,
     colours,
     covered_box,
@@ -125,15 +126,15 @@ def test_automatic_is_a_map_that_suits_the_sign() -> None:
 
 def test_no_difference_leaves_the_photo_as_it_is() -> None:
     photo = torch.rand(1, 48, 40, 3)
-    assert torch.equal(overlay(photo, a_heatmap(torch.zeros(1, 6, 5)), background="photo"), photo)
-    grey = overlay(photo, a_heatmap(torch.zeros(1, 6, 5)), background="grey")
+    assert torch.equal(overlay(photo, a_heatmap(torch.zeros(1, 6, 5)), Appearance(background="photo")), photo)
+    grey = overlay(photo, a_heatmap(torch.zeros(1, 6, 5)), Appearance(background="grey"))
     assert torch.equal(grey, luminance(photo)[..., None].expand(-1, -1, -1, 3))
 
 
 def test_the_full_colour_covers_by_the_opacity() -> None:
     photo = torch.rand(1, 16, 8, 3)
     drawn = overlay(
-        photo, a_heatmap(torch.tensor([[[3.0], [-1.5]]]), limit=3.0), "PuOr", 0.8, "photo", interpolation="cells"
+        photo, a_heatmap(torch.tensor([[[3.0], [-1.5]]]), limit=3.0), Appearance("PuOr", 0.8, "photo", "cells")
     )
     full, half = (colours(torch.tensor(level), True, "PuOr") for level in (1.0, -0.5))
     assert torch.allclose(drawn[:, :8], 0.2 * photo[:, :8] + 0.8 * full, atol=1e-6)
@@ -142,15 +143,15 @@ def test_the_full_colour_covers_by_the_opacity() -> None:
 
 def test_weak_magnitudes_are_clearer_than_weak_signed_values() -> None:
     photo, values = torch.rand(1, 8, 8, 3), torch.full((1, 1, 1), 0.25)
-    drawn = overlay(photo, a_heatmap(values, signed=False), "viridis", 0.8, "photo")
+    drawn = overlay(photo, a_heatmap(values, signed=False), Appearance("viridis", 0.8, "photo"))
     colour = colours(torch.tensor(0.25), False, "viridis")
     assert torch.allclose(drawn, 0.9 * photo + 0.1 * colour, atol=1e-6)  # 0.8 · 0.25^1.5 = 0.1
 
 
 def test_opacity_zero_hides_the_map_and_one_the_photo() -> None:
     photo, heatmap = torch.rand(1, 48, 40, 3), a_heatmap(torch.ones(1, 6, 5), signed=False)
-    assert torch.equal(overlay(photo, heatmap, opacity=0, background="photo"), photo)
-    assert torch.allclose(overlay(photo, heatmap, opacity=1)[0, 0, 0], colours(torch.tensor(1.0), False))
+    assert torch.equal(overlay(photo, heatmap, Appearance(opacity=0, background="photo")), photo)
+    assert torch.allclose(overlay(photo, heatmap, Appearance(opacity=1))[0, 0, 0], colours(torch.tensor(1.0), False))
 
 
 @given(st.integers(0, 10_000), st.booleans())
@@ -169,8 +170,8 @@ def test_cells_are_shown_as_they_are() -> None:
 def test_inputs_are_not_changed() -> None:
     photo, heatmap = torch.rand(1, 48, 40, 3), random_heatmap()
     copies = photo.clone(), heatmap.values.clone()
-    overlay(photo, heatmap, background="photo").mul_(0)
-    overlay(photo, a_heatmap(torch.zeros(1, 6, 5)), background="photo").mul_(0)
+    overlay(photo, heatmap, Appearance(background="photo")).mul_(0)
+    overlay(photo, a_heatmap(torch.zeros(1, 6, 5)), Appearance(background="photo")).mul_(0)
     assert torch.equal(photo, copies[0]) and torch.equal(heatmap.values, copies[1])
 
 
@@ -233,7 +234,7 @@ def test_the_box_grows_with_the_picture() -> None:
 
 def test_an_enlarged_picture_without_difference_is_the_resized_photo() -> None:
     photo = torch.rand(2, 20, 10, 3)
-    drawn = overlay(photo, a_heatmap(torch.zeros(2, 2, 1)), background="photo", size=(80, 40))
+    drawn = overlay(photo, a_heatmap(torch.zeros(2, 2, 1)), Appearance(background="photo"), size=(80, 40))
     assert drawn.shape == (2, 80, 40, 3)
     assert torch.equal(drawn, resize(photo, (80, 40)))
     assert (drawn.mean((1, 2)) - photo.mean((1, 2))).abs().max() < 0.02
@@ -309,21 +310,21 @@ PHOTO = torch.rand(1, 48, 40, 3)
         ),
         (lambda: overlay(torch.rand(1, 48, 40, 1), random_heatmap()), r"shape \[1, 48, 40, 1\]"),
         (lambda: overlay(torch.full((1, 48, 40, 3), torch.nan), random_heatmap()), "image contains NaN or infinity"),
-        (lambda: overlay(PHOTO, random_heatmap(), opacity=1.5), r"opacity is 1.5; expected 0 \(invisible\) to 1"),
+        (lambda: overlay(PHOTO, random_heatmap(), Appearance(opacity=1.5)), r"opacity is 1.5; expected 0 \(invisible\) to 1"),
         (
-            lambda: overlay(PHOTO, random_heatmap(), background="red"),
+            lambda: overlay(PHOTO, random_heatmap(), Appearance(background="red")),
             "background is 'red'; expected one of photo, grey",
         ),
-        (lambda: overlay(PHOTO, random_heatmap(), interpolation="no"), "interpolation is 'no'; expected one of smooth"),
+        (lambda: overlay(PHOTO, random_heatmap(), Appearance(interpolation="no")), "interpolation is 'no'; expected one of smooth"),
         (
-            lambda: overlay(PHOTO, random_heatmap(), "viridis"),
+            lambda: overlay(PHOTO, random_heatmap(), Appearance("viridis")),
             "colour map is 'viridis', but the heatmap is signed and needs a diverging one: choose automatic or one of RdBu_r",
         ),
         (
-            lambda: overlay(PHOTO, random_heatmap(signed=False), "RdBu_r"),
+            lambda: overlay(PHOTO, random_heatmap(signed=False), Appearance("RdBu_r")),
             "colour map is 'RdBu_r', but the heatmap is unsigned and needs a sequential one: choose automatic or one of inferno",
         ),
-        (lambda: overlay(PHOTO, random_heatmap(), "jet"), "colour map is 'jet'"),
+        (lambda: overlay(PHOTO, random_heatmap(), Appearance("jet")), "colour map is 'jet'"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(draw: Callable[[], Tensor], words: str) -> None:

@@ -14,7 +14,7 @@ from scipy import stats
 from sdexplain.nodes.maths.difference import NoiseDifference, Reading, sum_steps
 from sdexplain.nodes.maths.heatmap import Heatmap, Scalar, make_heatmap
 from sdexplain.nodes.maths.noising import draw_noise
-from sdexplain.nodes.maths.overlay import masks, overlay
+from sdexplain.nodes.maths.overlay import Appearance, masks, overlay
 from sdexplain.nodes.maths.prediction import NoisePredictions
 from sdexplain.nodes.maths.reliability import CONFIDENCE, exceedance, standard_error
 from test_heatmap import a_difference, evidence, red_channel
@@ -113,7 +113,7 @@ def test_noise_is_not_stretched(reliability: str) -> None:
     assert heatmap.reliability == ("",), "not said twice"
     assert heatmap.limits.tolist() == [0]
     picture = torch.rand(1, 64, 64, 3)
-    assert torch.equal(overlay(picture, heatmap, background="photo"), picture)
+    assert torch.equal(overlay(picture, heatmap, Appearance(background="photo")), picture)
     assert not torch.stack(masks(heatmap, (64, 64))).any()
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 from sdexplain.nodes.maths import sheet as sheets
 from sdexplain.nodes.maths.difference import sum_steps
 from sdexplain.nodes.maths.heatmap import make_heatmap
+from sdexplain.nodes.maths.overlay import Appearance
 from sdexplain.nodes.maths.prediction import NoisePredictions
 from sdexplain.nodes.maths.sheet import cell_size, columns_per_band, range_header, split_steps, step_sheet, sum_ranges
 from torch import Tensor
@@ -228,7 +229,7 @@ def test_the_same_prompt_twice_gives_a_sheet_without_colour() -> None:
             "needs a VAE. Connect the model's",
         ),
         (
-            lambda: step_sheet(torch.rand(1, 48, 40, 3), a_prediction(), colour_map="RdBu_r"),
+            lambda: step_sheet(torch.rand(1, 48, 40, 3), a_prediction(), appearance=Appearance("RdBu_r")),
             "unsigned and needs a sequential",
         ),
     ],

@@ -14,9 +14,10 @@ import pytest
 import torch
 from scipy import stats
 from sdexplain.nodes.maths.difference import sum_steps
+from sdexplain.nodes.maths.heatmap import format_with_error
 from sdexplain.nodes.maths.noising import NoisedLatents, draw_noise
 from sdexplain.nodes.maths.prediction import NoisePredictions, collect
-from sdexplain.nodes.maths.verdict import Verdict, format_with_error, headline, judge, reach_of_sum, report
+from sdexplain.nodes.maths.verdict import Verdict, headline, judge, reach_of_sum, report
 
 if TYPE_CHECKING:
     from sdexplain.demo.api import Client

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from os.path import commonprefix
@@ -178,12 +179,14 @@ def decoded_luminance(difference: NoiseDifference, decode: Decode | None) -> Ten
 
 
 def decode_pictures(decode: Decode, latents: Tensor) -> Tensor:
-    """The decoder's pictures of VAE-space latents [n,C,h,w], [n,H,W,3] float32 on the CPU.
+    """The decoder's pictures of VAE-space latents [n,C,h,w] (or [n,C,1,h,w], frames), [n,H,W,3] float32 on the CPU.
 
     Raises:
         ValueError: the decoder gives anything else.
     """
     pictures = decode(latents)
+    if latents.ndim == pictures.ndim == 5:  # single frames, [n,1,H,W,3]
+        pictures = pictures.flatten(0, 1)
     if pictures.ndim != 4 or len(pictures) != len(latents) or pictures.shape[-1] < 3:
         raise ValueError(
             f"The VAE decoded {len(latents)} latents to the shape {list(pictures.shape)}; expected [{len(latents)}, height, width, 3]. "
@@ -207,10 +210,10 @@ def evidence_totals(difference: NoiseDifference) -> tuple[str, ...]:
     unit = "nats" if difference.weighting == "information" else "noise variances"
     unknown, words = difference.total_error is None, []
     for image, mean in enumerate(difference.total.tolist()):
-        error = "" if unknown else f" ± {format_value(difference.total_error[image].item())}"
+        error = None if unknown else difference.total_error[image].item()
         labels = difference.target_label, difference.contrast_label
         label = quoted(telling_part(*(labels if mean >= 0 else labels[::-1])))
-        words.append(f"Whole picture: {format_value(abs(mean))}{error} {unit} for {label}")
+        words.append(f"Whole picture: {format_with_error(abs(mean), error)} {unit} for {label}")
     return tuple(
         f"{total}, standard error unknown. {missing_error(difference)}." if unknown else total for total in words
     )
@@ -292,6 +295,22 @@ def telling_part(label: str, other: str, longest: int = 32) -> str:
 def format_value(value: float) -> str:
     """At most three significant digits, with a true minus sign: 0.0123, −1.5, 1230, 2.1e−07."""
     return f"{float(f'{value:.3g}'):g}".replace("-", "−")
+
+
+def format_with_error(value: float, error: float | None) -> str:
+    """A value to the second significant digit of its error, as far as single precision has digits: 68.9 ± 2.1; alone without one."""
+    if error is None:
+        return format_value(value)
+    shown = float(f"{error:.2g}")
+    decimals = max(0, 1 - _magnitude(shown)) if shown else 0
+    if not shown or decimals + _magnitude(value) > 6:
+        return f"{format_value(value)} ± {shown:g}"
+    return f"{value:.{decimals}f} ± {shown:.{decimals}f}".replace("-", "−")
+
+
+def _magnitude(value: float) -> int:
+    """The power of ten of the first digit: 2 for 350, −1 for 0.2, 0 for 0."""
+    return math.floor(math.log10(abs(value))) if value else 0
 
 
 def _reliability_words(significance: Significance | None, images: Tensor) -> tuple[str, ...]:

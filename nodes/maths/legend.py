@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .heatmap import Heatmap, format_value, quoted
 from .lettering import Paragraph, fits, paragraph
-from .overlay import AUTOMATIC, blend, end_colours, from_image, to_image
+from .overlay import USUAL, Appearance, blend, end_colours, from_image, to_image
 
 READABLE_WIDTH = 512
 TALLEST = 1024  # a narrow picture is enlarged to this height at most, and stands in the middle of a wider sheet
@@ -49,15 +49,15 @@ def legend_lengths(height: int, width: int) -> Lengths:
     return Lengths(sheet, max(1.0, min(sheet, 1.5 * height) / READABLE_WIDTH))
 
 
-def add_legend(pictures: Tensor, heatmap: Heatmap, colour_map: str = AUTOMATIC, opacity: float = 0.8) -> Tensor:
+def add_legend(pictures: Tensor, heatmap: Heatmap, appearance: Appearance = USUAL) -> Tensor:
     """Each picture of [B,H,W,3] with its own legend below it, [B,H+legend,max(W,512),3].
 
-    colour_map and opacity are those of the overlay; the colour bar shows them over white.
+    The appearance is that of the overlay; the colour bar shows its colours over white.
     """
     height, width = pictures.shape[1:3]
     lengths = legend_lengths(height, width)
     legends = torch.stack(
-        [from_image(draw_legend(heatmap, image, lengths, colour_map, opacity)) for image in range(len(pictures))]
+        [from_image(draw_legend(heatmap, image, lengths, appearance)) for image in range(len(pictures))]
     )
     left = (lengths.width - width) // 2
     sheet = pictures.new_ones(len(pictures), height, lengths.width, 3)
@@ -65,9 +65,7 @@ def add_legend(pictures: Tensor, heatmap: Heatmap, colour_map: str = AUTOMATIC, 
     return torch.cat([sheet, legends], dim=1)
 
 
-def draw_legend(
-    heatmap: Heatmap, image: int, lengths: Lengths, colour_map: str = AUTOMATIC, opacity: float = 0.8
-) -> Image.Image:
+def draw_legend(heatmap: Heatmap, image: int, lengths: Lengths, appearance: Appearance = USUAL) -> Image.Image:
     """The legend of one image: both labels, the colour key, what the image's cells say in all, and what was summed.
 
     Its height depends on the words of all images, so that the legends of a batch have one size.
@@ -79,7 +77,7 @@ def draw_legend(
         paragraph(text, lengths(12), lengths.inner, lines=2)
         for text in (heatmap.source, f"{heatmap.quantity}, {heatmap.unit}")
     ]
-    key = draw_key(heatmap, image, lengths, colour_map, opacity)
+    key = draw_key(heatmap, image, lengths, appearance)
     margin, gap = lengths(14), lengths(6)
     height = 2 * margin + key.height + 2 * gap + room + sum(text.height for text in titles + details)
     legend = Image.new("RGB", (lengths.width, height), PAPER)
@@ -115,11 +113,9 @@ def draw_paragraphs(sheet: Image.Image, paragraphs: list[Paragraph], left: int, 
     return top
 
 
-def draw_key(
-    heatmap: Heatmap, image: int, lengths: Lengths, colour_map: str = AUTOMATIC, opacity: float = 0.8
-) -> Image.Image:
+def draw_key(heatmap: Heatmap, image: int, lengths: Lengths, appearance: Appearance = USUAL) -> Image.Image:
     """The colour bar with the words for its ends above and numbers below, or the note that there is no difference."""
-    low, high = end_words(heatmap, lengths, colour_map)
+    low, high = end_words(heatmap, lengths, appearance.colour_map)
     words_height, bar_height, numbers_height = max(low.height, high.height) + lengths(3), lengths(14), lengths(20)
     notes = [heatmap.note(number) for number in range(len(heatmap.values))]
     # no room for a bar that no image of the batch has
@@ -131,19 +127,17 @@ def draw_key(
         return key
     low.draw(draw, 0, 0, INK)
     high.draw(draw, lengths.inner, 0, INK, "right")
-    key.paste(draw_bar(heatmap, lengths.inner, bar_height, colour_map, opacity), (0, words_height))
+    key.paste(draw_bar(heatmap, lengths.inner, bar_height, appearance), (0, words_height))
     draw.rectangle((0, words_height, lengths.inner - 1, words_height + bar_height - 1), outline=RULE, width=lengths(1))
     _draw_numbers(key, scale_numbers(heatmap, image), words_height + bar_height, lengths)
     return key
 
 
-def draw_bar(
-    heatmap: Heatmap, width: int, height: int, colour_map: str = AUTOMATIC, opacity: float = 0.8
-) -> Image.Image:
+def draw_bar(heatmap: Heatmap, width: int, height: int, appearance: Appearance = USUAL) -> Image.Image:
     """The scale from its lowest to its highest level, as the overlay draws it over white."""
     lowest, highest = heatmap.level_range
     levels = torch.linspace(lowest, highest, width).expand(height, -1)
-    return to_image(blend(torch.ones(height, width, 3), levels, heatmap.signed, colour_map, opacity))
+    return to_image(blend(torch.ones(height, width, 3), levels, heatmap.signed, appearance))
 
 
 def end_words(heatmap: Heatmap, lengths: Lengths, colour_map: str) -> tuple[Paragraph, Paragraph]:

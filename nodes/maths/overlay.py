@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
@@ -34,6 +35,31 @@ DARK_ENDS = ("RdBu_r", "PuOr", "BrBG", "PRGn")
 SEQUENTIAL = {"inferno": "yellow", "magma": "yellow", "plasma": "yellow", "viridis": "yellow", "cividis": "yellow"}
 
 
+@dataclass(frozen=True)
+class Appearance:
+    """How a heatmap is drawn over its picture, the same in its legend.
+
+    Raises:
+        ValueError: an unknown background or interpolation, an opacity out of range.
+    """
+
+    colour_map: str = AUTOMATIC
+    opacity: float = 0.8
+    """0 (invisible) ... 1 (the full colour hides the picture)."""
+    background: Background = "grey"
+    interpolation: Interpolation = "smooth"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.opacity <= 1:
+            raise ValueError(f"The opacity is {self.opacity:g}; expected 0 (invisible) to 1 (hides the picture).")
+        for name, choices in (("background", Background), ("interpolation", Interpolation)):
+            if (chosen := getattr(self, name)) not in get_args(choices):
+                raise ValueError(f"The {name} is {chosen!r}; expected one of {', '.join(get_args(choices))}.")
+
+
+USUAL = Appearance()
+
+
 class Box(NamedTuple):
     """A rectangle of pixels."""
 
@@ -46,10 +72,7 @@ class Box(NamedTuple):
 def overlay(
     pictures: Tensor,
     heatmap: Heatmap,
-    colour_map: str = AUTOMATIC,
-    opacity: float = 0.8,
-    background: Background = "grey",
-    interpolation: Interpolation = "smooth",
+    appearance: Appearance = USUAL,
     size: tuple[int, int] | None = None,
 ) -> Tensor:
     """The heatmap over its pictures, [B,H,W,3]: see `blend`.
@@ -58,29 +81,24 @@ def overlay(
     size: height and width to draw at; None is the picture's own.
 
     Raises:
-        ValueError: pictures that don't belong to the maps, a colour map that does not suit their sign, an unknown
-            background or interpolation, an opacity out of range.
+        ValueError: pictures that don't belong to the maps, a colour map that does not suit their sign.
     """
-    if not 0 <= opacity <= 1:
-        raise ValueError(f"The opacity is {opacity:g}; expected 0 (invisible) to 1 (hides the picture).")
-    if background not in get_args(Background):
-        raise ValueError(f"The background is {background!r}; expected one of {', '.join(get_args(Background))}.")
     pictures = match_pictures(pictures, len(heatmap.values), heatmap.latent_size)
-    levels = place(heatmap, pictures.shape[1:3], interpolation, size)
+    levels = place(heatmap, pictures.shape[1:3], appearance.interpolation, size)
     pictures = resize(pictures, size or pictures.shape[1:3])
-    if background == "grey":
+    if appearance.background == "grey":
         pictures = luminance(pictures)[..., None].expand(-1, -1, -1, 3)
-    return blend(pictures, levels, heatmap.signed, colour_map, opacity)
+    return blend(pictures, levels, heatmap.signed, appearance)
 
 
-def blend(pictures: Tensor, levels: Tensor, signed: bool, colour_map: str, opacity: float) -> Tensor:
+def blend(pictures: Tensor, levels: Tensor, signed: bool, appearance: Appearance) -> Tensor:
     """picture * (1 - a) + colour * a, [...,3], with a = opacity * |level|, or opacity * level^1.5 for unsigned maps.
 
     A level of 0 leaves the picture as it is. A magnitude is nowhere 0 where there is noise: the power keeps that from veiling all of
     the picture.
     """
     strength = levels.abs() if signed else levels**1.5
-    return torch.lerp(pictures, colours(levels, signed, colour_map), opacity * strength[..., None])
+    return torch.lerp(pictures, colours(levels, signed, appearance.colour_map), appearance.opacity * strength[..., None])
 
 
 def masks(
@@ -166,14 +184,7 @@ def place(
     """The heatmap's levels where the latent covers the picture, 0 around it, [B,H,W] at `size` or the picture's own.
 
     "smooth" is bilinear, which never exceeds the cells' own values; "cells" shows each cell as a rectangle.
-
-    Raises:
-        ValueError: an unknown interpolation.
     """
-    if interpolation not in get_args(Interpolation):
-        raise ValueError(
-            f"The interpolation is {interpolation!r}; expected one of {', '.join(get_args(Interpolation))}."
-        )
     height, width = size or picture_size
     box = scale_box(covered_box(picture_size, heatmap.latent_size, heatmap.downscale), picture_size, (height, width))
     options = {"mode": "bilinear", "antialias": True} if interpolation == "smooth" else {"mode": "nearest-exact"}

@@ -10,10 +10,10 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from .difference import NoiseDifference, Reading, Weighting, join_images, sum_steps
-from .heatmap import WEIGHTING_WORDS, Heatmap, format_value, make_heatmap, quoted
+from .heatmap import WEIGHTING_WORDS, Heatmap, format_with_error, make_heatmap, quoted
 from .legend import INK, PAPER
 from .lettering import paragraph, plain_text, shorten
-from .overlay import AUTOMATIC, Background, Interpolation, from_image, match_pictures, overlay
+from .overlay import USUAL, Appearance, from_image, match_pictures, overlay
 from .reliability import Reliability
 from .rivals import Contest, Standing
 from .sheet import Grid, Row, cell_size, columns_per_band, draw_sheet, speak_for_all
@@ -51,7 +51,7 @@ def table_lines(contest: Contest, image: int) -> list[str]:
         rows.append(
             (
                 short_label(contest, standing),
-                with_error(standing.log_odds, standing.error) if place else "0",
+                format_with_error(standing.log_odds, standing.error) if place else "0",
                 probability_words(standing.probability),
                 str(standing.samples),
                 status(standing) if place else "winner",
@@ -99,11 +99,6 @@ def short_label(contest: Contest, standing: Standing) -> str:
     return label if len(label) <= LONGEST_LABEL else shorten(label, LONGEST_LABEL)
 
 
-def with_error(nats: float, error: float | None) -> str:
-    """Log-odds with their standard error, where it is known."""
-    return format_value(nats) + ("" if error is None else f" ± {format_value(error)}")
-
-
 def probability_words(probability: float) -> str:
     """In per cent; what is nearer to 0 or 1 than these numbers deserve is less or more than something."""
     if EXTREME <= probability <= 1 - EXTREME:
@@ -122,10 +117,7 @@ def rivals_sheet(
     reading: Reading = "evidence",
     weighting: Weighting = "information",
     *,
-    colour_map: str = AUTOMATIC,
-    opacity: float = 0.8,
-    background: Background = "grey",
-    interpolation: Interpolation = "smooth",
+    appearance: Appearance = USUAL,
     percentile: float = 99.5,
     reliability: Reliability = "all",
     threshold: float = 3.0,
@@ -147,15 +139,13 @@ def rivals_sheet(
     sums = [mean_sum(contest, predictions, *pair, reading, weighting) for pair in pairs]
     heatmap = make_heatmap(join_images(sums), percentile=percentile, reliability=reliability, threshold=threshold)
     size = cell_size(*pictures.shape[1:3], columns_per_band(len(rivals[0])))
-    cells = overlay(
-        pictures.repeat(len(rivals[0]), 1, 1, 1), heatmap, colour_map, opacity, background, interpolation, size
-    ).unflatten(0, (-1, noised.images))
+    cells = overlay(pictures.repeat(len(rivals[0]), 1, 1, 1), heatmap, appearance, size).unflatten(0, (-1, noised.images))
     sheets = []
     for image, target in enumerate(targets):
         shown = name_sides(heatmap, contest, target, rivals[image], weighting, threshold)
         row = Row(f"{shown.quantity} for {quoted(contest.labels[target])} against each rival, over the picture", cells)
         headers = [rival_header(contest, target, rival, image) for rival in rivals[image]]
-        sheet = draw_sheet(shown, headers, [row], image, colour_map, opacity)
+        sheet = draw_sheet(shown, headers, [row], image, appearance)
         sheets.append(from_image(add_title(headline(contest, image), sheet, Grid(len(headers), size))))
     height = max(len(sheet) for sheet in sheets)  # labels of other lengths make other legends
     return torch.stack(
@@ -204,7 +194,7 @@ def rival_header(contest: Contest, target: int, rival: int, image: int) -> tuple
     odds = contest.log_odds(target, rival, image)
     sign = "+" if odds.mean > 0 else ""
     out = f", out after {int(contest.samples[rival, image])}" if contest.out[rival, image] else ""
-    return f"vs {quoted(contest.labels[rival])}", f"{sign}{with_error(odds.mean, odds.error)} nats{out}"
+    return f"vs {quoted(contest.labels[rival])}", f"{sign}{format_with_error(odds.mean, odds.error)} nats{out}"
 
 
 def add_title(title: str, sheet: Image.Image, grid: Grid) -> Image.Image:

@@ -15,9 +15,8 @@ from .heatmap import WEIGHTING_WORDS, Decode, Heatmap, Scalar, decode_pictures, 
 from .legend import INK, MUTED, PAPER, READABLE_WIDTH, Lengths, draw_legend
 from .lettering import paragraph
 from .overlay import (
-    AUTOMATIC,
-    Background,
-    Interpolation,
+    USUAL,
+    Appearance,
     covered_box,
     from_image,
     match_pictures,
@@ -84,10 +83,7 @@ def step_sheet(
     weighting: Weighting = "uniform",
     scalar: Scalar = "channel norm",
     *,
-    colour_map: str = AUTOMATIC,
-    opacity: float = 0.8,
-    background: Background = "grey",
-    interpolation: Interpolation = "smooth",
+    appearance: Appearance = USUAL,
     percentile: float = 99.5,
     decode: Decode | None = None,
     reliability: Reliability = "all",
@@ -115,14 +111,14 @@ def step_sheet(
     source = f"Steps 0–{noised.steps} in {ranges} ranges, the noisiest first, {WEIGHTING_WORDS[weighting]}"
     heatmap = speak_for_all(replace(heatmap, source=source), threshold, "Ranges")
     size = cell_size(*pictures.shape[1:3], columns_per_band(ranges))
-    cells = overlay(pictures.repeat(ranges, 1, 1, 1), heatmap, colour_map, opacity, background, interpolation, size)
+    cells = overlay(pictures.repeat(ranges, 1, 1, 1), heatmap, appearance, size)
     rows = [Row(f"{heatmap.quantity}, over the picture", cells.unflatten(0, (ranges, -1)))]
     if decode is not None:
         difference = sum_ranges(predictions, spans, "difference", weighting)
         rows.append(decoded_row(difference, decode, tuple(pictures.shape[1:3]), size, ranges))
     headers = [range_header(noised.log_snr, span) for span in spans]
     return torch.stack(
-        [from_image(draw_sheet(heatmap, headers, rows, image, colour_map, opacity)) for image in range(noised.images)]
+        [from_image(draw_sheet(heatmap, headers, rows, image, appearance)) for image in range(noised.images)]
     )
 
 
@@ -193,7 +189,7 @@ def _one_decimal(value: float) -> str:
 
 
 def draw_sheet(
-    heatmap: Heatmap, headers: list[tuple[str, str]], rows: list[Row], image: int, colour_map: str, opacity: float
+    heatmap: Heatmap, headers: list[tuple[str, str]], rows: list[Row], image: int, appearance: Appearance = USUAL
 ) -> Image.Image:
     """The sheet of one image: a column for each range below its header, a row of pictures below each caption, the legend."""
     columns = columns_per_band(len(headers))
@@ -205,7 +201,7 @@ def draw_sheet(
     for start in range(0, len(headers), columns):
         parts.append(draw_headers(headers[start : start + columns], grid))
         parts += [draw_row(row.caption, row.cells[start : start + columns, image], grid) for row in rows]
-    parts.append(draw_legend(heatmap, strongest, grid.lengths, colour_map, opacity))
+    parts.append(draw_legend(heatmap, strongest, grid.lengths, appearance))
     return stack(parts)
 
 

@@ -10,7 +10,7 @@ from scipy import stats
 from torch import Tensor
 
 from .difference import check_range, read_step, step_weights
-from .heatmap import ROUNDING_PER_STEP, format_value, quoted, telling_part
+from .heatmap import ROUNDING_PER_STEP, format_value, format_with_error, quoted, telling_part
 from .lettering import plain_text, shorten
 from .prediction import NoisePredictions
 from .uncertainty import degrees_of_freedom, error_of_sum, independent, variances_of_sum
@@ -175,8 +175,7 @@ def reach_of_sum(parts: Tensor, antithetic: bool, fresh: bool) -> Tensor | None:
 
 def _differs(predictions: NoisePredictions, step: int) -> Tensor:
     """Whether one step's predictions differ by more than rounding, [B]."""
-    difference = predictions.target[:, step] - predictions.contrast[:, step]
-    return difference.abs().amax((0, 2, 3, 4)) > ROUNDING_PER_STEP
+    return read_step(predictions, step, "difference").abs().amax((0, 2, 3, 4)) > ROUNDING_PER_STEP
 
 
 # ------------------------------------------------------------------------------------------------------------- in words
@@ -237,26 +236,12 @@ def reading_rule(verdict: Verdict) -> str:
     return f"{made}; ± is one standard error. Where the {CONFIDENCE:.0%} interval holds 0 it is undecided."
 
 
-def format_with_error(value: float, error: float) -> str:
-    """A value to the second significant digit of its error, as far as single precision has digits: 68.9 ± 2.1."""
-    shown = float(f"{error:.2g}")
-    decimals = max(0, 1 - _magnitude(shown)) if shown else 0
-    if not shown or decimals + _magnitude(value) > 6:
-        return f"{format_value(value)} ± {shown:g}"
-    return f"{value:.{decimals}f} ± {shown:.{decimals}f}".replace("-", "−")
-
-
-def _magnitude(value: float) -> int:
-    """The power of ten of the first digit: 2 for 350, −1 for 0.2, 0 for 0."""
-    return math.floor(math.log10(abs(value))) if value else 0
-
-
 def _leading(verdict: Verdict, image: int) -> str:
     return label_words(verdict)[int(verdict.log_odds[image] < 0)]
 
 
 def _with_error(verdict: Verdict, image: int, nats: float) -> str:
-    return format_value(nats) if verdict.error is None else format_with_error(nats, float(verdict.error[image]))
+    return format_with_error(nats, None if verdict.error is None else float(verdict.error[image]))
 
 
 def _agreement_words(verdict: Verdict, image: int) -> str:
