@@ -9,6 +9,10 @@
 
 The first run installs a Python environment into .venv and, unless COMFYUI_PATH names one or this folder lies in the
 custom_nodes of one, a ComfyUI into .comfyui. Later runs install nothing and need no network.
+
+Where SDEXPLAIN_HOSTS names folders of further ComfyUIs (separated as in PATH, each with an environment in its .venv
+that has the test tools as well), `test` then runs the tests that depend on the ComfyUI on each of them in turn and says
+which passed.
 """
 
 import sys

@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from .environment import ROOT, Host, SetupError, find_host, install, venv_python
+from .environment import ROOT, Host, SetupError, find_further_hosts, find_host, install, venv_python, version_of
 from .server import Server, ServerError, free_port, require_port
 
 PYTHON = venv_python(ROOT / ".venv")
 USUAL_PORT = 8188
+NO_TESTS = 5  # pytest's exit code when none of the tests that were asked for is left
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,16 +55,16 @@ def parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(command=ui)
 
-    command = commands.add_parser("test", help="run the tests", add_help=False)
-    command.add_argument("rest", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="passed on to pytest")
+    # what follows these two belongs to pytest and to the script: no character begins an option of dev.py's own
+    passing_on = {"add_help": False, "prefix_chars": "\0"}
+    command = commands.add_parser(
+        "test", help="run the tests; on each ComfyUI that SDEXPLAIN_HOSTS names those of the host again", **passing_on
+    )
+    command.add_argument("rest", nargs="*", metavar="ARGUMENT", help="passed on to pytest")
     command.set_defaults(command=test)
 
-    command = commands.add_parser(
-        "run", help="run a script in the environment, such as benchmarks/truth.py", add_help=False
-    )
-    command.add_argument(
-        "rest", nargs=argparse.REMAINDER, metavar="SCRIPT ARGUMENT", help="the script and its arguments"
-    )
+    command = commands.add_parser("run", help="run a script in the environment, such as benchmarks/truth.py", **passing_on)
+    command.add_argument("rest", nargs="*", metavar="SCRIPT ARGUMENT", help="the script and its arguments")
     command.set_defaults(command=run)
     return made
 
@@ -110,10 +111,22 @@ def ui(options: argparse.Namespace) -> int:
 
 def test(options: argparse.Namespace) -> int:
     in_environment()
-    tests = ROOT / "tests"
+    tests, further = ROOT / "tests", find_further_hosts()
     subprocess.run([str(PYTHON), str(tests / "browser.py")])  # it says what it found, or why none can be had
     named = any(Path(argument.partition("::")[0]).resolve().is_relative_to(tests) for argument in options.rest)
-    replace_process([str(PYTHON), "-m", "pytest", *options.rest, *([] if named else [str(tests)])])
+    arguments = ["-m", "pytest", *options.rest, *([] if named else [str(tests)])]
+    if not further:
+        replace_process([str(PYTHON), *arguments])
+    codes = {"all tests": subprocess.run([str(PYTHON), *arguments]).returncode}
+    for host in further:
+        name = f"ComfyUI {version_of(host.folder)} in {host.folder}"
+        print(f"\nOnce more, what depends on the ComfyUI: {name}", flush=True)
+        environment = os.environ | {"COMFYUI_PATH": str(host.folder)}
+        codes[name] = subprocess.run([str(host.python), *arguments, "-m", "host"], env=environment).returncode
+    print()
+    for name, code in codes.items():
+        print({0: "passed ", NO_TESTS: "nothing"}.get(code, "FAILED ") + f"  {name}")
+    return int(any(code not in (0, NO_TESTS) for code in codes.values()))
 
 
 def run(options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -80,6 +81,34 @@ def find_host(root: Path = ROOT, environ: Mapping[str, str] = os.environ, runnin
         started_with = Path(environ.get("SDEXPLAIN_STARTED_WITH", running))
         return Host(around, started_with if started_with != venv else own_python(around) or venv, pinned=False)
     return Host(root / ".comfyui" / f"host-{HOST_WHEEL.rpartition('=')[2]}", venv, pinned=True)
+
+
+def find_further_hosts(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> list[Host]:
+    """The ComfyUIs that `SDEXPLAIN_HOSTS` names, whose folders are separated as in PATH: for the tests, once more on each.
+
+    Raises SetupError when one of them is no ComfyUI, or its environment can't run tests.
+    """
+    hosts = []
+    for given in filter(None, environ.get("SDEXPLAIN_HOSTS", "").split(os.pathsep)):
+        folder = Path(given).expanduser().absolute()
+        if not is_comfyui(folder):
+            raise SetupError(f"SDEXPLAIN_HOSTS names {given!r}, but {folder} holds no main.py with a comfy folder beside it.")
+        python = own_python(folder) or venv_python(root / ".venv")
+        if subprocess.run([str(python), "-c", "import pytest"], capture_output=True).returncode:
+            raise SetupError(
+                f"The Python of the ComfyUI in {folder} has no test tools. Install them there:\n"
+                f"{python} -m pip install -r {root / 'requirements-dev.txt'}\n"
+                "or, where its own versions must stay, only those packages of that list that are missing."
+            )
+        hosts.append(Host(folder, python, pinned=False))
+    return hosts
+
+
+def version_of(comfyui: Path) -> str:
+    """The version that a ComfyUI says it is."""
+    file = comfyui / "comfyui_version.py"
+    said = re.search(r'__version__ = "(.+)"', file.read_text(encoding="utf-8")) if file.is_file() else None
+    return said[1] if said else "of unknown version"
 
 
 def is_comfyui(folder: Path) -> bool:

@@ -408,6 +408,62 @@ def test_a_checkout_by_itself_gets_the_pinned_comfyui(tmp_path: Path) -> None:
     )
 
 
+# -------------------------------------------------------------------------------------------------------- further hosts
+
+# pytest as far as these tests need it
+SAYS_WHERE = """
+import os, sys
+place = os.environ.get("COMFYUI_PATH", "")
+print("pytest", os.path.basename(place) or "usual", sys.argv[1:], flush=True)
+sys.exit(1 if "broken" in place else 5 if "idle" in place else 0)
+"""
+
+
+@pytest.fixture
+def testing(ready: Checkout) -> Checkout:
+    write_wheel(ready.wheels, "pytest", "1.0", {"pytest/__init__.py": "", "pytest/__main__.py": SAYS_WHERE})
+    (ready.root / "requirements-dev.txt").write_text("tiny==1.0\npytest==1.0\n")
+    (ready.root / "tests").mkdir()
+    (ready.root / "tests" / "browser.py").touch()
+    return ready
+
+
+def lines_of(done: subprocess.CompletedProcess, *starts: str) -> list[str]:
+    return [line for line in done.stdout.splitlines() if line.startswith(starts)]
+
+
+def test_the_tests_run_once_more_on_each_further_host_and_the_end_says_which_passed(testing: Checkout, tmp_path: Path) -> None:
+    hosts = [write_host(tmp_path / name) for name in ("newer", "broken", "idle")]
+    (hosts[0] / "comfyui_version.py").write_text('__version__ = "0.99.1"\n')
+    done = testing.dev("test", "-x", SDEXPLAIN_HOSTS=os.pathsep.join(map(str, hosts)))
+    usual = ["-x", str(testing.root / "tests")]
+    assert done.stderr == ""
+    assert lines_of(done, "pytest") == [f"pytest usual {usual}"] + [f"pytest {host.name} {[*usual, '-m', 'host']}" for host in hosts]
+    assert lines_of(done, "passed", "FAILED", "nothing") == [
+        "passed   all tests",
+        f"passed   ComfyUI 0.99.1 in {hosts[0]}",
+        f"FAILED   ComfyUI of unknown version in {hosts[1]}",
+        f"nothing  ComfyUI of unknown version in {hosts[2]}",
+    ]
+    assert done.returncode == 1
+    assert testing.dev("test", SDEXPLAIN_HOSTS=str(hosts[0])).returncode == 0
+
+
+def test_without_further_hosts_the_tests_run_once(testing: Checkout) -> None:
+    done = testing.dev("test")
+    assert lines_of(done, "pytest", "passed") == [f"pytest usual {[str(testing.root / 'tests')]}"]
+
+
+def test_a_further_host_that_cannot_be_tested_is_named_before_any_test_runs(testing: Checkout, tmp_path: Path) -> None:
+    done = testing.dev("test", SDEXPLAIN_HOSTS=str(tmp_path / "elsewhere"))
+    assert done.returncode == 1 and "SDEXPLAIN_HOSTS names" in done.stderr and "holds no main.py" in done.stderr
+    bare = write_host(tmp_path / "bare")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bare / ".venv")], check=True)
+    done = testing.dev("test", SDEXPLAIN_HOSTS=str(bare))
+    assert done.returncode == 1 and "has no test tools" in done.stderr and "requirements-dev.txt" in done.stderr
+    assert lines_of(done, "pytest") == []
+
+
 # ----------------------------------------------------------------------------------------------------------- the server
 
 
