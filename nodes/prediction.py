@@ -31,6 +31,7 @@ class PredictNoise(io.ComfyNode):
             "nodes work on these predictions, so the model is never asked again for another range, reading or colour; changing "
             "one prompt predicts that prompt alone.",
             search_aliases=["explain", "predict noise", "diffusion classifier", "compare prompts", "eps"],
+            advanced=["precision"],
             inputs=[
                 io.Model.Input("model", tooltip="The same model as the noising node's. It is left unchanged."),
                 types.NoisedLatents.Input("noised", tooltip="The noised latents, from Noise Latent Across Schedule."),
@@ -52,6 +53,14 @@ class PredictNoise(io.ComfyNode):
                     default="",
                     tooltip="What legends call the contrast, for example: horse. Empty: 'contrast'. It does not change the result.",
                 ),
+                io.Combo.Input(
+                    "precision",
+                    options=["float16", "float32"],
+                    default="float16",
+                    optional=True,
+                    tooltip="In which predictions are kept once they are made; sums are float32 always. float16 takes half the memory, "
+                    "and with the bundled model moved maps by 0.1 %, a hundredth of what other noise does. float32 keeps every bit.",
+                ),
             ],
             outputs=[
                 types.NoisePredictions.Output(
@@ -71,11 +80,12 @@ class PredictNoise(io.ComfyNode):
         contrast: Conditioning,
         target_label: str,
         contrast_label: str,
+        precision: prediction.Precision = "float16",
     ) -> io.NodeOutput:
         check_conditioning(target, "target")
         check_conditioning(contrast, "contrast")
         check_same_model(model, noised)
-        under_target, under_contrast, effort = kept.collect(model, noised, target, contrast, cls.hidden.unique_id)
+        under_target, under_contrast, effort = kept.collect(model, noised, target, contrast, cls.hidden.unique_id, precision)
         tell(str(effort), cls.hidden.unique_id)
         made_by = fingerprint.of_pair(model, target, contrast)
         labels = target_label.strip() or "target", contrast_label.strip() or "contrast"

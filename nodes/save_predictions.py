@@ -40,8 +40,8 @@ class SavePredictions(io.ComfyNode):
                     "precision",
                     options=list(get_args(Precision)),
                     default="float32",
-                    tooltip="float32 keeps every bit, so that the maps are the same ones. float16 rounds the predictions and halves "
-                    "their room; with the bundled model that moved maps by 0.2 % and the log-odds by 0.02 nats.",
+                    tooltip="float32 keeps every bit, so that the maps are the same ones; what was collected in float16 stays so. float16 "
+                    "rounds the predictions and halves their room; with the bundled model that moved maps by 0.2 % and the log-odds by 0.02 nats.",
                 ),
             ],
             outputs=[

@@ -119,7 +119,7 @@ def test_float16_halves_the_predictions_and_rounds_them_to_eleven_bits(tmp_path:
     made = predictions(samples=8)
     back = saved(tmp_path, made, "float16")
     for whole, rounded in ((made.target, back.target), (made.contrast, back.contrast)):
-        assert rounded.dtype == torch.float32 and not torch.equal(whole, rounded)
+        assert rounded.dtype == torch.float16 and not torch.equal(whole, rounded)
         # half of the last of 11 bits; below 2^-14 the steps stay 2^-24
         assert ((whole - rounded).abs() <= torch.clamp(whole.abs() * 2**-11, min=2**-25)).all()
     assert torch.equal(back.noised.noise, made.noised.noise)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import math
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -452,7 +453,7 @@ def test_an_area_of_one_prompt_does_not_reach_another(model: Any) -> None:
 
     noised = noise_for(model, 3)
     area = [*prompt(1), *prompt(3, area=(8, 3, 0, 0))]
-    _, beside, _ = kept.collect(model, noised, area, prompt(2), "area")
+    _, beside, _ = kept.collect(model, noised, area, prompt(2), "area", "float32")
     torch.testing.assert_close(beside, predict(model, noised, prompt(2)), **TOLERANCE)
 
 
@@ -564,7 +565,7 @@ def collected(
     """Both prompts' predictions and how many of them the model was asked for."""
     from sdexplain.nodes.host import kept
 
-    first, second, effort = kept.collect(model, noised, target, contrast, node)
+    first, second, effort = kept.collect(model, noised, target, contrast, node, "float32")
     assert effort.wanted == 2 * noised.samples * noised.steps * noised.images
     return first, second, effort.predicted
 
@@ -667,11 +668,79 @@ def test_kept_predictions_go_with_their_model_and_are_few(models: dict[str, Any]
     noised = noise_for(patcher, 2)
     for node in range(20):
         collected(patcher, noised, prompt(1), prompt(node), node=str(node))
-    assert len(kept._runs[patcher]) == kept.MOST_RUNS
-    before = len(kept._runs)
+    assert list(kept._runs[patcher]) == [str(node) for node in range(20)][-kept.MOST_RUNS :]
+    gone = weakref.ref(kept._runs[patcher]["19"])
     del patcher
     gc.collect()
-    assert len(kept._runs) == before - 1
+    assert gone() is None
+
+
+def test_kept_runs_are_bounded_in_bytes_and_the_oldest_go_first(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import comfy.model_management
+    from sdexplain.nodes.host import kept
+
+    noised = noise_for(model, 4)
+    collected(model, noised, prompt(1), prompt(2), node="0")
+    one_prompt, shared = noised.noise.nbytes, noised.noise.nbytes + noised.x0.nbytes  # float32, one image
+    room = 5 * one_prompt + shared
+    monkeypatch.setattr(comfy.model_management, "get_total_memory", lambda device: room / kept.MOST_MEMORY)
+    for node in range(1, 6):
+        collected(model, noised, prompt(1), prompt(node + 2), node=str(node))
+        held = [tensor for run in kept._runs[model].values() for tensor in run.tensors()]
+        assert kept.bytes_of(held) <= room
+    # prompt 1 is in all of them, and what runs share counts once
+    assert list(kept._runs[model]) == ["2", "3", "4", "5"]
+    assert collected(model, noised, prompt(1), prompt(5), node="6")[2] == 0
+    assert collected(model, noised, prompt(1), prompt(2), node="7")[2] == 4
+
+
+def test_the_newest_run_stays_however_large_it_is(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import comfy.model_management
+    from sdexplain.nodes.host import kept
+
+    noised = noise_for(model, 4)
+    collected(model, noised, prompt(1), prompt(2), node="small")
+    monkeypatch.setattr(comfy.model_management, "get_total_memory", lambda device: 0)
+    collected(model, noised, prompt(1), prompt(3), node="large")
+    assert list(kept._runs[model]) == ["large"]
+    assert collected(model, noised, prompt(1), prompt(3), node="large")[2] == 0
+
+
+def test_half_precision_is_single_precision_rounded(model: Any) -> None:
+    from sdexplain.nodes.host import kept
+
+    noised = noise_for(model, 4, samples=2, images=2)
+    whole = predict(model, noised, prompt(1))
+    target, contrast, _ = kept.collect(model, noised, prompt(1), prompt(2), "half")
+    assert target.dtype == contrast.dtype == torch.float16
+    assert torch.equal(target, whole.half())
+    swapped, again, effort = kept.collect(model, noised, prompt(2), prompt(1), "half")
+    assert effort.predicted == 0 and torch.equal(swapped, contrast) and torch.equal(again, target)
+
+
+def test_single_precision_is_not_made_of_half_but_half_of_single(model: Any) -> None:
+    from sdexplain.nodes.host import kept
+
+    noised = noise_for(model, 4)
+    half, _, _ = kept.collect(model, noised, prompt(1), prompt(2), "1")
+    single, _, effort = kept.collect(model, noised, prompt(1), prompt(2), "1", "float32")
+    assert effort.predicted == 8 and torch.equal(single, predict(model, noised, prompt(1)))
+    again, _, effort = kept.collect(model, noised, prompt(1), prompt(2), "1")
+    assert effort.predicted == 0 and torch.equal(again, half)
+
+
+def test_predictions_too_large_for_half_precision_are_refused_and_kept_in_single(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import comfy.samplers
+    from sdexplain.nodes.host import kept
+
+    monkeypatch.setattr(comfy.samplers, "calc_cond_batch", lambda inner, conds, x, sigma, options: [x * 1e8])
+    noised = noise_for(model, 4)
+    for _ in range(2):  # also where the same are kept in float32
+        with pytest.raises(ValueError, match="step 0 and step 3 are too large for float16 .* float32"):
+            kept.collect(model, noised, prompt(1), prompt(2), "1")
+        assert kept.collect(model, noised, prompt(1), prompt(2), "2", "float32")[0].abs().max() > 65504
 
 
 def test_a_collection_of_two_prompts_is_that_of_a_pair_to_the_last_bit(model: Any) -> None:
@@ -691,7 +760,7 @@ def test_every_prompt_gets_as_many_samples_as_it_needs(model: Any, calls: list[l
     noised = noise_for(model, 3, samples=4, images=2)
     whole = [predict(model, noised, prompt(seed)) for seed in (1, 2, 3)]
     calls.clear()
-    collection = kept.Collection(model, noised, [prompt(seed) for seed in (1, 2, 3)], "1")
+    collection = kept.Collection(model, noised, [prompt(seed) for seed in (1, 2, 3)], "1", "float32")
     collection.predict([2, 2, 2])
     found = collection.predict([4, 2, 3])
     assert sum(map(len, calls)) == (4 + 2 + 3) * 3 * 2
@@ -706,12 +775,12 @@ def test_samples_that_were_not_needed_before_are_predicted_when_they_are(model: 
     from sdexplain.nodes.host import kept
 
     noised = noise_for(model, 3, samples=4)
-    few = kept.Collection(model, noised, [prompt(1), prompt(2), prompt(3)], "several").predict([4, 2, 1])
+    few = kept.Collection(model, noised, [prompt(1), prompt(2), prompt(3)], "several", "float32").predict([4, 2, 1])
     zebra, horse, asked = collected(model, noised, prompt(1), prompt(2), node="pair")
     assert asked == 2 * 3
     assert torch.equal(zebra, few[0])
     assert torch.equal(horse[:2], few[1][:2])
-    again = kept.Collection(model, noised, [prompt(3), prompt(2), prompt(1), prompt(4)], "several")
+    again = kept.Collection(model, noised, [prompt(3), prompt(2), prompt(1), prompt(4)], "several", "float32")
     again.predict([1, 4, 4, 2])
     assert again.effort.predicted == 2 * 3  # the new prompt's alone
 
@@ -720,9 +789,9 @@ def test_a_later_run_never_changes_the_arrays_of_an_earlier_one(model: Any) -> N
     from sdexplain.nodes.host import kept
 
     noised = noise_for(model, 3, samples=2)
-    (first,) = kept.Collection(model, noised, [prompt(1)], "1").predict([1])
+    (first,) = kept.Collection(model, noised, [prompt(1)], "1", "float32").predict([1])
     first[1:] = math.nan
-    (second,) = kept.Collection(model, noised, [prompt(1)], "2").predict([2])
+    (second,) = kept.Collection(model, noised, [prompt(1)], "2", "float32").predict([2])
     assert first[1:].isnan().all()
     assert second.isfinite().all()
     assert torch.equal(second[:1], first[:1])
@@ -732,7 +801,7 @@ def test_prompts_of_the_same_content_share_an_array_and_its_samples(model: Any, 
     from sdexplain.nodes.host import kept
 
     noised = noise_for(model, 3, samples=2)
-    first, other, same = kept.Collection(model, noised, [prompt(1), prompt(2), prompt(1)], "1").predict([1, 1, 2])
+    first, other, same = kept.Collection(model, noised, [prompt(1), prompt(2), prompt(1)], "1", "float32").predict([1, 1, 2])
     assert first is same and first is not other
     assert sum(map(len, calls)) == (2 + 1) * 3
 
@@ -742,12 +811,12 @@ def test_a_collection_that_is_cancelled_later_keeps_its_first_samples(model: Any
     from sdexplain.nodes.host import kept
 
     noised = noise_for(model, 4, samples=2)
-    collection = kept.Collection(model, noised, [prompt(1), prompt(2)], "1")
+    collection = kept.Collection(model, noised, [prompt(1), prompt(2)], "1", "float32")
     collection.predict([1, 1])
     comfy.model_management.interrupt_current_processing()
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         collection.predict([2, 2])
-    again = kept.Collection(model, noised, [prompt(1), prompt(2)], "1")
+    again = kept.Collection(model, noised, [prompt(1), prompt(2)], "1", "float32")
     again.predict([2, 2])
     assert again.effort.predicted == 2 * 4
 

@@ -6,30 +6,35 @@ predictions. A new run takes from the kept runs of the same MODEL object whateve
 at the same noised latent. Conditionings and noised latents are compared by content, not by name: a prompt that is typed again,
 a second node that shares a prompt, more samples and more steps all find what is there, and nothing else is ever found.
 
-Kept are the runs of at most `MOST_RUNS` nodes, and only as long as ComfyUI keeps the model. For two prompts these are the
-arrays that ComfyUI's own cache holds for the node anyway.
+Runs are kept only as long as ComfyUI keeps the model. For two prompts they are the arrays that ComfyUI's own cache holds
+for the node anyway; those of nodes that are gone are held by nobody else. So the runs made longest ago go where there are
+more than `MOST_RUNS`, or where all of them with the one that is being made take more than `MOST_MEMORY` of the machine's memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+import comfy.model_management
 import comfy.utils
 import torch
 from torch import Tensor
 
 from ..maths.noising import NoisedLatents, shared_levels
-from ..maths.prediction import list_evaluations, predictions_shape
+from ..maths.prediction import Precision, list_evaluations, predictions_shape
 from .prediction import Conditioning, predict
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
-MOST_RUNS = 8
-"""Runs kept for a model; the one that was made longest ago goes first."""
+MOST_RUNS = 16
+"""Runs kept for all models together."""
+MOST_MEMORY = 1 / 8
+"""Of the machine's memory that kept runs may take; the newest run stays however large it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +43,7 @@ class _Kept:
 
     prompt: Conditioning
     predictions: Tensor
-    """[R,S,B,C,h,w], filled where `known` says so."""
+    """[R,S,B,C,h,w] in either precision, filled where `known` says so."""
     known: Tensor
     """[R,S] bool."""
 
@@ -47,6 +52,12 @@ class _Kept:
 class _Run:
     noised: NoisedLatents
     prompts: list[_Kept]
+    number: int = field(default_factory=count().__next__)
+    """Rises from run to run."""
+
+    def tensors(self) -> list[Tensor]:
+        """What takes memory; some may be other runs' too."""
+        return [self.noised.x0, self.noised.noise, *(kept.predictions for kept in self.prompts)]
 
 
 @dataclass
@@ -72,7 +83,12 @@ _runs: WeakKeyDictionary[ModelPatcher, dict[str, _Run]] = WeakKeyDictionary()
 
 
 def collect(
-    model: ModelPatcher, noised: NoisedLatents, target: Conditioning, contrast: Conditioning, node_id: str
+    model: ModelPatcher,
+    noised: NoisedLatents,
+    target: Conditioning,
+    contrast: Conditioning,
+    node_id: str,
+    precision: Precision = "float16",
 ) -> tuple[Tensor, Tensor, Effort]:
     """The predictions under both prompts, each [R,S,B,C,h,w], and what they cost; the model is asked only for what is new.
 
@@ -81,7 +97,7 @@ def collect(
     Raises:
         ValueError: see `predict`.
     """
-    collection = Collection(model, noised, [target, contrast], node_id)
+    collection = Collection(model, noised, [target, contrast], node_id, precision)
     under_target, under_contrast = collection.predict([noised.samples] * 2)
     return under_target, under_contrast, collection.effort
 
@@ -90,17 +106,24 @@ class Collection:
     """The predictions of a node's run under any number of prompts, of which each may need samples of its own number.
 
     What is kept of earlier runs is looked up once; prompts of the same content share an array. The progress bar is over all
-    samples of all prompts.
+    samples of all prompts. Half precision halves the memory and moves maps a hundred times less than other noise does
+    (`benchmarks/precision.py`).
     """
 
     def __init__(
-        self, model: ModelPatcher, noised: NoisedLatents, prompts: Sequence[Conditioning], node_id: str
+        self,
+        model: ModelPatcher,
+        noised: NoisedLatents,
+        prompts: Sequence[Conditioning],
+        node_id: str,
+        precision: Precision = "float16",
     ) -> None:
         self.model, self.noised, self.node_id = model, noised, node_id
         same_as = [next(i for i, other in enumerate(prompts) if same_content(prompt, other)) for prompt in prompts]
         distinct = sorted(set(same_as))
         self._places = [distinct.index(first) for first in same_as]
-        self._prompts = [_recall(model, noised, prompts[first]) for first in distinct]
+        self._prompts = [_recall(model, noised, prompts[first], getattr(torch, precision)) for first in distinct]
+        self._run = _Run(noised, self._prompts)
         self._asked = [0] * len(prompts)
         self._effort = Effort()
         missing = sum(int((~kept.known).sum()) for kept in self._prompts) * noised.images
@@ -120,14 +143,19 @@ class Collection:
         Raises:
             ValueError: see `host.prediction.predict`.
         """
+        _make_room(self._run)
         self._asked = [max(pair) for pair in zip(self._asked, samples, strict=True)]
         for place, kept in enumerate(self._prompts):
             needed = max(count for count, own in zip(self._asked, self._places, strict=True) if own == place)
-            missing = ~kept.known[:needed]
-            evaluations = [item for item in list_evaluations(self.noised) if item[0] < needed and missing[item[:2]]]
+            known = kept.known.tolist()
+            evaluations = [
+                (sample, step, image)
+                for sample, step, image in list_evaluations(self.noised)
+                if sample < needed and not known[sample][step]
+            ]
             predict(self.model, self.noised, kept.prompt, kept.predictions, evaluations, self._called)
             kept.known[:needed] = True
-        _keep(self.model, self.node_id, _Run(self.noised, self._prompts))
+        _keep(self.model, self.node_id, self._run)
         return [self._prompts[place].predictions for place in self._places]
 
     def _called(self, count: int) -> None:
@@ -151,18 +179,24 @@ def same_content(first: object, second: object) -> bool:
     return isinstance(first, (bool, int, float, str)) and first == second
 
 
-def _recall(model: ModelPatcher, noised: NoisedLatents, prompt: Conditioning) -> _Kept:
-    """Everything that the kept runs know of a prompt's predictions; an array that has all of them is taken as it is."""
-    predictions = torch.empty(predictions_shape(noised))
+def _recall(model: ModelPatcher, noised: NoisedLatents, prompt: Conditioning, dtype: torch.dtype) -> _Kept:
+    """Everything that the kept runs know of a prompt's predictions; an array that has all of them is taken as it is.
+
+    What was kept in float16 is not known in float32, and what would be too large for float16 is not known in that.
+    """
+    predictions = torch.empty(predictions_shape(noised), dtype=dtype)
     known = torch.zeros(predictions.shape[:2], dtype=torch.bool)
     for run in _runs.get(model, {}).values():
-        for kept in (kept for kept in run.prompts if same_content(prompt, kept.prompt)):
+        for kept in run.prompts:
+            if not same_content(prompt, kept.prompt) or kept.predictions.dtype not in (dtype, torch.float32):
+                continue
             levels = {own: other for own, other in shared_levels(noised, run.noised).items() if kept.known[other]}
-            if kept.predictions.shape == predictions.shape and _is_everything(levels, noised):
+            same_array = kept.predictions.shape == predictions.shape and kept.predictions.dtype == dtype
+            if same_array and _is_everything(levels, noised):
                 return _Kept(prompt, kept.predictions, kept.known)
             for own, other in levels.items():
                 predictions[own] = kept.predictions[other]
-                known[own] = True
+                known[own] = bool(torch.isfinite(predictions[own]).all())
     return _Kept(prompt, predictions, known)
 
 
@@ -173,7 +207,22 @@ def _is_everything(levels: dict[tuple[int, int], tuple[int, int]], noised: Noise
 def _keep(model: ModelPatcher, node_id: str, run: _Run) -> None:
     for runs in _runs.values():
         runs.pop(node_id, None)
-    runs = _runs.setdefault(model, {})
-    runs[node_id] = run
-    if len(runs) > MOST_RUNS:
-        del runs[next(iter(runs))]
+    _runs.setdefault(model, {})[node_id] = run
+    _make_room(run)
+
+
+def _make_room(run: _Run) -> None:
+    """Let go of the runs that were made longest ago, until the others and this one are few and small enough."""
+    room = comfy.model_management.get_total_memory(torch.device("cpu")) * MOST_MEMORY
+    others = [(other.number, node_id, runs) for runs in _runs.values() for node_id, other in runs.items() if other is not run]
+    for _, node_id, runs in sorted(others, key=lambda other: other[0]):
+        kept = [run, *(other for runs in _runs.values() for other in runs.values() if other is not run)]
+        if len(kept) <= MOST_RUNS and bytes_of(tensor for one in kept for tensor in one.tensors()) <= room:
+            break
+        del runs[node_id]
+
+
+def bytes_of(tensors: Iterable[Tensor]) -> int:
+    """The memory that tensors take; those that share it are counted once."""
+    storages = {storage.data_ptr(): storage.nbytes() for storage in (tensor.untyped_storage() for tensor in tensors)}
+    return sum(storages.values())

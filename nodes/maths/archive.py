@@ -14,7 +14,7 @@ import os
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,9 +23,7 @@ from torch import Tensor
 
 from .heatmap import quoted
 from .noising import NoisedLatents
-from .prediction import NoisePredictions
-
-Precision = Literal["float32", "float16"]
+from .prediction import NoisePredictions, Precision
 
 FORMAT = "SDExplain noise predictions"
 VERSION = 1
@@ -34,7 +32,8 @@ AGAIN = "Copy the file again from where it came from, or save the predictions an
 
 
 def pack(predictions: NoisePredictions, precision: Precision = "float32") -> bytes:
-    """A file's content. In float32 nothing is lost; float16 rounds the predictions, and them alone, to 11 significant bits.
+    """A file's content. With "float32" nothing is lost, and what was kept in float16 stays so; "float16" rounds the
+    predictions, and them alone, to 11 significant bits.
 
     Takes the room of the file once more while it is made.
 
@@ -62,8 +61,10 @@ def pack(predictions: NoisePredictions, precision: Precision = "float32") -> byt
 
 
 def _rounded(array: Tensor, precision: Precision) -> Tensor:
-    rounded = array.to(getattr(torch, precision))
-    if precision == "float16" and not torch.isfinite(rounded).all():
+    if precision == "float32" or array.dtype == torch.float16:
+        return array
+    rounded = array.half()
+    if not torch.isfinite(rounded).all():
         raise ValueError("The predictions are too large for float16 (65504 at most). Save them in float32.")
     return rounded
 
@@ -103,7 +104,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def read(path: Path) -> NoisePredictions:
-    """The predictions that a file holds, in float32.
+    """The predictions that a file holds, in its precision.
 
     Raises:
         ValueError: a file that is missing, foreign, newer, truncated or altered; the message names it and the remedy.
@@ -158,8 +159,7 @@ def unpack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> NoisePredict
     noised = NoisedLatents(**own, **_plain(json.loads(metadata["noised"])))
     labels = {name: str(label) for name, label in json.loads(metadata["labels"]).items()}
     fingerprints = {str(name): str(text) for name, text in json.loads(metadata["fingerprints"]).items()}
-    target, contrast = (tensors[name].float() for name in ("target", "contrast"))
-    return NoisePredictions(noised, target, contrast, labels["target"], labels["contrast"], fingerprints)
+    return NoisePredictions(noised, tensors["target"], tensors["contrast"], labels["target"], labels["contrast"], fingerprints)
 
 
 def _plain(values: dict[str, Any]) -> dict[str, int | bool]:

@@ -34,6 +34,8 @@ class NoisedLatents:
     """Image pixels per latent cell, along one side."""
     antithetic: bool = False
     """Whether the noise of every sample 2k + 1 is the negative of that of sample 2k."""
+    framed: bool = False
+    """Whether model and VAE take a picture for a video of one frame: [B,C,1,h,w] where the pack has [B,C,h,w]."""
 
     def __post_init__(self) -> None:
         check_latent(self.x0)
@@ -50,9 +52,9 @@ class NoisedLatents:
                 f"The noise is for latents of shape {list(self.noise.shape[2:])}, the image's latent has "
                 f"{[channels, height, width]} (channels, height, width). Draw the noise for this latent."
             )
-        if not torch.isfinite(self.noise).all():
+        if not torch.isfinite(torch.stack(self.noise.aminmax())).all():  # without a copy of all the noise
             raise ValueError("The noise contains NaN or infinity. Use another noise source or seed.")
-        if self.antithetic and not torch.equal(self.noise[1::2], -self.noise[0::2]):
+        if self.antithetic and not _is_in_pairs(self.noise):
             raise ValueError(
                 "The noise is said to come in antithetic pairs, but its samples are not each other's negative. Draw it with "
                 "draw_noise, or leave antithetic off."
@@ -120,8 +122,8 @@ class NoisedLatents:
         return torch.cat([self.at(sample, step) * scales[step] for step in range(self.steps)])
 
     def to_vae(self, latent: Tensor) -> Tensor:
-        """Model space to VAE space, the space of ComfyUI's LATENT: latent [...,C,h,w], same shape out."""
-        return to_vae_space(latent, self.latent_scale, self.latent_shift)
+        """Model space [n,C,h,w] to VAE space, that of ComfyUI's LATENT: same shape, [n,C,1,h,w] where it is `framed`."""
+        return to_vae_space(latent, self.latent_scale, self.latent_shift, self.framed)
 
 
 def check_latent(latent: Tensor, channels: int | None = None) -> None:
@@ -240,9 +242,13 @@ def step_shares(log_snrs: Tensor) -> Tensor:
     return torch.zeros_like(log_snrs).masked_scatter(finite, edges.diff())
 
 
-def to_vae_space(latent: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """latent * scale + shift per channel: model space [...,C,h,w] to the VAE's own space; scale and shift are [C]."""
-    return latent * scale[:, None, None] + shift[:, None, None]
+def to_vae_space(latent: Tensor, scale: Tensor, shift: Tensor, framed: bool = False) -> Tensor:
+    """latent * scale + shift per channel: model space [n,C,h,w] to the VAE's own space; scale and shift are [C].
+
+    Where it is `framed` the VAE takes videos, and gets the picture as a single frame, [n,C,1,h,w].
+    """
+    scaled = latent * scale[:, None, None] + shift[:, None, None]
+    return scaled[:, :, None] if framed else scaled
 
 
 def draw_noise(
@@ -267,13 +273,29 @@ def draw_noise(
         raise ValueError(f"samples is {samples}; antithetic pairs need an even number of samples.")
     draws = steps if per_step else 1
     drawn = range(0, samples, 2) if antithetic else range(samples)
-    noise = torch.stack([_draw_sample(shape, _sample_seed(seed, sample), draws) for sample in drawn])
-    return in_pairs(noise) if antithetic else noise
+    noise = torch.empty(samples, draws, *shape)
+    for sample in drawn:
+        _draw_sample(noise[sample], _sample_seed(seed, sample))
+    if antithetic:
+        torch.neg(noise[0::2], out=noise[1::2])
+    return noise
 
 
 def in_pairs(noise: Tensor) -> Tensor:
     """Each sample followed by its negative, [R,...] to [2R,...]."""
-    return torch.stack([noise, -noise], dim=1).flatten(0, 1)
+    pairs = noise.repeat_interleave(2, dim=0)
+    pairs[1::2].neg_()
+    return pairs
+
+
+def _is_in_pairs(noise: Tensor) -> bool:
+    if len(noise) % 2:
+        return False
+    return all(
+        torch.equal(other[step], -first[step])
+        for first, other in zip(noise[0::2], noise[1::2], strict=True)
+        for step in range(noise.shape[1])
+    )
 
 
 def _sample_seed(seed: int, sample: int) -> int:
@@ -282,6 +304,8 @@ def _sample_seed(seed: int, sample: int) -> int:
     return int(np.random.SeedSequence((seed, sample)).generate_state(1, np.uint64)[0])
 
 
-def _draw_sample(shape: tuple[int, int, int], seed: int, draws: int) -> Tensor:
+def _draw_sample(noise: Tensor, seed: int) -> None:
+    """Fill one sample's noise [S,C,h,w], a step at a time: more steps would else change the first ones."""
     generator = torch.Generator(device="cpu").manual_seed(seed)
-    return torch.stack([torch.randn(shape, generator=generator) for _ in range(draws)])
+    for step in noise:
+        step.normal_(generator=generator)

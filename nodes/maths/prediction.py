@@ -12,6 +12,8 @@ from torch import Tensor
 from .noising import NoisedLatents, add_noise
 
 Prompt = Literal["target", "contrast"]
+Precision = Literal["float32", "float16"]
+"""In which predictions are kept. A network in half precision that predicts the noise itself loses nothing in float16."""
 Evaluation = tuple[int, int, int]
 """What a model is asked once: (sample, step, image)."""
 
@@ -20,7 +22,8 @@ Evaluation = tuple[int, int, int]
 class NoisePredictions:
     """What the model takes for noise in each noised latent, once under the target prompt and once under the contrast.
 
-    Both arrays are [R,S,B,C,h,w], float32 on the CPU; they may be shared with other predictions and are never changed.
+    Both arrays are [R,S,B,C,h,w], float16 or float32 on the CPU; they may be shared with other predictions and are never
+    changed. Whoever reads them takes a step at a time and reckons in float32: see `difference.read_step`.
     """
 
     noised: NoisedLatents
@@ -106,10 +109,10 @@ def predict_into(
 ) -> None:
     """Ask the denoiser once for the noised latents of `evaluations` and write its noise predictions to their places.
 
-    `predictions` is [R,S,B,C,h,w]; `denoise(x [N,C,h,w], sigma [N])` returns D [N,C,h,w], on any device.
+    `predictions` is [R,S,B,C,h,w] in any precision; `denoise(x [N,C,h,w], sigma [N])` returns D [N,C,h,w], on any device.
 
     Raises:
-        ValueError: the denoiser returned another shape, NaN or infinity.
+        ValueError: the denoiser returned another shape, NaN, infinity, or what is too large for the predictions' precision.
     """
     samples, steps, images = (list(indices) for indices in zip(*evaluations, strict=True))
     sigma, alpha = noised.sigmas[steps], noised.alphas[steps]
@@ -127,7 +130,14 @@ def predict_into(
             f"The model predicted NaN or infinity between step {min(steps)} and step {max(steps)} of {noised.steps}. "
             "Run it in a wider number format (start ComfyUI with --bf16-unet or --fp32-unet), or leave those steps out."
         )
-    predictions[samples, steps, images] = noise_prediction(x_sigma, denoised, sigma4, alpha4)
+    rounded = noise_prediction(x_sigma, denoised, sigma4, alpha4).to(predictions.dtype)
+    if not torch.isfinite(rounded).all():
+        raise ValueError(
+            f"The model's noise predictions between step {min(steps)} and step {max(steps)} are too large for "
+            f"{str(rounded.dtype).removeprefix('torch.')} (noise is about 1, its largest number {torch.finfo(rounded.dtype).max:g}). "
+            "Set the precision of Collect Noise Predictions to float32, or leave those steps out."
+        )
+    predictions[samples, steps, images] = rounded
 
 
 def noise_prediction(x_sigma: Tensor, denoised: Tensor, sigma: Tensor, alpha: Tensor) -> Tensor:
