@@ -139,7 +139,8 @@ class NoiseLatent(io.ComfyNode):
             drawn = noising.draw_noise(shape, seed, samples, len(sigmas), per_step, paired)
         else:
             drawn = generated_noise(noise, samples, len(sigmas) if per_step else 1, shape, paired)
-        noised = noising.NoisedLatents(x0, drawn, sigmas, alphas, space.scale, space.shift, space.downscale, paired)
+        space_of = {"latent_scale": space.scale, "latent_shift": space.shift, "downscale": space.downscale, "framed": space.framed}
+        noised = noising.NoisedLatents(x0, drawn, sigmas, alphas, antithetic=paired, **space_of)
         return io.NodeOutput(noised, {"samples": noised.to_vae(noised.viewable())})
 
 

@@ -272,7 +272,7 @@ def test_schedules_that_do_not_exist_are_refused(model: Any, scheduler: str, ste
         schedule.scheduled_sigmas(model, scheduler, steps)
 
 
-def test_models_of_video_and_of_crooked_latents_are_refused(model: Any) -> None:
+def test_models_of_sound_and_of_crooked_latents_are_refused(model: Any) -> None:
     import comfy.latent_formats
     from sdexplain.nodes.host import schedule
 
@@ -281,7 +281,7 @@ def test_models_of_video_and_of_crooked_latents_are_refused(model: Any) -> None:
             return latent**3
 
     for latent_format, words in (
-        (comfy.latent_formats.Wan21(), "latents with 3 dimensions"),
+        (comfy.latent_formats.StableAudio1(), "works on sounds or shapes .its latents are StableAudio1"),
         (Crooked(), "Crooked does more than scale"),
     ):
         patched = model.clone()

@@ -72,7 +72,7 @@ def predict(
     guider.inner_set_conds({"prompt": conditioning})
     # ComfyUI reserves memory for twice the batch that it is shown. Per-image conditionings have to see the true batch.
     batch = -(-sampler.size // 2) if sampler.mix_levels else noised.images
-    placeholder = torch.zeros(batch, *noised.x0.shape[1:])
+    placeholder = _as_frames(torch.zeros(batch, *noised.x0.shape[1:]), noised.framed)
     with torch.inference_mode():
         guider.sample(placeholder, placeholder, sampler, noised.sigmas, disable_pbar=True, seed=0)
 
@@ -154,7 +154,9 @@ class _Collector(comfy.samplers.Sampler):
         self._fit_into_memory(model_wrap.inner_model, noise.device)
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-            return model_wrap.denoise(x.to(noise.device), sigma.to(noise.device), extra_args["model_options"])
+            x = _as_frames(x, self.noised.framed).to(noise.device)
+            denoised = model_wrap.denoise(x, sigma.to(noise.device), extra_args["model_options"])
+            return denoised.squeeze(2) if self.noised.framed else denoised
 
         done = 0
         while done < len(self.evaluations):
@@ -201,6 +203,11 @@ class _Collector(comfy.samplers.Sampler):
                     "percentages, so there is nothing to predict with. Let it reach over the whole schedule, or combine it "
                     "with one for the remaining steps."
                 )
+
+
+def _as_frames(x: Tensor, framed: bool) -> Tensor:
+    """[N,C,h,w] as the model takes it: [N,C,1,h,w], videos of one frame, where it is `framed`."""
+    return x[:, :, None] if framed else x
 
 
 def _is_on(entry: dict[str, Any], sigma: float) -> bool:

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from comfy.latent_formats import LatentFormat
     from comfy.model_patcher import ModelPatcher
 
+NO_PICTURES = {"ACEAudio", "TripoSplat", "Trellis2"}
+"""Latent formats of sounds and shapes that say of themselves that they have two dimensions, as a picture has."""
+
+DOWNSCALES = {"ChromaRadiance": 1, "Flux2": 16, "HunyuanImage21": 32, "SC_B": 4, "SC_Prior": 42, "Wan22": 16}
+"""Image pixels per latent cell where that is not 8, for hosts whose latent formats do not say it themselves."""
+
 
 @dataclass(frozen=True, eq=False)
 class LatentSpace:
@@ -26,6 +32,8 @@ class LatentSpace:
     """[C] float32 on the CPU."""
     downscale: int
     """Image pixels per latent cell, along one side."""
+    framed: bool
+    """Whether the model takes a picture for a video of one frame, [B,C,1,h,w]."""
 
     @property
     def channels(self) -> int:
@@ -96,40 +104,85 @@ def check_reach(sigmas: Tensor, sigma_min: float, sigma_max: float) -> None:
 def latent_space(model: ModelPatcher) -> LatentSpace:
     """The model's latent space, found by passing known latents through its `process_out`.
 
+    A model of videos is one of pictures as well: Qwen-Image and others know a picture as a video of one frame.
+
     Raises:
         ValueError: a model whose latents are no images, or are not scaled and shifted channel by channel.
     """
     latent_format = model.get_model_object("latent_format")
-    if latent_format.latent_dimensions != 2:
-        raise ValueError(
-            f"This model ({type(model.model).__name__}) works on latents with {latent_format.latent_dimensions} "
-            "dimensions (video, audio or shapes). Only image models can be explained: load one of those."
-        )
-    channels = latent_format.latent_channels
-    shift = latent_format.process_out(torch.zeros(1, channels, 1, 1)).flatten()
-    scale = latent_format.process_out(torch.ones(1, channels, 1, 1)).flatten() - shift
-    _check_affine(latent_format, scale, shift)
-    return LatentSpace(scale, shift, int(getattr(latent_format, "spacial_downscale_ratio", 8)))
+    _check_pictures(model, latent_format)
+    channels, framed = latent_format.latent_channels, latent_format.latent_dimensions == 3
+    frame = (1,) if framed else ()
+    # the least that shows what becomes of a latent: the first cell gives the shift, the second the scale
+    probe = torch.linspace(-3, 3, channels * 4).reshape(1, channels, 2, 2)
+    probe[..., 0, 0], probe[..., 0, 1] = 0, 1
+    there = latent_format.process_out(probe.reshape(1, channels, *frame, 2, 2))
+    if there.shape == (1, channels, *frame, 2, 2):
+        there = there.reshape(probe.shape)
+        shift = there[0, :, 0, 0].clone()
+        scale = there[0, :, 0, 1] - shift
+        if torch.allclose(there, to_vae_space(probe, scale, shift), rtol=1e-4, atol=1e-5):
+            return LatentSpace(scale, shift, _downscale(latent_format), framed)
+    raise ValueError(
+        f"The latent format {type(latent_format).__name__} does more than scale and shift each channel. Models that "
+        "use it are not supported."
+    )
 
 
-def _check_affine(latent_format: LatentFormat, scale: Tensor, shift: Tensor) -> None:
-    probe = torch.linspace(-3, 3, scale.numel() * 4).reshape(1, -1, 2, 2)
-    there = latent_format.process_out(probe)
-    if there.shape != probe.shape or not torch.allclose(there, to_vae_space(probe, scale, shift), rtol=1e-4, atol=1e-5):
+def _check_pictures(model: ModelPatcher, latent_format: LatentFormat) -> None:
+    name, kind = type(model.model).__name__, type(latent_format).__name__
+    network = model.model.model_config.unet_config
+    if latent_format.latent_dimensions not in (2, 3) or kind in NO_PICTURES:
         raise ValueError(
-            f"The latent format {type(latent_format).__name__} does more than scale and shift each channel. Models that "
-            "use it are not supported."
+            f"This model ({name}) works on sounds or shapes (its latents are {kind}). Only image models can be explained: load "
+            "one of those."
         )
+    if network.get("use_temporal_attention") or network.get("use_temporal_resblock"):
+        raise ValueError(
+            f"This model ({name}) makes videos: it takes the pictures of a batch for the frames of one. Only image models can be "
+            "explained: load one of those."
+        )
+
+
+def _downscale(latent_format: LatentFormat) -> int:
+    named = (DOWNSCALES.get(kind.__name__) for kind in type(latent_format).__mro__)
+    return int(getattr(latent_format, "spacial_downscale_ratio", None) or next(filter(None, named), 8))
 
 
 def model_latent(model: ModelPatcher, samples: Tensor) -> Tensor:
-    """A LATENT's samples in model space, x0 [B,C,h,w], float32 on the CPU.
+    """A LATENT's samples in model space, x0 [B,C,h,w], float32 on the CPU; [B,C,1,h,w] is a picture as well.
 
     Raises:
         ValueError: samples that are no finite image latent with the model's channels.
     """
-    check_latent(samples, latent_space(model).channels)
-    return model.get_model_object("latent_format").process_in(samples.detach().to(device="cpu", dtype=torch.float32))
+    space = latent_space(model)
+    samples = _without_frames(samples, space.framed)
+    check_latent(samples, space.channels)
+    samples = samples.detach().to(device="cpu", dtype=torch.float32)
+    process_in = model.get_model_object("latent_format").process_in
+    return process_in(samples[:, :, None]).squeeze(2) if space.framed else process_in(samples)
+
+
+def _without_frames(samples: Tensor, framed: bool) -> Tensor:
+    """[B,C,1,h,w] as [B,C,h,w] where the model takes videos; whatever is no video is left as it is.
+
+    Raises:
+        ValueError: a video of several frames, or a frame for a model that knows none.
+    """
+    if getattr(samples, "is_nested", False) or samples.ndim != 5:
+        return samples
+    frames = samples.shape[2]
+    if frames == 1 and framed:
+        return samples.squeeze(2)
+    if frames == 1:
+        raise ValueError(
+            f"The latent has shape {list(samples.shape)}, a video's with one frame, but this model takes pictures. Encode the "
+            "picture with the VAE that belongs to this model."
+        )
+    raise ValueError(
+        f"The latent is a video of {frames} frames (shape {list(samples.shape)}). Only pictures can be explained: give VAE Encode one "
+        "picture at a time (it takes a batch for the frames of a video) and join their latents with Latent Batch."
+    )
 
 
 def check_same_model(model: ModelPatcher, noised: NoisedLatents) -> None:
@@ -143,6 +196,11 @@ def check_same_model(model: ModelPatcher, noised: NoisedLatents) -> None:
     channels = noised.x0.shape[1]
     if space.channels != channels:
         raise ValueError(f"The noised latents have {channels} channels, but the model takes {space.channels}. {remedy}")
+    if space.framed != noised.framed:
+        kinds = ("pictures", "videos of one frame")
+        raise ValueError(
+            f"The noised latents are {kinds[noised.framed]}, but the model takes {kinds[space.framed]}. {remedy}"
+        )
     if not torch.allclose(space.scale, noised.latent_scale) or not torch.allclose(space.shift, noised.latent_shift):
         raise ValueError(f"The noised latents were scaled for another model's latent space. {remedy}")
     try:

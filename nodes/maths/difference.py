@@ -49,6 +49,8 @@ class NoiseDifference:
     """[C] see latent_scale."""
     downscale: int = 8
     """Image pixels per latent cell, along one side."""
+    framed: bool = False
+    """Whether the VAE takes a picture for a video of one frame, [B,C,1,h,w]."""
     variance: Tensor | None = None
     """[B,K,h,w] squared standard error of `mean`; None where the samples can't tell: one sample, or one antithetic pair."""
     degrees: Tensor | None = None
@@ -72,8 +74,8 @@ class NoiseDifference:
         return self.reading in ("difference", "evidence")
 
     def to_vae(self, latent: Tensor) -> Tensor:
-        """Model space to VAE space, the space of ComfyUI's LATENT: latent [...,C,h,w], same shape out."""
-        return to_vae_space(latent, self.latent_scale, self.latent_shift)
+        """Model space [n,C,h,w] to VAE space, that of ComfyUI's LATENT: same shape, [n,C,1,h,w] where it is `framed`."""
+        return to_vae_space(latent, self.latent_scale, self.latent_shift, self.framed)
 
 
 def sum_steps(
@@ -128,6 +130,7 @@ def sum_steps(
         latent_scale=noised.latent_scale,
         latent_shift=noised.latent_shift,
         downscale=noised.downscale,
+        framed=noised.framed,
     )
 
 
