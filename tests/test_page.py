@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"
 FILES = sorted(WORKFLOWS.glob("*.json"))
-BUNDLED = [file for file in FILES if file.stem != "checkpoint"]
+BUNDLED = [file for file in FILES if '"models": [' not in file.read_text(encoding="utf-8")]
 NODES = {
     "SDExplainExamplePicture",
     "SDExplainLoadDiffusers",

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from sdexplain.demo import run as demo
-from sdexplain.demo.api import Interrupted, NodeFailed, Progress, Prompt, PromptRejected, to_prompt
+from sdexplain.demo.api import Interrupted, NodeFailed, Progress, Prompt, PromptRejected, to_prompt, widget_values
 from sdexplain.demo.scenes import twin_of
 
 if TYPE_CHECKING:
@@ -21,10 +21,19 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "workflows").glob("*.json"))
-BUNDLED = [file for file in FILES if file.stem != "checkpoint"]
+DOWNLOADED = [file for file in FILES if '"models": [' in file.read_text(encoding="utf-8")]
+BUNDLED = [file for file in FILES if file not in DOWNLOADED]
 PAIRS = [file for file in BUNDLED if "_or_" in file.stem]
 EVERY = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 STEPS = 3
+# where a loader's files lie below ComfyUI's models
+FILE_INPUTS = {
+    "ckpt_name": "checkpoints",
+    "unet_name": "diffusion_models",
+    "clip_name1": "text_encoders",
+    "clip_name2": "text_encoders",
+    "vae_name": "vae",
+}
 
 Workflow = dict[str, Any]
 
@@ -141,7 +150,7 @@ def test_every_slot_link_and_value_is_what_the_server_knows(file: Path, comfyui:
             kind, *rest = declared[name]
             options = kind if isinstance(kind, list) else (rest[0].get("options") if rest else None)
             # files are the person's own
-            if options is not None and not isinstance(value, list) and name not in ("image", "ckpt_name"):
+            if options is not None and not isinstance(value, list) and name not in ("image", *FILE_INPUTS):
                 assert value in options, (node["class_type"], name)
 
 
@@ -156,16 +165,36 @@ def test_prompts_and_labels_name_the_pictures_class_and_its_twin(file: Path, com
     assert file.stem == f"{shown} or {twin_of(shown)}".replace(" ", "_")
 
 
-def test_the_checkpoint_names_its_download_and_the_demo_leaves_it_out(comfyui: Client) -> None:
-    assert demo.downloads(read("checkpoint"), comfyui.object_info()) == [
-        "https://huggingface.co/Comfy-Org/stable-diffusion-v1-5-archive/resolve/main/"
-        "v1-5-pruned-emaonly-fp16.safetensors?download=true"
-    ]
-    (loader,) = (node for node in read("checkpoint")["nodes"] if node["type"] == "CheckpointLoaderSimple")
-    assert loader["properties"]["models"][0]["directory"] == "checkpoints"
-    assert loader["properties"]["models"][0]["name"] == loader["widgets_values"][0]
-    for file in BUNDLED:
-        assert demo.downloads(read(file), comfyui.object_info()) == []
+def test_there_is_one_for_any_checkpoint_and_one_for_each_family_that_is_downloaded() -> None:
+    assert {file.stem for file in DOWNLOADED} == {"checkpoint", "sd15", "sdxl", "sd35", "flux"}
+
+
+@pytest.mark.parametrize("file", DOWNLOADED, ids=lambda file: file.stem)
+def test_every_file_that_is_downloaded_is_named_with_its_address_place_and_licence(file: Path, comfyui: Client) -> None:
+    workflow, info = read(file), comfyui.object_info()
+    chosen, listed = {}, {}
+    for node in workflow["nodes"]:
+        prompted = widget_values(node, info[node["type"]]) if node["type"] in info else {}
+        chosen |= {prompted[name]: folder for name, folder in FILE_INPUTS.items() if name in prompted}
+        listed |= {model["name"]: model for model in node["properties"].get("models", ())}
+    assert {name: model["directory"] for name, model in listed.items()} == chosen
+    note = " ".join(node["widgets_values"][0] for node in workflow["nodes"] if node["type"] == "MarkdownNote")
+    for name, model in listed.items():
+        assert re.fullmatch(rf"https://huggingface\.co/[\w./-]+/resolve/main/[\w./-]*{re.escape(name)}(\?download=true)?", model["url"])
+        assert f"[{name}]({model['url']})" in note and f"`models/{model['directory']}`" in note
+    assert file.stem == "checkpoint" or re.search("Licen[sc]e|licence", note)
+    assert demo.downloads(workflow, info) == [model["url"] for model in listed.values()]
+
+
+@pytest.mark.parametrize("file", BUNDLED, ids=lambda file: file.stem)
+def test_the_others_need_no_download(file: Path, comfyui: Client) -> None:
+    assert demo.downloads(read(file), comfyui.object_info()) == []
+
+
+@pytest.mark.parametrize(("name", "size"), [("sd15", 512), ("sdxl", 1024), ("sd35", 1024), ("flux", 1024)])
+def test_a_family_sees_the_picture_at_the_size_it_was_trained_at(name: str, size: int, comfyui: Client) -> None:
+    resize = only(to_prompt(read(name), comfyui.object_info()), "ImageScale")
+    assert (resize["width"], resize["height"]) == (size, size)
 
 
 @pytest.mark.parametrize("file", BUNDLED, ids=lambda file: file.stem)
@@ -205,11 +234,17 @@ def comfyui_batch(prompt: Prompt) -> list[str]:
     return ["picture", "twin"] if of_type(prompt, "ImageBatch") else ["picture"]
 
 
-def test_the_checkpoints_graph_runs_to_pictures_on_the_bundled_model(comfyui: Client) -> None:
-    workflow = read("checkpoint")
-    prompt = short(to_prompt(workflow, comfyui.object_info()), steps=1)
-    ((loader, _),) = of_type(prompt, "CheckpointLoaderSimple").items()
-    prompt[loader] = {"class_type": "SDExplainLoadDiffusers", "inputs": {"folder": "bundled model"}}
+@pytest.mark.parametrize("file", DOWNLOADED, ids=lambda file: file.stem)
+def test_the_graph_of_a_download_runs_to_pictures_on_the_bundled_model(file: Path, comfyui: Client) -> None:
+    info = comfyui.object_info()
+    prompt = short(to_prompt(read(file), info), steps=1)
+    loaders = [number for number, node in prompt.items() if FILE_INPUTS.keys() & node["inputs"].keys()]
+    outputs = {number: info[prompt.pop(number)["class_type"]]["output"] for number in loaders}
+    prompt["bundled"] = {"class_type": "SDExplainLoadDiffusers", "inputs": {"folder": "bundled model"}}
+    for node in prompt.values():
+        for name, source in node["inputs"].items():
+            if isinstance(source, list) and source[0] in outputs:
+                node["inputs"][name] = ["bundled", ("MODEL", "CLIP", "VAE").index(outputs[source[0]][source[1]])]
     only(prompt, "LoadImage")["image"] = comfyui.upload(Image.linear_gradient("L").convert("RGB"), "photo.png")
     only(prompt, "ImageScale").update(width=128, height=128)
     for inputs in of_type(prompt, "SDExplainStepSheet").values():
