@@ -374,12 +374,18 @@ def test_the_same_prompt_gives_the_same_predictions_to_the_last_bit(model: Any) 
 def test_the_chunk_never_changes_a_result(model: Any, calls: list[list[float]], most_evaluations: int) -> None:
     noised = noise_for(model, 5, samples=2, images=3)
     whole = predict(model, noised, prompt(1))
-    assert [len(call) for call in calls] == [16, 14]
+    assert [len(call) for call in calls] == [30]
     calls.clear()
     chunked = predict(model, noised, prompt(1), most_cells=most_evaluations * CELLS)
     torch.testing.assert_close(chunked, whole, **TOLERANCE)
     assert max(len(call) for call in calls) <= most_evaluations
     assert sum(len(call) for call in calls) == 30
+
+
+@pytest.mark.parametrize(("count", "most", "sizes"), [(10, 8, [5, 5]), (17, 4, [4, 4, 3, 3, 3]), (9, 16, [9]), (5, 7, [3, 2])])
+def test_calls_are_of_even_size(model: Any, calls: list[list[float]], count: int, most: int, sizes: list[int]) -> None:
+    predict(model, noise_for(model, count), prompt(1), most_cells=most * CELLS)
+    assert [len(call) for call in calls] == sizes
 
 
 def test_a_batch_of_images_equals_single_runs(model: Any) -> None:
@@ -480,7 +486,7 @@ def test_out_of_memory_halves_the_chunk_and_goes_on(
     sizes = fail_in_call(monkeypatch, lambda number, size: error if size > 3 else None)
     found = predict(model, noised, prompt(1), called=told.append)
     torch.testing.assert_close(found, whole, **TOLERANCE)
-    assert sizes == [16, 8, 4, *[2] * 10]
+    assert sizes == [20, 7, 4, *[2] * 10]
     assert told == [2] * 10
 
 
@@ -504,7 +510,7 @@ def test_the_chunk_fits_into_the_memory_that_comfyui_estimates(
 
     monkeypatch.setattr(comfy.model_management, "get_free_memory", little_memory)
     predict(model, noised, prompt(1))
-    assert [len(call) for call in calls] == [4, 4, 1]
+    assert [len(call) for call in calls] == [3, 3, 3]
 
 
 def test_memory_is_reserved_for_a_chunk(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -843,4 +849,4 @@ def test_progress_is_told_after_every_model_call(model: Any, monkeypatch: pytest
         comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, preview, **where: told.append((value, total))
     )
     collected(model, noise_for(model, 5), prompt(1), prompt(2))
-    assert told == [(4, 10), (5, 10), (9, 10), (10, 10)]
+    assert told == [(5, 10), (10, 10)]

@@ -135,8 +135,9 @@ class _Collector(comfy.samplers.Sampler):
         self.unit = 1 if self.mix_levels else self.noised.images
         """Evaluations that can't be parted: where each image may have a conditioning of its own, all of a batch."""
         cells = self.noised.x0[0, 0].numel()
-        self.size = self.unit * _power_of_two(min(self.most_cells // cells, len(self.evaluations)) // self.unit)
-        """Evaluations in one call at most. Powers of two, so that a little less free memory seldom changes it."""
+        most = self.unit * _power_of_two(self.most_cells // cells // self.unit)
+        self.size = min(most, len(self.evaluations))
+        """Evaluations in one call at most. Powers of two where memory sets it, so that a little less of it seldom changes it."""
 
     def sample(
         self,
@@ -176,11 +177,14 @@ class _Collector(comfy.samplers.Sampler):
         return noise
 
     def _next_part(self, done: int) -> list[Evaluation]:
-        part = self.evaluations[done : done + self.size]
-        if self.mix_levels:
-            return part
-        step = part[0][1]
-        return [evaluation for evaluation in part if evaluation[1] == step]
+        """The evaluations of the next call, as many as in the calls after it: a small last call would use the device badly."""
+        end = len(self.evaluations)
+        if not self.mix_levels:
+            step = self.evaluations[done][1]
+            end = next((other for other in range(done, end) if self.evaluations[other][1] != step), end)
+        units = (end - done) // self.unit
+        calls = -(-units // (self.size // self.unit))
+        return self.evaluations[done : done + -(-units // calls) * self.unit]
 
     def _halve(self) -> None:
         self.size = self.unit * _power_of_two(self.size // self.unit // 2)
