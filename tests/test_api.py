@@ -252,9 +252,8 @@ def test_the_cache_shows_in_what_ran(comfyui: Client, gradient: Image.Image) -> 
 def test_progress_counts_nodes_and_steps_upwards(comfyui: Client) -> None:
     seen: list[api.Progress] = []
     comfyui.run(slow(6), seen.append)
-    assert [(progress.value, progress.maximum) for progress in seen if progress.maximum == 6] == [
-        (step, 6) for step in range(1, 7)
-    ]
+    values = [progress.value for progress in seen if progress.maximum == 6]
+    assert values == sorted(set(values)) and {1, 6} <= set(values) <= set(range(1, 7))  # newer hosts leave some of them out
     assert {(progress.node, progress.started, progress.nodes) for progress in seen} == {("1", 1, 1)}
 
 

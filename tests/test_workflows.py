@@ -224,8 +224,8 @@ def test_each_runs_to_pictures(file: Path, comfyui: Client) -> None:
             assert np.asarray(comfyui.image(picture).convert("RGB")).std() > 1
     for number in of_type(prompt, "SDExplainPredictNoise"):
         (calls,) = {int(n) for n in re.findall(r"in (\d+) model calls", ran.outputs[number]["text"][0])}
-        values = [progress.value for progress in seen if progress.node == number and progress.value]
-        assert values == sorted(values) and len(set(values)) >= calls > 0
+        told = [(progress.value, progress.maximum) for progress in seen if progress.node == number and progress.value]
+        assert told == sorted(told) and told[-1][0] == told[-1][1] and calls > 0  # newer hosts do not pass on every call
     assert len(ran.pictures(demo.about(read(file))["thumbnail"])) == images
 
 
@@ -363,15 +363,16 @@ def test_an_empty_range_is_refused_before_anything_runs(
 @pytest.mark.parametrize(
     ("kind", "changes", "words"),
     [
-        ("SDExplainLoadDiffusers", {"folder": "../../etc"}, "no pipeline folder '../../etc': expected one of bundled"),
-        ("SDExplainExamplePicture", {"class_name": "unicorn"}, "unknown class 'unicorn': expected one of horse, zebra"),
+        # newer hosts refuse them themselves
+        ("SDExplainLoadDiffusers", {"folder": "../../etc"}, r"folder:? '../../etc'(: expected one of | not in \[')bundled"),
+        ("SDExplainExamplePicture", {"class_name": "unicorn"}, r"class(_name)?:? 'unicorn'(: expected one of horse, | not in .*)'?zebra"),
     ],
 )
 def test_a_choice_that_is_not_offered_is_refused_with_those_that_are(
     comfyui: Client, zebra: Prompt, kind: str, changes: dict[str, Any], words: str
 ) -> None:
     only(zebra, kind).update(changes)
-    with pytest.raises(NodeFailed, match=words):
+    with pytest.raises((NodeFailed, PromptRejected), match=words):
         comfyui.run(zebra)
 
 
