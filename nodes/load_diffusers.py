@@ -9,6 +9,7 @@ from pathlib import Path
 import folder_paths
 from comfy_api.latest import io
 
+from .host.diffusers_denoiser import is_denoiser
 from .host.diffusers_folder import load_pipeline
 from .host.schema import schema
 
@@ -17,15 +18,22 @@ BUNDLED_FOLDER = Path(__file__).resolve().parent.parent / "demo" / "model"
 
 
 def pipeline_folders() -> dict[str, Path]:
-    """Return the bundled model's folder, then the pipeline folders below ComfyUI's `diffusers` folders, by name."""
+    """Return the bundled model's folder, then the folders of pipelines and of denoisers below ComfyUI's `diffusers`, by name."""
     folders = {BUNDLED: BUNDLED_FOLDER}
     for base in folder_paths.get_folder_paths("diffusers"):
         for root, subfolders, files in os.walk(base, followlinks=True):
             subfolders.sort()
-            if "model_index.json" in files:
+            if "model_index.json" in files or _is_lone_denoiser(Path(root), files):
                 subfolders.clear()  # they are the pipeline's own parts
                 folders.setdefault(Path(root).relative_to(base).as_posix(), Path(root))
     return folders
+
+
+def _is_lone_denoiser(folder: Path, files: list[str]) -> bool:
+    try:
+        return "config.json" in files and is_denoiser(folder)
+    except ValueError:  # a file that can't be read is nobody's concern while the folders are listed
+        return False
 
 
 def find_folder(name: str) -> Path:
@@ -34,7 +42,7 @@ def find_folder(name: str) -> Path:
     if name not in folders:
         raise ValueError(
             f"There is no pipeline folder {name!r}: expected one of {', '.join(folders)}. A pipeline folder lies below "
-            "ComfyUI's models/diffusers and contains a model_index.json; press R to list new ones."
+            "ComfyUI's models/diffusers and contains a model_index.json, or is a UNet2DModel's own; press R to list new ones."
         )
     if name == BUNDLED and not (BUNDLED_FOLDER / "model_index.json").is_file():
         raise ValueError(
@@ -60,8 +68,17 @@ class LoadDiffusers(io.ComfyNode):
             node_id="SDExplainLoadDiffusers",
             display_name="Load Diffusers Model",
             category="SDExplain",
-            description="Loads a Stable Diffusion 1.x or 2.x pipeline of any size, or the bundled model.",
-            search_aliases=["diffusers loader", "load pipeline", "bundled model", "Stable Diffusion 1.5"],
+            description="Loads the bundled model, a Stable Diffusion 1.x or 2.x pipeline of any size, or a model with classes instead of "
+            "prompts (DDPM's UNet2DModel, DiT), which diffusers runs.",
+            search_aliases=[
+                "diffusers loader",
+                "load pipeline",
+                "bundled model",
+                "Stable Diffusion 1.5",
+                "DiT",
+                "DDPM",
+                "class label",
+            ],
             inputs=[
                 io.Combo.Input(
                     "folder",
@@ -69,16 +86,20 @@ class LoadDiffusers(io.ComfyNode):
                     default=BUNDLED,
                     tooltip="The bundled model knows only this pack's drawn pictures (horse, zebra, mouse, rat, sports "
                     "car, taxi). The others are folders with a model_index.json below ComfyUI's models/diffusers. Only "
-                    ".safetensors weights are loaded.",
+                    ".safetensors weights are loaded. DDPM and DiT need diffusers: pip install diffusers.",
                 )
             ],
             outputs=[
                 io.Model.Output(
-                    tooltip="The UNet with the noise schedule of the folder's scheduler, for any MODEL input."
+                    tooltip="The network with the noise schedule of the folder's scheduler, for any MODEL input."
                 ),
-                io.Clip.Output(tooltip="The text encoder with the folder's own tokenizer, for CLIP Text Encode."),
+                io.Clip.Output(
+                    tooltip="The text encoder with the folder's own tokenizer, for CLIP Text Encode. Of a model with classes: a prompt is "
+                    "the name or the number of a class, or a sentence with one in it; the empty prompt is any class."
+                ),
                 io.Vae.Output(
-                    tooltip="From pictures to latents and back. A latent cell of the bundled model is 8 pixels wide."
+                    tooltip="From pictures to latents and back. A latent cell of the bundled model is 8 pixels wide; for a model of "
+                    "pixels nothing changes."
                 ),
             ],
         )

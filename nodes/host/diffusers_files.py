@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,10 @@ class PipelineFolder:
     """A pipeline folder whose components are all there, with their settings; weights are read when asked for."""
 
     path: Path
-    unet: Settings
-    vae: Settings
-    text_encoder: Settings
-    scheduler: Settings
+    unet: Settings = field(default_factory=dict)
+    vae: Settings = field(default_factory=dict)
+    text_encoder: Settings = field(default_factory=dict)
+    scheduler: Settings = field(default_factory=dict)
 
     @property
     def tokenizer(self) -> Path:
@@ -127,12 +128,21 @@ def _require_files(path: Path) -> None:
     missing = [file for file, _ in SETTINGS.values() if not (path / file).is_file()]
     if not any(all((path / "tokenizer" / name).is_file() for name in names) for names in TOKENIZER_FILES):
         missing.append("tokenizer/tokenizer.json (or tokenizer/vocab.json with tokenizer/merges.txt)")
-    pickles = []
-    for component, stem in WEIGHT_STEMS.items():
+    require_weights(path, list(WEIGHT_STEMS), missing)
+
+
+def require_weights(path: Path, components: list[str], missing: Sequence[str] = ()) -> None:
+    """Refuse a folder that lacks the weights of one of the components, or has them as pickles only.
+
+    Raises:
+        ValueError: as above; it names whatever else is `missing`.
+    """
+    missing, pickles = list(missing), []
+    for component in components:
         if weight_file(path, component) is None:
             pickle_names = sorted(f"{component}/{file.name}" for file in (path / component).glob("*.bin"))
             pickles += pickle_names
-            missing += [] if pickle_names else [f"{component}/{stem}.safetensors"]
+            missing += [] if pickle_names else [f"{component}/{_stem(component)}.safetensors"]
     if missing:
         raise ValueError(
             f"{path} is incomplete: {', '.join(missing)} missing. Download the missing files, or save the pipeline "
@@ -148,8 +158,12 @@ def _require_files(path: Path) -> None:
 
 def weight_file(path: Path, component: str) -> Path | None:
     """Return the component's safetensors file, or the index of its parts; None where there is neither."""
-    candidates = (path / component / f"{WEIGHT_STEMS[component]}{suffix}" for suffix in WEIGHT_SUFFIXES)
+    candidates = (path / component / f"{_stem(component)}{suffix}" for suffix in WEIGHT_SUFFIXES)
     return next((file for file in candidates if file.is_file()), None)
+
+
+def _stem(component: str) -> str:
+    return WEIGHT_STEMS.get(component, "diffusion_pytorch_model")
 
 
 def read_weights(file: Path) -> Weights:

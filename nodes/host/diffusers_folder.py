@@ -1,4 +1,4 @@
-"""A diffusers pipeline folder of any size as ComfyUI's MODEL, CLIP and VAE."""
+"""A diffusers pipeline folder of any size as ComfyUI's MODEL, CLIP and VAE, in ComfyUI's own network or, if it has none, in diffusers'."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import comfy.model_patcher
 import comfy.sd
 
 from .diffusers_clip import load_clip
+from .diffusers_denoiser import is_denoiser, load_denoiser
 from .diffusers_files import read_pipeline
 from .diffusers_unet import load_unet
 from .diffusers_vae import latent_format, load_vae
@@ -19,12 +20,15 @@ def load_pipeline(
     """Return the pipeline's UNet, text encoder with tokenizer, and VAE, as ComfyUI's own loaders would give them.
 
     Args:
-        path: a folder that `StableDiffusionPipeline.save_pretrained` wrote; only .safetensors weights are read.
+        path: a folder that `save_pretrained` of a Stable Diffusion 1.x or 2.x pipeline wrote, or of one with a denoiser that
+            diffusers runs; only .safetensors weights are read.
         embedding_directories: where the CLIP looks for `embedding:name` in prompts.
 
     Raises:
         ValueError: no such pipeline, files that are missing, truncated or don't fit, settings that can't be mapped.
     """
+    if is_denoiser(path):
+        return load_denoiser(path)
     folder = read_pipeline(path)
     vae = load_vae(folder)
     model = load_unet(folder, latent_format(folder.vae))

@@ -120,7 +120,8 @@ def load_unet(folder: PipelineFolder, latents: comfy.latent_formats.LatentFormat
         ValueError: a setting or weight without a counterpart in ComfyUI, or that doesn't fit the other parts.
     """
     _require_fitting_parts(folder)
-    model_config = FolderModel(unet_config(folder), scheduler_settings(folder), latents)
+    scheduler = scheduler_settings(folder.scheduler, folder.path / "scheduler" / "scheduler_config.json")
+    model_config = FolderModel(unet_config(folder), scheduler, latents)
     weights = folder.weights("unet")
     device = comfy.model_management.get_torch_device()
     dtype = comfy.model_management.unet_dtype(
@@ -300,9 +301,8 @@ def _resnet_names(prefix: str, native_prefix: str) -> dict[str, str]:
     return {f"{prefix}.{name}": f"{native_prefix}.{native}" for name, native in RESNET_NAMES.items()}
 
 
-def scheduler_settings(folder: PipelineFolder) -> Settings:
+def scheduler_settings(settings: Settings, source: Path) -> Settings:
     """Return the scheduler's settings after checking that ComfyUI has this schedule and this kind of prediction."""
-    settings, source = folder.scheduler, folder.path / "scheduler" / "scheduler_config.json"
     # 1000: ComfyUI's percentages of a schedule count so many training steps.
     legal = {
         "beta_schedule": tuple(BETA_SCHEDULES),
