@@ -6,6 +6,7 @@ import { recall, remember } from './explorer/data.js'
 import { Panel } from './explorer/panel.js'
 
 const NODE = 'SDExplainExplore'
+const NEEDED = ['image', 'predictions']
 const SIZE = [520, 680]
 const LEAST_WIDTH = 440
 const LEAST_HEIGHT = 460
@@ -34,6 +35,8 @@ function settings(node) {
         },
         options: name => widgets().find((/** @type {any} */ widget) => widget.name === name)?.options.values ?? [],
         url: path => api.apiURL(path),
+        missing: () => node.inputs.filter((/** @type {any} */ input) => NEEDED.includes(input.name) && input.link == null).map((/** @type {any} */ input) => input.name),
+        workflow: () => (app.rootGraph ?? app.graph).serialize(),
     }
 }
 
@@ -81,7 +84,11 @@ function mount(node) {
     node.setSize([Math.max(node.size[0], SIZE[0]), Math.max(node.size[1], SIZE[1])])
     panels.set(node, panel)
 
-    const { onExecuted, onRemoved } = node
+    const { onExecuted, onRemoved, onConnectionsChange } = node
+    node.onConnectionsChange = function () {
+        onConnectionsChange?.apply(this, arguments)
+        panel.refresh()
+    }
     node.onExecuted = function (/** @type {any} */ output) {
         onExecuted?.apply(this, arguments)
         const place = output?.sdexplain?.[0]

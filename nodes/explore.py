@@ -19,6 +19,7 @@ from .maths.reliability import Reliability
 
 if TYPE_CHECKING:
     import torch
+    from comfy.sd import VAE
 
 View = Literal["overlay", "heatmap", "side by side", "swipe", "decoded"]
 
@@ -90,8 +91,8 @@ class Explorer(io.ComfyNode):
                     "view",
                     options=list(get_args(View)),
                     default="overlay",
-                    tooltip="How the page shows the map; no effect on the outputs. decoded: the colours that the sum adds, as far as "
-                    "the picture's own latent tells.",
+                    tooltip="How the page shows the map; no effect on the outputs. decoded: the colours that the sum adds, by the VAE if "
+                    "one is connected, else as far as the picture's own latent tells.",
                 ),
                 io.Int.Input(
                     "sample",
@@ -108,6 +109,12 @@ class Explorer(io.ComfyNode):
                     default="",
                     tooltip="What is pinned on the page, in latent cells: column,row of a cell, or left,top,right,bottom of a box. No "
                     "effect on the outputs.",
+                ),
+                io.Vae.Input(
+                    "vae",
+                    optional=True,
+                    tooltip="The model's VAE, for the view decoded: it decodes the sum of the range at each run, and ranges that were "
+                    "not run are estimated from what it decoded. No effect on the outputs.",
                 ),
             ],
             outputs=[
@@ -133,6 +140,11 @@ class Explorer(io.ComfyNode):
         return step_range.check(start, end)
 
     @classmethod
+    def fingerprint_inputs(cls, **_: object) -> int:
+        """Run again where the page's files are gone, although no input has changed."""
+        return explorer.vanished()
+
+    @classmethod
     def execute(
         cls,
         image: torch.Tensor,
@@ -155,6 +167,7 @@ class Explorer(io.ComfyNode):
         selection: str,
         reliability: Reliability = "all",
         threshold: float = 3.0,
+        vae: VAE | None = None,
     ) -> io.NodeOutput:
         stop = step_range.stop(end)
         pictures = match_pictures(image, predictions.noised.images, tuple(predictions.noised.x0.shape[2:]))
@@ -168,10 +181,13 @@ class Explorer(io.ComfyNode):
         appearance = Appearance(colour_map, opacity, background, interpolation)
         picture = overlay(pictures, shown, appearance, readable_size(*size))
         change = latent(signed, predictions.noised.x0, "target - contrast", "difference alone")
+        folder = explorer.publish(predictions, pictures, vae, weighting)
+        shown_decoded = f"{signed.start}-{signed.end}-{weighting}-{sample}"
+        decoded = [] if vae is None else explorer.publish_decoded(folder, shown_decoded, vae, change)
         return io.NodeOutput(
             add_legend(picture, shown, appearance),
             colours(place(shown, size, interpolation), shown.signed, colour_map),
             *masks(heatmap, size, interpolation),
             {"samples": change},
-            ui={"sdexplain": [{"subfolder": explorer.publish(predictions, pictures), "type": "temp"}]},
+            ui={"sdexplain": [{"subfolder": folder, "type": "temp", "decoded": decoded}]},
         )

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 from sdexplain.nodes.maths.difference import read_step, sum_steps
-from sdexplain.nodes.maths.explorer import colour_factors, curve, digest, layers, one_sample, overview, pack, parts, unpack
+from sdexplain.nodes.maths.explorer import curve, digest, layers, one_sample, overview, pack, parts, unpack
 from sdexplain.nodes.maths.heatmap import make_heatmap, scalar_map, show_only
+from sdexplain.nodes.maths.latent_colours import decoder_colours, picture_colours
 from sdexplain.nodes.maths.noising import NoisedLatents, draw_noise
 from sdexplain.nodes.maths.prediction import NoisePredictions
 from sdexplain.nodes.maths.reliability import standard_error
@@ -140,11 +141,32 @@ def test_the_name_of_the_files_changes_with_the_content_alone() -> None:
     assert digest(made(antithetic=True), pictures()) != first
 
 
-def test_colour_factors_find_a_latent_that_is_the_picture() -> None:
+def test_the_pictures_own_colours_find_a_latent_that_is_the_picture() -> None:
     predictions = made()
     cells = torch.nn.functional.interpolate(predictions.noised.x0, scale_factor=8, mode="nearest").movedim(1, -1)
-    factors = colour_factors(0.5 + 0.1 * cells, predictions.noised)
+    factors = picture_colours(0.5 + 0.1 * cells, predictions.noised)
     torch.testing.assert_close(factors, 0.1 * torch.eye(3).expand(2, -1, -1), atol=0.005, rtol=0)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_the_colours_of_a_linear_decoder_are_found_exactly(steps: int) -> None:
+    predictions, matrix = made(steps=steps), torch.tensor([[0.3, 0.1, 0.0], [0.0, 0.2, 0.1], [0.05, 0.0, 0.4]])
+    colours, fit = decoder_colours(predictions, "uniform", lambda latents: 0.4 + latents.movedim(1, -1) @ matrix)
+    torch.testing.assert_close(colours, torch.cat([matrix, torch.full((1, 3), 0.4)]).expand(2, -1, -1), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(fit, torch.ones(2))
+
+
+def test_a_decoder_that_is_not_linear_is_said_to_be_fitted_in_part() -> None:
+    _, fit = decoder_colours(made(), "uniform", lambda latents: (latents.movedim(1, -1) / 2).sin())
+    assert ((0 < fit) & (fit < 0.99)).all()
+
+
+def test_equal_predictions_leave_the_decoder_only_its_constant() -> None:
+    predictions = made()
+    same = NoisePredictions(predictions.noised, predictions.target, predictions.target, "zebra", "zebra")
+    colours, fit = decoder_colours(same, "uniform", lambda latents: latents.new_full((len(latents), 6, 8, 3), 0.5))
+    torch.testing.assert_close(colours[:, -1], torch.full((2, 3), 0.5))
+    assert not colours[:, :-1].any() and (fit == 1).all()
 
 
 def test_one_sample_alone_has_no_standard_error_and_must_be_there() -> None:

@@ -6,6 +6,21 @@
  */
 
 /**
+ * The colours that a view asks for, and the map that they are of.
+ * @param {import('./decode.js').Packed} overview
+ * @param {import('./model.js').View} view
+ * @param {boolean} signed
+ */
+export function lookOf({ header, arrays }, view, signed) {
+    const name = view.colour_map === 'automatic' ? (signed ? 'RdBu_r' : 'plasma') : view.colour_map
+    const place = header.maps.findIndex((/** @type {any} */ entry) => entry.name === name)
+    const table = /** @type {Uint8Array} */ (arrays.colours.values.subarray(place * 768, (place + 1) * 768))
+    /** @type {Look} */
+    const look = { table, signed, opacity: view.opacity, smooth: view.interpolation === 'smooth', solid: false }
+    return { look, map: /** @type {{ name: string, ends: string[] }} */ (header.maps[place]) }
+}
+
+/**
  * value / limit of every cell, clipped to what is shown; 0 where there is no scale.
  * @param {Float32Array} values
  * @param {number} limit

@@ -2,7 +2,7 @@
 
 import { decode } from './decode.js'
 
-/** @typedef {{ subfolder: string, type: string }} Place */
+/** @typedef {{ subfolder: string, type: string, decoded?: string[] }} Place decoded: the names of the VAE's pictures that are there */
 
 const REMEMBERED = 'sdexplain.explorer'
 const MOST_REMEMBERED = 32
@@ -74,7 +74,8 @@ export class Files {
 
     /** @param {string} file */
     async #get(file) {
-        const address = this.url(`/view?${new URLSearchParams({ filename: file, ...this.place })}`)
+        const { subfolder, type } = this.place
+        const address = this.url(`/view?${new URLSearchParams({ filename: file, subfolder, type })}`)
         const answer = await fetch(address, { signal: this.stopped.signal })
         if (!answer.ok) throw new Error('The data of the last run are gone. Run the workflow again.')
         return answer

@@ -1,7 +1,7 @@
 // Reads the files that nodes/maths/explorer.py packs; the layout is described there.
 
 const MAGIC = 'SDXP'
-const VERSION = 1
+const VERSION = 2
 
 /**
  * @typedef {{ header: Record<string, any>, arrays: Record<string, { values: Float32Array | Uint8Array, shape: number[] }> }} Packed

@@ -44,3 +44,8 @@ export function within(element, event) {
         y: ((event.clientY - box.top) * element.clientHeight) / (box.height || 1),
     }
 }
+
+/** @param {string} text @param {string} says @param {() => void} does */
+export function button(text, says, does) {
+    return make('button', { type: 'button', className: 'sdx-button', textContent: text, title: says, 'aria-label': says, onclick: does })
+}

@@ -11,13 +11,14 @@ export function crc32(bytes) {
 }
 
 /**
- * A PNG with a text before its end, as iTXt: UTF-8, uncompressed.
+ * A PNG with a JSON text before its end, as tEXt: other characters than ASCII are escaped, and ComfyUI's page reads it.
  * @param {Uint8Array} png
  * @param {string} keyword Latin letters
- * @param {string} text
+ * @param {string} json
  */
-export function withText(png, keyword, text) {
-    const content = new TextEncoder().encode(`iTXt${keyword}\0\0\0\0\0${text}`)
+export function withText(png, keyword, json) {
+    const ascii = json.replaceAll(/[\u0080-\uffff]/g, letter => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    const content = new TextEncoder().encode(`tEXt${keyword}\0${ascii}`)
     const chunk = new Uint8Array(content.length + 8), view = new DataView(chunk.buffer)
     view.setUint32(0, content.length - 4)
     chunk.set(content, 4)

@@ -2,7 +2,7 @@
 
 import { binomialQuantile, degreesOfFreedom, tailOfF } from './chance.js'
 import { levels } from './colours.js'
-import { automaticLimit, formatValue } from './scale.js'
+import { automaticLimit, formatValue, percentile } from './scale.js'
 import { Sums, total } from './sums.js'
 
 /** @typedef {import('./decode.js').Packed} Packed */
@@ -46,8 +46,8 @@ export class Model {
         this.header = overview.header
         this.arrays = overview.arrays
         this.cells = this.header.height * this.header.width
-        /** @type {{ key: string, sums: Sums } | null} */
-        this.current = null
+        /** @type {{ key: string, sums: Sums }[]} the last two: the map's, and those of what is decoded */
+        this.known = []
         this.raw = new Float32Array(this.cells)
         this.shown = new Float32Array(this.cells)
         this.levels = new Float32Array(this.cells)
@@ -88,29 +88,29 @@ export class Model {
     /** @param {View} view @param {Packed} parts */
     sums(view, parts) {
         const key = [parts.header.reading, parts.header.image, view.weighting].join()
-        if (this.current?.key !== key) {
-            const { values, shape } = parts.arrays.values
-            const mean = this.header.layers === 'mean'
-            const layout = {
-                samples: shape[0],
-                steps: shape[1],
-                channels: shape[2],
-                cells: this.cells,
-                antithetic: this.header.antithetic && !mean,
-                fresh: this.header.fresh,
-            }
-            const arrays = /** @type {Record<string, { values: Float32Array }>} */ (parts.arrays)
-            const sums = new Sums(
-                /** @type {Float32Array} */ (values), this.weights(view), layout, arrays.variance?.values ?? null, arrays.spread?.values ?? null,
-            )
-            this.current = { key, sums }
+        const known = this.known.find(entry => entry.key === key)
+        if (known) return known.sums
+        const { values, shape } = parts.arrays.values
+        const mean = this.header.layers === 'mean'
+        const layout = {
+            samples: shape[0],
+            steps: shape[1],
+            channels: shape[2],
+            cells: this.cells,
+            antithetic: this.header.antithetic && !mean,
+            fresh: this.header.fresh,
         }
-        return /** @type {{ sums: Sums }} */ (this.current).sums
+        const arrays = /** @type {Record<string, { values: Float32Array }>} */ (parts.arrays)
+        const sums = new Sums(
+            /** @type {Float32Array} */ (values), this.weights(view), layout, arrays.variance?.values ?? null, arrays.spread?.values ?? null,
+        )
+        this.known = [{ key, sums }, ...this.known.slice(0, 1)]
+        return sums
     }
 
     /** How a cell's one number is made. @param {View} view */
     scalar(view) {
-        return view.reading === 'difference' ? /** @type {'channel norm' | 'channel mean'} */ (view.scalar) : 'value'
+        return view.reading === 'difference' ? /** @type {import('./sums.js').Scalar} */ (view.scalar) : 'value'
     }
 
     /**
@@ -242,21 +242,35 @@ export class Model {
         return variance && Math.sqrt(variance.cells[cell]) * share
     }
 
+    /** The name that a run gives to the VAE's picture of what is shown. @param {View} view */
+    decodedName(view) {
+        return [...this.range(view), view.weighting, this.sample(view) + 1].join('-')
+    }
+
+    /** How well the VAE's colours are known without asking it, R²; null where there was no VAE. @param {View} view @returns {number | null} */
+    decoderFit(view) {
+        return this.header.decoder_fit?.[this.image(view)] ?? null
+    }
+
     /**
-     * What the sum adds to red, green and blue, [3,cells], without a scale: the factors' answer to the negative sum.
+     * The colours of the negative sum, [3,cells] from 0 to 1: as the VAE would show them, or without one around grey on a scale of their own.
      * @param {View} view @param {Packed} parts those of the reading "difference"
      */
     decoded(view, parts) {
-        const [start, end] = this.range(view), sums = this.sums({ ...view, reading: 'difference' }, parts)
-        const latent = sums.range(start, end, this.sample(view)), { channels, cells } = sums.layout
-        const factors = this.arrays.factors.values, base = this.image(view) * channels * 3
+        const sums = this.sums({ ...view, reading: 'difference' }, parts)
+        const latent = sums.range(...this.range(view), this.sample(view)), { channels, cells } = sums.layout
+        const byVae = this.decoderFit(view) !== null, rows = channels + (byVae ? 1 : 0)
+        const factors = this.arrays.factors.values, base = this.image(view) * rows * 3
         const colours = new Float32Array(3 * cells)
-        for (let c = 0; c < channels; c++)
-            for (let rgb = 0; rgb < 3; rgb++) {
+        for (let rgb = 0; rgb < 3; rgb++) {
+            if (byVae) colours.fill(factors[base + channels * 3 + rgb], rgb * cells, (rgb + 1) * cells)
+            for (let c = 0; c < channels; c++) {
                 const factor = factors[base + c * 3 + rgb]
                 for (let i = 0; i < cells; i++) colours[rgb * cells + i] -= factor * latent[c * cells + i]
             }
-        return colours
+        }
+        const limit = byVae ? 1 : 2 * percentile(colours.map(Math.abs), 99.5) || 1, middle = byVae ? 0 : 0.5
+        return colours.map(value => Math.min(1, Math.max(0, middle + value / limit)))
     }
 }
 

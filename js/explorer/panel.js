@@ -1,27 +1,34 @@
-// The explorer on its node: controls, picture, slider and legend, and what happens between them.
+// The explorer on its node: takes the widgets' view and a run's files, asks the model what they say, and has the faces show it.
 
-import { mix } from './colours.js'
-import { context, make } from './dom.js'
+import { lookOf } from './colours.js'
+import { Controls } from './controls.js'
+import { Curves } from './curves.js'
 import { Files } from './data.js'
-import { download, npy, withText } from './files.js'
+import { make } from './dom.js'
+import { download, npy } from './files.js'
+import { Gestures } from './gestures.js'
+import { Legend } from './legend.js'
 import { Model, readSelection, writeSelection } from './model.js'
-import { formatValue, percentile, withError } from './scale.js'
+import { Pagers } from './pagers.js'
+import { formatValue, withError } from './scale.js'
+import { drawSheet, pngOf } from './sheet.js'
 import { Slider } from './slider.js'
 import { Stage } from './stage.js'
+import { Sweep } from './sweep.js'
 
 /** @typedef {import('./model.js').View} View */
+/** @typedef {import('./model.js').Frame} Frame */
 /** @typedef {import('./model.js').Selection} Selection */
+/** @typedef {import('./decode.js').Packed} Packed */
 /**
  * @typedef {object} Settings where the view is kept: the node's widgets
  * @property {() => View} read
  * @property {(changes: Partial<View>) => void} write
  * @property {(name: keyof View) => string[]} options
  * @property {(path: string) => string} url
+ * @property {() => string[]} missing the inputs that nothing is connected to
+ * @property {() => unknown} workflow to go into exported pictures
  */
-
-const SWEEP = 8 // steps a second
-const NAMES = { 'channel norm': 'how much', 'channel mean': 'signed mean' }
-const SIGNS = { both: 'for and against', positive: 'only for', negative: 'only against' }
 
 export class Panel {
     /** @param {Settings} settings */
@@ -31,10 +38,18 @@ export class Panel {
         this.files = null
         /** @type {Model | null} */
         this.model = null
-        /** @type {import('./decode.js').Packed | null} */
+        /** @type {Curves | null} */
+        this.curves = null
+        /** @type {Packed | null} of the view's reading and image */
         this.parts = null
-        /** @type {import('./decode.js').Packed | null} */
+        /** @type {Packed | null} of the reading "difference", for what is decoded */
         this.differences = null
+        /** @type {{ name: string, bitmap: ImageBitmap } | null} the VAE's picture of what is shown */
+        this.decoded = null
+        /** @type {Frame | null} */
+        this.frame = null
+        /** @type {Selection | null} */
+        this.selection = null
         /** @type {Partial<View>} what a drag or the sweep shows before it is kept */
         this.passing = {}
         /** @type {{ x: number, y: number } | null} */
@@ -42,23 +57,46 @@ export class Panel {
         this.photoShown = -1
         /** @type {string} the settings, but for the range, that the controls show */
         this.settingsShown = ''
-        /** @type {string} what the colour bar shows */
-        this.barShown = ''
-        /** @type {string} what the curve was made for */
-        this.curveKey = ''
-        /** @type {Model | null} */
-        this.curveModel = null
         this.waiting = 0
-        this.playing = 0
-        this.stage = new Stage({ hover: cell => this.#hover(cell), select: selection => this.write({ selection: selection ? writeSelection(selection) : '' }) })
-        this.slider = new Slider((start, end, done) => this.#range(start, end, done))
-        this.element = this.#build()
-        // the curve's ink is the theme's
-        this.resized = new ResizeObserver(() => {
-            this.barShown = ''
-            this.refresh()
+
+        this.stage = new Stage()
+        this.gestures = new Gestures(this.stage, {
+            hover: cell => this.#hover(cell),
+            select: selection => this.write({ selection: selection ? writeSelection(selection) : '' }),
         })
-        this.resized.observe(this.bar ?? this.element)
+        this.slider = new Slider((start, end, done) => {
+            this.sweep.stop()
+            if (done) this.#keepRange(start, end)
+            else this.#pass({ start, end: this.#kept(end) })
+        })
+        this.sweep = new Sweep({
+            range: () => {
+                if (!this.model) return null
+                const [start, end] = this.model.range(this.view)
+                return { start, end, steps: this.model.header.steps }
+            },
+            pass: (start, end) => this.#pass({ start, end: this.#kept(end) }),
+            keep: (start, end) => this.#keepRange(start, end),
+        })
+        this.controls = new Controls({
+            options: settings.options,
+            write: changes => this.write(changes),
+            pass: changes => this.#pass(changes),
+            limit: () => this.frame?.limit ?? 0,
+            savePicture: () => this.#guarded(() => this.exportPicture()),
+            saveMap: () => this.exportMap(),
+        })
+        this.pagers = new Pagers(changes => this.write(changes))
+        this.legend = new Legend()
+        this.readout = make('div', { className: 'sdx-readout', hidden: true, role: 'status' })
+        this.badge = make('div', { className: 'sdx-badge', hidden: true })
+        this.message = make('div', { className: 'sdx-message', role: 'status' })
+        this.steps = make('div', { className: 'sdx-steps' }, make('span'), make('span'))
+        this.element = this.#build()
+        this.#greet()
+        // the curve's ink is the theme's, and the colour bar is as wide as the node
+        this.resized = new ResizeObserver(() => this.refresh())
+        this.resized.observe(this.legend.bar)
         this.themed = new MutationObserver(() => this.refresh())
         for (const place of [document.documentElement, document.body]) this.themed.observe(place, { attributeFilter: ['class', 'style'] })
     }
@@ -68,96 +106,16 @@ export class Panel {
         return { ...this.settings.read(), ...this.passing }
     }
 
-    // ------------------------------------------------------------------------------------------------------------ building
-
     #build() {
-        /** @type {Map<keyof View, HTMLInputElement | HTMLSelectElement>} */
-        this.fields = new Map()
-        this.verdict = make('div', { className: 'sdx-verdict', role: 'status' })
-        this.readout = make('div', { className: 'sdx-readout' })
-        this.message = make('div', { className: 'sdx-message' }, 'Run the workflow to explore it here.')
-        this.bar = make('canvas', { className: 'sdx-bar', role: 'img', 'aria-label': 'Colour scale' })
-        this.ends = [make('span'), make('span')]
-        this.numbers = [make('span'), make('span'), make('span')]
-        this.source = make('div', { className: 'sdx-source' })
-        this.steps = make('div', { className: 'sdx-steps' })
-        this.title = make('div', { className: 'sdx-title' })
-        this.play = this.#button('▶', 'Play: sweep the range through the steps', () => this.togglePlay())
-        this.play.classList.add('sdx-play')
-        this.pagers = make('div', { className: 'sdx-pagers' })
-        const more = this.#more()
-        const moreButton = this.#button('⚙', 'More settings', () => {
-            more.hidden = !more.hidden
-            moreButton.setAttribute('aria-expanded', String(!more.hidden))
-        })
-        moreButton.setAttribute('aria-expanded', 'false')
-        const exporting = make('div', { className: 'sdx-group' },
-            this.#button('PNG', 'Save the picture with its legend and settings', () => this.exportPicture()),
-            this.#button('NPY', 'Save the map’s numbers as a numpy array', () => this.exportMap()),
-        )
-        const tools = make('div', { className: 'sdx-tools', role: 'toolbar', 'aria-label': 'What is shown' },
-            this.#select('reading', 'Reading'), this.#select('scalar', 'Number per cell', NAMES), this.#select('sign', 'Side', SIGNS), this.#select('view', 'View'),
-            make('span', { className: 'sdx-space' }), exporting, moreButton,
-        )
-        const picture = make('div', { className: 'sdx-stage' }, this.stage.canvas, this.readout, this.pagers, this.message, more)
-        const keys = make('div', { className: 'sdx-key' }, this.bar,
-            make('div', { className: 'sdx-row' }, this.numbers[0], this.numbers[1], this.numbers[2]), make('div', { className: 'sdx-row sdx-ends' }, ...this.ends))
-        const element = make('div', { className: 'sdx widget-expands', role: 'group', 'aria-label': 'Explorer' }, tools, picture,
-            make('div', { className: 'sdx-range' }, this.play, this.slider.element), this.steps,
-            make('div', { className: 'sdx-legend' }, this.title, keys, this.verdict, this.source))
+        const picture = make('div', { className: 'sdx-stage' }, this.stage.canvas, this.readout, this.badge, this.pagers.element, this.message, this.controls.more)
+        const element = make('div', { className: 'sdx widget-expands', role: 'group', 'aria-label': 'Explorer' }, this.controls.element, picture,
+            make('div', { className: 'sdx-range' }, this.sweep.element, this.slider.element), this.steps, this.legend.element)
         // what is typed and dragged here is not for the graph
         for (const name of ['pointerdown', 'pointermove', 'pointerup', 'dblclick', 'contextmenu']) element.addEventListener(name, event => event.stopPropagation())
         element.addEventListener('keydown', event => {
             if (!event.ctrlKey && !event.metaKey) event.stopPropagation()
         })
         return element
-    }
-
-    /** @param {string} text @param {string} says @param {() => void} does */
-    #button(text, says, does) {
-        return make('button', { type: 'button', className: 'sdx-button', textContent: text, title: says, 'aria-label': says, onclick: does })
-    }
-
-    /** @param {keyof View} name @param {string} says @param {Record<string, string>} [names] */
-    #select(name, says, names = {}) {
-        const select = make('select', { title: says, 'aria-label': says, className: `sdx-field sdx-${name}` })
-        for (const option of this.settings.options(name)) select.append(make('option', { value: option, textContent: names[option] ?? option }))
-        select.addEventListener('change', () => this.write({ [name]: select.value }))
-        this.fields?.set(name, select)
-        return select
-    }
-
-    /** @param {keyof View} name @param {string} says @param {Record<string, any>} limits */
-    #number(name, says, limits) {
-        const input = make('input', { title: says, 'aria-label': says, className: 'sdx-field', ...limits })
-        input.addEventListener('input', () => {
-            if (!Number.isFinite(input.valueAsNumber)) return
-            this.passing = { ...this.passing, [name]: input.valueAsNumber }
-            this.refresh()
-        })
-        input.addEventListener('change', () => {
-            const value = Math.min(Number(limits.max), Math.max(Number(limits.min), input.valueAsNumber))
-            this.passing = {}
-            this.write(Number.isFinite(value) ? { [name]: value } : {})
-        })
-        this.fields?.set(name, input)
-        return input
-    }
-
-    #more() {
-        const row = (/** @type {string} */ name, /** @type {(Node | string)[]} */ ...parts) => make('label', {}, make('span', { textContent: name }), ...parts)
-        this.hold = make('input', { type: 'checkbox', 'aria-label': 'Keep the scale while the range changes' })
-        this.hold.addEventListener('change', () => this.write({ scale: this.hold?.checked && this.frame ? Number(this.frame.limit.toPrecision(4)) : 0 }))
-        return make('div', { className: 'sdx-more', hidden: true },
-            row('Opacity', this.#number('opacity', 'Opacity', { type: 'range', min: '0', max: '1', step: '0.05' })),
-            row('Colours', this.#select('colour_map', 'Colour map')),
-            row('Background', this.#select('background', 'Background')),
-            row('Between cells', this.#select('interpolation', 'Interpolation')),
-            row('Full colour at', this.#number('percentile', 'Percentile', { type: 'number', min: '50', max: '100', step: '0.1' }), ' %'),
-            row('Hold the scale', this.hold),
-            row('Steps count', this.#select('weighting', 'Weighting')),
-            row('Cells', this.#select('reliability', 'Reliability')),
-            row('beyond', this.#number('threshold', 'Threshold', { type: 'number', min: '0.1', max: '100', step: '0.1' }), ' SE'))
     }
 
     // ---------------------------------------------------------------------------------------------------------------- data
@@ -167,19 +125,43 @@ export class Panel {
      * @param {import('./data.js').Place} place
      */
     async open(place) {
-        if (this.files?.place.subfolder === place.subfolder && this.model) return this.refresh()
-        this.files?.stop()
+        if (this.files?.place.subfolder === place.subfolder && this.model) {
+            this.files.place = place
+            return this.refresh()
+        }
+        this.#close()
         const files = (this.files = new Files(place, this.settings.url))
-        this.model = this.parts = this.differences = null
-        this.photoShown = -1
-        this.settingsShown = ''
         await this.#guarded(async () => {
             const overview = await files.read('overview')
             if (this.files !== files) return
             this.model = new Model(overview)
-            this.#page()
+            this.curves = new Curves(this.model)
+            this.pagers.open(this.model, () => this.view)
             this.refresh()
         })
+    }
+
+    #close() {
+        this.files?.stop()
+        this.decoded?.bitmap.close()
+        this.files = this.model = this.curves = this.parts = this.differences = this.decoded = this.frame = null
+        this.photoShown = -1
+        this.settingsShown = ''
+    }
+
+    /** Say what to do, where there is nothing to show yet. */
+    #greet() {
+        const missing = this.settings.missing()
+        this.#say(missing.length
+            ? `Connect ${missing.join(' and ')}, then run the workflow.`
+            : 'Run the workflow. Then drag through the steps here and point at the picture.')
+    }
+
+    /** @param {string} words over the picture; '' for none */
+    #say(words) {
+        this.message.textContent = words
+        this.message.hidden = !words
+        this.element.classList.toggle('sdx-empty', Boolean(words))
     }
 
     /** @param {() => Promise<void>} does */
@@ -187,14 +169,16 @@ export class Panel {
         try {
             await does()
         } catch (error) {
-            if (/** @type {Error} */ (error).name === 'AbortError' || !this.message) return
-            this.message.textContent = /** @type {Error} */ (error).message
-            this.message.hidden = false
+            if (/** @type {Error} */ (error).name !== 'AbortError') this.#say(/** @type {Error} */ (error).message)
         }
     }
 
+    // ---------------------------------------------------------------------------------------------------------- the settings
+
     /** Keep changes of the settings; those that the new ones don't go with fall back to their neutral value. @param {Partial<View>} changes */
     write(changes) {
+        const { start, end } = this.passing
+        this.passing = this.sweep.asked && !('start' in changes) ? { start, end } : {} // the sweep goes on
         const view = { ...this.settings.read(), ...changes }
         const words = this.model?.words(view)
         if (words && ('reading' in changes || 'scalar' in changes)) {
@@ -207,6 +191,24 @@ export class Panel {
         this.refresh()
     }
 
+    /** Show changes without keeping them. @param {Partial<View>} changes */
+    #pass(changes) {
+        this.passing = { ...this.passing, ...changes }
+        this.refresh()
+    }
+
+    /** @param {number} start @param {number} end */
+    #keepRange(start, end) {
+        this.write({ start, end: this.#kept(end) })
+    }
+
+    /** The schedule's end is kept as -1: it is the end of longer ones, too. @param {number} end */
+    #kept(end) {
+        return end === this.model?.header.steps ? -1 : end
+    }
+
+    // -------------------------------------------------------------------------------------------------------------- showing
+
     /** Draw again, once a frame. */
     refresh() {
         if (!this.waiting) this.waiting = requestAnimationFrame(() => this.#guarded(() => this.#draw()))
@@ -215,308 +217,134 @@ export class Panel {
     async #draw() {
         this.waiting = 0
         const { model, files } = this
-        if (!model || !files) return
-        const view = this.view, image = model.image(view)
+        if (!files) return this.#greet()
+        if (!model) return
+        const view = this.view
+        if (await this.#fetched(model, files, view)) {
+            if (this.model === model) this.refresh()
+        } else this.#show(model, view)
+    }
+
+    /**
+     * Fetch what the view lacks, one thing at a time; whether there was one.
+     * @param {Model} model @param {Files} files @param {View} view
+     */
+    async #fetched(model, files, view) {
+        const image = model.image(view), name = model.decodedName(view)
         if (this.parts?.header.reading !== view.reading || this.parts?.header.image !== image) {
             const parts = await files.read(`${view.reading}-${image}`)
-            if (this.model !== model) return
-            this.parts = parts
-            return this.refresh()
-        }
-        if (view.view === 'decoded' && this.differences?.header.image !== image) {
-            this.differences = await files.read(`difference-${image}`)
-            return this.refresh()
+            if (this.model === model) this.parts = parts
+            return true
         }
         if (this.photoShown !== image) {
             const bitmap = await files.picture(`photo-${image}`)
-            if (this.model !== model) return bitmap.close()
-            this.stage.setPhoto(bitmap)
-            this.photoShown = image
-            return this.refresh()
+            if (this.model === model) {
+                this.stage.setPhoto(bitmap)
+                this.photoShown = image
+            } else bitmap.close()
+            return true
         }
-        this.#show(model, view)
+        if (view.view !== 'decoded') return false
+        if (this.differences?.header.image !== image) {
+            const parts = await files.read(`difference-${image}`)
+            if (this.model === model) this.differences = parts
+            return true
+        }
+        const picture = `${name}-${image}`
+        if (files.place.decoded?.includes(name) && this.decoded?.name !== picture) {
+            const bitmap = await files.picture(`decoded-${picture}`)
+            if (this.model === model) {
+                this.decoded?.bitmap.close()
+                this.decoded = { name: picture, bitmap }
+            } else bitmap.close()
+            return true
+        }
+        return false
     }
 
     /** @param {Model} model @param {View} view */
     #show(model, view) {
-        const { header } = model, parts = /** @type {import('./decode.js').Packed} */ (this.parts)
-        const frame = (this.frame = model.frame(view, parts))
-        if (this.message) this.message.hidden = true
+        const { header } = model, parts = /** @type {Packed} */ (this.parts)
+        const frame = (this.frame = model.frame(view, parts)), { look, map } = lookOf(model, view, frame.words.signed)
+        const exact = this.decoded?.name === `${model.decodedName(view)}-${model.image(view)}` ? this.decoded.bitmap : null
+        const decoding = view.view === 'decoded' && this.differences
+        this.#say('')
         this.selection = readSelection(view.selection, header.width, header.height)
-        this.look = this.#look(model, view, frame)
         this.stage.show({
             levels: frame.levels,
             rows: header.height,
             columns: header.width,
             box: header.box,
             size: header.picture,
-            look: this.look,
+            look,
             view: view.view,
             grey: view.background === 'grey',
-            decoded: view.view === 'decoded' && this.differences ? this.#decoded(model, view) : null,
+            decoded: decoding ? (exact ?? model.decoded(view, decoding)) : null,
             selection: this.selection,
         })
+        const decoder = decoding ? decodedBy(Boolean(exact), model.decoderFit(view)) : { badge: '', source: '' }
+        this.badge.textContent = decoder.badge
+        this.badge.hidden = !decoder.badge
         this.#showRange(model, view)
-        this.#showLegend(model, view, frame)
-        const { start, end, ...kept } = view
-        const settings = JSON.stringify(kept)
-        if (settings !== this.settingsShown) this.#showFields(model, view, frame)
+        this.legend.show(model, view, frame, look, map, decoder.source)
+        const { start, end, ...kept } = view, settings = JSON.stringify(kept)
+        if (settings !== this.settingsShown) {
+            this.controls.show(model, view, frame)
+            this.pagers.show(view)
+        }
         this.settingsShown = settings
-        this.#showReadout()
+        this.#showReadout(model, view, frame)
     }
 
-    /** @param {Model} model @param {View} view @param {import('./model.js').Frame} frame */
-    #look({ header, arrays }, view, frame) {
-        const name = view.colour_map === 'automatic' ? (frame.words.signed ? 'RdBu_r' : 'plasma') : view.colour_map
-        const place = header.maps.findIndex((/** @type {any} */ entry) => entry.name === name)
-        this.colourMap = header.maps[place]
-        const table = /** @type {Uint8Array} */ (arrays.colours.values.subarray(place * 768, (place + 1) * 768))
-        return { table, signed: frame.words.signed, opacity: view.opacity, smooth: view.interpolation === 'smooth', solid: false }
-    }
-
-    /** @param {Model} model @param {View} view */
-    #decoded(model, view) {
-        const parts = /** @type {import('./decode.js').Packed} */ (this.differences)
-        const own = model.current, colours = model.decoded(view, parts)
-        model.current = own
-        const magnitudes = colours.map(Math.abs), limit = percentile(magnitudes, 99.5) || 1
-        return colours.map(value => Math.min(1, Math.max(0, 0.5 + (0.5 * value) / limit)))
-    }
-
-    /** What each step says: of all cells, and of the cell in view. @param {Model} model @param {View} view */
+    /** What each step says: of all cells, and of those in view. @param {Model} model @param {View} view */
     #showRange(model, view) {
-        const [start, end] = model.range(view), { steps, log_snr: logSnr, sigmas } = model.header
-        const key = [view.reading, view.weighting, view.sample, model.image(view)].join()
-        if (this.curveKey !== key || this.curveModel !== model) {
-            const values = new Float64Array(steps), errors = new Float64Array(steps)
-            let known = true
-            for (let s = 0; s < steps; s++) {
-                const { value, error } = model.total(view, view.reading, s, s + 1)
-                values[s] = value
-                errors[s] = error ?? 0
-                known = known && error !== null
-            }
-            this.curveKey = key
-            this.curveModel = model
-            this.curve = { values, errors: known ? errors : null }
-        }
-        const words = model.words(view), curve = /** @type {{ values: Float64Array, errors: Float64Array | null }} */ (this.curve)
-        const evidence = view.reading === 'evidence'
-        this.slider.show(start, end, { ...curve, signed: evidence, unit: words.unit, cell: this.#cellCurve(model, view) })
+        const { curves, parts } = this, [start, end] = model.range(view), { steps, log_snr: logSnr, sigmas } = model.header
+        if (!curves || !parts) return
+        const cells = this.#cells, cell = cells && curves.ofCells(view, parts, cells)
+        this.slider.show(start, end, { ...curves.ofSteps(view), signed: view.reading === 'evidence', unit: model.words(view).unit, cell })
         const level = (/** @type {number} */ step) => `σ ${formatValue(sigmas[step])}${logSnr[step] === null ? '' : `, λ ${formatValue(logSnr[step])}`}`
-        if (this.steps)
-            this.steps.replaceChildren(make('span', { textContent: `steps ${start}–${end} of ${steps}` }), make('span', { textContent: `${level(start)}  →  ${level(end - 1)}` }))
+        const texts = [`steps ${start}–${end} of ${steps}`, `${level(start)}  →  ${level(end - 1)}`]
+        texts.forEach((text, i) => (this.steps.children[i].textContent = text))
     }
 
-    /** @param {Model} model @param {View} view */
-    #cellCurve(model, view) {
-        const cell = this.hovered ? { left: this.hovered.x, right: this.hovered.x, top: this.hovered.y, bottom: this.hovered.y } : this.selection
-        if (!cell || !this.parts) return null
-        const parts = this.parts, steps = model.header.steps
-        const sums = model.sums(view, parts), width = model.header.width, curve = new Float64Array(steps)
-        for (let s = 0; s < steps; s++) {
-            // one cell's number by itself: the whole map of each step would be too slow for a moving pointer
-            curve[s] = cell.left === cell.right && cell.top === cell.bottom
-                ? oneCell(sums, s, model.sample(view), model.scalar(view), cell.top * width + cell.left)
-                : model.within(view, parts, cell, s, s + 1).value
-        }
-        return curve
+    /** What is pointed at, else what is pinned. @returns {Selection | null} */
+    get #cells() {
+        const at = this.hovered
+        return at ? { left: at.x, right: at.x, top: at.y, bottom: at.y } : this.selection
     }
 
-    /** @param {Model} model @param {View} view @param {import('./model.js').Frame} frame */
-    #showLegend(model, view, frame) {
-        const { header } = model, { words, limit, note, unit } = frame, [start, end] = model.range(view)
-        if (!this.bar || !this.title || !this.verdict || !this.source || !this.ends || !this.numbers) return
-        this.title.textContent = `${quoted(header.target)} vs ${quoted(header.contrast)}`
-        const low = words.signed && view.sign !== 'positive' ? -1 : 0, high = view.sign === 'negative' ? 0 : 1
-        const [lowColour, highColour] = this.colourMap.ends
-        this.ends[0].textContent = note ? '' : low < 0 || !words.signed ? `${words.signed ? lowColour : 'clear'}: ${words.negative}` : 'clear: no difference'
-        this.ends[1].textContent = note || (high > 0 ? `${highColour}: ${words.positive}` : 'clear: no difference')
-        let largest = 0, lowest = 0
-        for (const value of frame.values) {
-            largest = Math.max(largest, value)
-            lowest = Math.min(lowest, value)
-        }
-        const texts = note ? ['', '', ''] : [
-            `${low < 0 && lowest < -limit ? '≤ ' : ''}${formatValue(low * limit)}`, low < 0 && high > 0 ? '0' : '', `${high > 0 && largest > limit ? '≥ ' : ''}${formatValue(high * limit)}`,
-        ]
-        this.numbers.forEach((element, i) => (element.textContent = texts[i]))
-        this.#drawBar(low, high)
-        const { value, error } = model.total(view, 'evidence', start, end)
-        const nats = view.weighting === 'information' ? 'nats' : 'noise variances'
-        this.verdict.textContent = value === 0 ? 'Whole picture: no evidence either way' : `Whole picture: ${withError(Math.abs(value), error)} ${nats} for ${header.short[value > 0 ? 0 : 1]}`
-        this.verdict.dataset.value = String(value)
-        const shown = view.view === 'decoded' ? 'Colours that the sum adds, from the picture’s own latent' : `${words.quantity}, ${unit}`
-        this.source.textContent = [frame.finding, shown].filter(Boolean).join('. ')
-    }
-
-    /** @param {number} low @param {number} high */
-    #drawBar(low, high) {
-        if (!this.bar || !this.look) return
-        const shown = [this.colourMap.name, this.look.opacity, low, high].join()
-        if (shown === this.barShown || !this.bar.clientWidth) return
-        this.barShown = shown
-        const { drawing, width, height } = context(this.bar), mixed = mix(this.look)
-        drawing.fillStyle = '#ffffff'
-        drawing.fillRect(0, 0, width, height)
-        for (let x = 0; x < width; x++) {
-            const pixel = mixed[Math.round(512 + 512 * (low + ((high - low) * (x + 0.5)) / width))]
-            drawing.fillStyle = `rgb(${pixel & 255} ${(pixel >> 8) & 255} ${(pixel >> 16) & 255} / ${(pixel >>> 24) / 255})`
-            drawing.fillRect(x, 0, 1, height)
-        }
-    }
-
-    /** @param {Model} model @param {View} view @param {import('./model.js').Frame} frame */
-    #showFields(model, view, frame) {
-        const { fields } = this
-        if (!fields) return
-        for (const [name, field] of fields) if (field !== document.activeElement || field instanceof HTMLSelectElement) field.value = String(view[name])
-        const field = (/** @type {keyof View} */ name) => /** @type {HTMLSelectElement} */ (fields.get(name))
-        field('scalar').hidden = view.reading !== 'difference'
-        field('sign').disabled = !frame.words.signed
-        const oneOff = model.sample(view) >= 0 || (model.header.antithetic ? model.header.samples / 2 : model.header.samples) < 2
-        for (const option of field('reliability').options) option.disabled = option.value !== 'all' && oneOff
-        for (const option of field('colour_map').options) {
-            const map = model.header.maps.find((/** @type {any} */ entry) => entry.name === option.value)
-            option.hidden = option.disabled = Boolean(map) && map.signed !== frame.words.signed
-        }
-        if (this.hold) this.hold.checked = view.scale > 0
-        this.#labelPagers(model, view)
-    }
-
-    /** Arrows for a batch's images and for the noise samples, where there are several. */
-    #page() {
-        const { model } = this
-        if (!model || !this.pagers) return
-        const { images, samples, layers } = model.header
-        /** @type {{ label: HTMLElement, says: (view: View) => string }[]} */
-        this.labels = []
-        const pager = (/** @type {string} */ name, /** @type {(view: View) => string} */ says, /** @type {(by: number) => void} */ turn) => {
-            const label = make('span')
-            this.labels?.push({ label, says })
-            return make('div', { className: 'sdx-pager', role: 'group', 'aria-label': name },
-                this.#button('‹', `Previous ${name}`, () => turn(-1)), label, this.#button('›', `Next ${name}`, () => turn(1)))
-        }
-        const pagers = []
-        if (images > 1)
-            pagers.push(pager('image', view => `image ${model.image(view) + 1} of ${images}`, by =>
-                this.write({ shown_image: ((model.image(this.view) + by + images) % images) + 1 })))
-        if (samples > 1 && layers === 'samples')
-            pagers.push(pager('noise sample', view => (model.sample(view) < 0 ? `mean of ${samples} samples` : `sample ${model.sample(view) + 1} of ${samples}`), by =>
-                this.write({ sample: (model.sample(this.view) + 1 + by + samples + 1) % (samples + 1), reliability: 'all' })))
-        this.pagers.replaceChildren(...pagers)
-    }
-
-    /** @param {Model} model @param {View} view */
-    #labelPagers(model, view) {
-        for (const { label, says } of this.labels ?? []) label.textContent = says(view)
-    }
-
-    // -------------------------------------------------------------------------------------------------------- what is done
-
-    /** @param {number} start @param {number} end @param {boolean} done */
-    #range(start, end, done) {
-        const steps = this.model?.header.steps
-        this.stop()
-        const range = { start, end: end === steps ? -1 : end }
-        if (done) {
-            this.passing = {}
-            this.write(range)
-        } else {
-            this.passing = range
-            this.refresh()
-        }
+    /** @param {Model} model @param {View} view @param {Frame} frame */
+    #showReadout(model, view, frame) {
+        const cells = this.#cells
+        this.readout.hidden = !cells
+        if (!cells || !this.parts) return
+        const { value, error } = model.within(view, this.parts, cells, ...model.range(view))
+        const one = cells.left === cells.right && cells.top === cells.bottom
+        const count = (cells.right - cells.left + 1) * (cells.bottom - cells.top + 1)
+        const unit = one ? frame.words.unit : frame.words.unit.replace(' per latent cell', '')
+        this.readout.textContent = `${one ? `Cell ${cells.left}, ${cells.top}` : `Box of ${count} cells`}: ${withError(value, error)} ${unit}`
+        this.readout.dataset.value = String(value)
     }
 
     /** @param {{ x: number, y: number } | null} cell */
     #hover(cell) {
         if (cell?.x === this.hovered?.x && cell?.y === this.hovered?.y) return
         this.hovered = cell
-        if (!this.model || !this.parts || this.waiting) return
+        if (!this.model || !this.parts || !this.frame || this.waiting) return
         this.#showRange(this.model, this.view)
-        this.#showReadout()
-    }
-
-    #showReadout() {
-        const { model, parts, readout, frame } = this
-        if (!model || !parts || !readout || !frame) return
-        const cell = this.hovered ? { left: this.hovered.x, right: this.hovered.x, top: this.hovered.y, bottom: this.hovered.y } : this.selection
-        readout.hidden = !cell
-        if (!cell) return
-        const view = this.view, [start, end] = model.range(view), one = cell.left === cell.right && cell.top === cell.bottom
-        const { value, error } = model.within(view, parts, cell, start, end)
-        const cells = (cell.right - cell.left + 1) * (cell.bottom - cell.top + 1)
-        const unit = one ? frame.words.unit : frame.words.unit.replace(' per latent cell', '')
-        const where = one ? `Cell ${cell.left}, ${cell.top}` : `Box of ${cells} cells`
-        readout.textContent = `${where}: ${withError(value, error)} ${unit}`
-        readout.dataset.value = String(value)
-    }
-
-    togglePlay() {
-        if (this.playing) return this.stop()
-        const { model } = this
-        if (!model) return
-        const { steps } = model.header, [from, to] = model.range(this.view)
-        const width = to - from < steps ? to - from : Math.max(1, Math.round(steps / 10))
-        const last = steps - width
-        if (this.play) this.play.textContent = '❚❚'
-        this.play?.setAttribute('aria-pressed', 'true')
-        const began = performance.now()
-        const origin = to - from < steps && from < last ? from : 0
-        const tick = (/** @type {number} */ now) => {
-            const start = last ? (origin + Math.floor(((now - began) / 1000) * SWEEP)) % (last + 1) : 0
-            if (start !== this.passing.start) {
-                this.passing = { start, end: start + width }
-                this.refresh()
-            }
-            this.playing = requestAnimationFrame(tick)
-        }
-        this.playing = requestAnimationFrame(tick)
-    }
-
-    /** End the sweep and keep where it is. */
-    stop() {
-        if (!this.playing) return
-        cancelAnimationFrame(this.playing)
-        this.playing = 0
-        if (this.play) this.play.textContent = '▶'
-        this.play?.setAttribute('aria-pressed', 'false')
-        const { start, end } = this.passing
-        this.passing = {}
-        if (start !== undefined && end !== undefined) this.write({ start, end: end === this.model?.header.steps ? -1 : end })
+        this.#showReadout(this.model, this.view, this.frame)
     }
 
     // -------------------------------------------------------------------------------------------------------------- export
 
-    /** The whole picture, 1024 pixels wide, with its legend below, and the settings as text within. */
+    /** What is shown, its legend below; within the file are the settings, and the workflow, with which ComfyUI opens it. */
     async exportPicture() {
         const { model, frame, stage } = this
         if (!model || !frame || !stage.picture) return
-        const { header } = model, view = this.view, double = view.view === 'side by side' ? 2 : 1
-        const width = 1024, height = Math.round((width / double / header.picture[1]) * header.picture[0])
-        const range = [...(this.steps?.children ?? [])].map(part => part.textContent).join(', ')
-        const lines = [...[this.title, this.verdict, this.source].map(part => part?.textContent ?? ''), range]
-        const sheet = make('canvas', { width, height: height + 62 + 34 * lines.length + 16 })
-        const drawing = /** @type {CanvasRenderingContext2D} */ (sheet.getContext('2d'))
-        drawing.fillStyle = '#ffffff'
-        drawing.fillRect(0, 0, sheet.width, sheet.height)
-        stage.drawOn(drawing, width, height, stage.frames(width, height, 1, { x: 0, y: 0 }))
-        if (this.bar?.width) drawing.drawImage(this.bar, 20, height + 14, width - 40, 18)
-        drawing.fillStyle = '#16181d'
-        drawing.font = '20px system-ui, sans-serif'
-        const ends = (this.ends ?? []).map((end, i) => `${this.numbers?.[2 * i].textContent}  ${end.textContent}`)
-        drawing.fillText(ends[0], 20, height + 54, width / 2 - 30)
-        drawing.textAlign = 'right'
-        drawing.fillText(ends[1], width - 20, height + 54, width / 2 - 30)
-        drawing.textAlign = 'left'
-        lines.forEach((line, i) => {
-            drawing.font = `${i ? '' : 'bold '}22px system-ui, sans-serif`
-            drawing.fillText(line, 20, height + 92 + 34 * i, width - 40)
-        })
-        const blob = await new Promise(resolve => sheet.toBlob(resolve, 'image/png'))
-        if (!(blob instanceof Blob)) return
-        const words = JSON.stringify({ ...view, target: header.target, contrast: header.contrast, limit: frame.limit, unit: frame.unit, total: this.verdict?.textContent })
-        download(withText(new Uint8Array(await blob.arrayBuffer()), 'SDExplain', words), 'explanation.png', 'image/png')
+        const { target, contrast } = model.header, range = [...this.steps.children].map(part => part.textContent).join(', ')
+        const settings = { ...this.view, target, contrast, limit: frame.limit, unit: frame.unit, total: this.legend.verdict.textContent }
+        const png = await pngOf(drawSheet(stage, this.legend, range), { SDExplain: settings, workflow: this.settings.workflow() })
+        download(png, 'explanation.png', 'image/png')
     }
 
     /** The map as it is shown, [h,w] float32. */
@@ -526,35 +354,25 @@ export class Panel {
     }
 
     remove() {
-        if (this.playing) cancelAnimationFrame(this.playing)
-        if (this.waiting) cancelAnimationFrame(this.waiting)
-        this.playing = 0
+        cancelAnimationFrame(this.waiting)
         this.resized.disconnect()
         this.themed.disconnect()
-        this.files?.stop()
+        this.#close()
+        this.sweep.remove()
         this.slider.remove()
         this.stage.remove()
-        this.files = this.model = this.curveModel = this.parts = this.differences = null
         this.element.remove()
     }
 }
 
 /**
- * One cell's number in one step.
- * @param {import('./sums.js').Sums} sums @param {number} step @param {number} sample
- * @param {'channel norm' | 'channel mean' | 'value'} scalar @param {number} cell
+ * Whose colours the decoded view shows, on the picture and below it.
+ * @param {boolean} exact @param {number | null} fit R²; null without a VAE
  */
-function oneCell(sums, step, sample, scalar, cell) {
-    const prefix = sums.prefix(sample), { channels, cells } = sums.layout
-    let total = 0
-    for (let k = 0; k < channels; k++) {
-        const value = prefix[(step + 1) * sums.plane + k * cells + cell] - prefix[step * sums.plane + k * cells + cell]
-        total += scalar === 'channel norm' ? value * value : value
-    }
-    return scalar === 'channel norm' ? Math.sqrt(total) : scalar === 'channel mean' ? -total / channels : total
-}
-
-/** @param {string} label */
-function quoted(label) {
-    return label.trim() ? `“${label.trim()}”` : 'an unnamed prompt'
+function decodedBy(exact, fit) {
+    if (exact) return { badge: 'decoded by the VAE', source: 'Colours that the sum adds, decoded by the VAE.' }
+    if (fit === null)
+        return { badge: 'estimate without VAE', source: 'Colours that the sum adds, estimated from the picture’s own latent. Connect a VAE to see what it decodes.' }
+    const share = `R² ${fit.toFixed(2)}`
+    return { badge: `estimate, ${share}`, source: `Colours that the sum adds, estimated from what the VAE decoded (${share}). Run the workflow to decode this range.` }
 }

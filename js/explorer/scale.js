@@ -50,10 +50,18 @@ export function formatValue(value) {
 }
 
 /**
- * A value with its standard error where that is known.
+ * A value to the second significant digit of its standard error, as far as single precision has digits: 68.9 ± 2.1; alone without one.
  * @param {number} value
  * @param {number | null} error
  */
 export function withError(value, error) {
-    return error === null ? formatValue(value) : `${formatValue(value)} ± ${formatValue(Number(error.toPrecision(2)))}`
+    if (error === null) return formatValue(value)
+    const shown = Number(error.toPrecision(2)), decimals = shown ? Math.max(0, 1 - magnitude(shown)) : 0
+    if (!shown || decimals + magnitude(value) > 6) return `${formatValue(value)} ± ${formatValue(shown)}`
+    return `${value.toFixed(decimals)} ± ${shown.toFixed(decimals)}`.replaceAll('-', '−')
+}
+
+/** The power of ten of the first digit: 2 for 350, -1 for 0.2, 0 for 0. @param {number} value */
+function magnitude(value) {
+    return value ? Math.floor(Math.log10(Math.abs(value))) : 0
 }

@@ -1,11 +1,17 @@
-// The picture with its map: drawing, zoom and pan, and what the pointer points at.
+// The picture with its map: drawing it at a zoom and a pan, and which cell lies where.
 
 import { paint } from './colours.js'
-import { context, make, within } from './dom.js'
+import { context, make } from './dom.js'
 
 const LARGEST = 1024 // pixels of a painted map along one side, however far it is zoomed into
 
+const SAYS = /** @type {Record<string, string>} */ ({
+    overlay: 'Heatmap over the picture', heatmap: 'Heatmap alone', 'side by side': 'Picture, and heatmap beside it',
+    swipe: 'Heatmap on the left of the divider, the picture on its right', decoded: 'Colours that the sum adds',
+})
+
 /** @typedef {import('./model.js').Selection} Selection */
+/** @typedef {{ left: number, top: number, width: number, height: number, scale: number, clip: number[] }} Frame where the photo lies, and what it may cover */
 /**
  * @typedef {object} Picture
  * @property {Float32Array} levels
@@ -16,18 +22,12 @@ const LARGEST = 1024 // pixels of a painted map along one side, however far it i
  * @property {import('./colours.js').Look} look
  * @property {string} view
  * @property {boolean} grey
- * @property {Float32Array | null} decoded [3,cells] from 0 to 1
+ * @property {Float32Array | ImageBitmap | null} decoded what the sum's colours are: of each cell, [3,cells] from 0 to 1, or the VAE's picture
  * @property {Selection | null} selection
  */
 
 export class Stage {
-    /**
-     * @param {object} on
-     * @param {(cell: { x: number, y: number } | null) => void} on.hover
-     * @param {(selection: Selection | null) => void} on.select
-     */
-    constructor(on) {
-        this.on = on
+    constructor() {
         /** @type {Picture | null} */
         this.picture = null
         /** @type {HTMLCanvasElement | null} */
@@ -42,13 +42,7 @@ export class Stage {
         this.swipe = 0.5
         /** @type {Selection | null} */
         this.drawn = null
-        this.canvas = make('canvas', { className: 'sdx-picture', tabIndex: 0, role: 'img', 'aria-label': 'Heatmap over the picture' })
-        this.canvas.addEventListener('pointerdown', event => this.#press(event))
-        this.canvas.addEventListener('pointermove', event => this.on.hover(this.cellAt(within(this.canvas, event))))
-        this.canvas.addEventListener('pointerleave', () => this.on.hover(null))
-        this.canvas.addEventListener('wheel', event => this.#wheel(event), { passive: false })
-        this.canvas.addEventListener('dblclick', () => this.reset())
-        this.canvas.addEventListener('keydown', event => this.#key(event))
+        this.canvas = make('canvas', { className: 'sdx-picture', tabIndex: 0, role: 'img', 'aria-label': SAYS.overlay })
         this.resized = new ResizeObserver(() => this.picture && this.show(this.picture))
         this.resized.observe(this.canvas)
     }
@@ -70,8 +64,10 @@ export class Stage {
     /** @param {Picture} picture */
     show(picture) {
         this.picture = picture
-        this.#paint(picture)
+        const density = (this.canvas.clientWidth ? this.frames()[0].scale : 1) * (window.devicePixelRatio || 1)
+        this.#paint(this.map, density) // no finer than what is seen
         this.draw()
+        this.canvas.setAttribute('aria-label', `${SAYS[picture.view]}. Arrow keys pin a cell, plus and minus zoom, Escape unpins.`)
     }
 
     reset() {
@@ -80,23 +76,18 @@ export class Stage {
         this.draw()
     }
 
-    /** @param {Picture} picture */
-    #paint({ levels, rows, columns, box, look, view, decoded }) {
-        const shown = (this.canvas.clientWidth ? this.frames()[0].scale : 1) * (window.devicePixelRatio || 1)
-        const shrink = Math.min(shown, LARGEST / Math.max(box[2], box[3])) // no finer than what is seen
+    /** Paint the map by itself, so many pixels for each of the photo's. @param {HTMLCanvasElement} map @param {number} density */
+    #paint(map, density) {
+        const { levels, rows, columns, box, look, view, decoded } = /** @type {Picture} */ (this.picture)
+        const shrink = Math.min(density, LARGEST / Math.max(box[2], box[3]))
         const height = Math.max(1, Math.round(box[2] * shrink)), width = Math.max(1, Math.round(box[3] * shrink))
-        if (this.map.width !== width || this.map.height !== height) Object.assign(this.map, { width, height })
-        const drawing = /** @type {CanvasRenderingContext2D} */ (this.map.getContext('2d'))
+        if (map.width !== width || map.height !== height) Object.assign(map, { width, height })
+        const drawing = /** @type {CanvasRenderingContext2D} */ (map.getContext('2d'))
         if (view === 'decoded' && decoded) {
-            const small = make('canvas', { width: columns, height: rows }), into = /** @type {CanvasRenderingContext2D} */ (small.getContext('2d'))
-            const image = into.createImageData(columns, rows), cells = rows * columns
-            for (let i = 0; i < cells; i++) {
-                for (let c = 0; c < 3; c++) image.data[4 * i + c] = 255 * decoded[c * cells + i]
-                image.data[4 * i + 3] = 255
-            }
-            into.putImageData(image, 0, 0)
-            drawing.imageSmoothingEnabled = look.smooth
-            drawing.drawImage(small, 0, 0, width, height)
+            const vae = decoded instanceof ImageBitmap
+            drawing.imageSmoothingEnabled = vae || look.smooth
+            drawing.imageSmoothingQuality = 'high'
+            drawing.drawImage(vae ? decoded : colouredCells(decoded, rows, columns), 0, 0, width, height)
             return
         }
         const fits = this.image?.width === width && this.image.height === height
@@ -107,9 +98,17 @@ export class Stage {
         drawing.putImageData(image, 0, 0)
     }
 
+    /** What is shown, unzoomed and as fine as the size allows, on another canvas. @param {CanvasRenderingContext2D} drawing @param {number} width @param {number} height */
+    drawSheet(drawing, width, height) {
+        const frames = this.frames(width, height, 1, { x: 0, y: 0 }), map = make('canvas')
+        this.#paint(map, frames[0].scale)
+        this.drawOn(drawing, width, height, frames, map)
+    }
+
     /**
      * Where the photo lies on a canvas of this size; side by side there are two of them.
      * @param {number} width @param {number} height @param {number} zoom @param {{ x: number, y: number }} pan
+     * @returns {Frame[]}
      */
     frames(width = this.canvas.clientWidth, height = this.canvas.clientHeight, zoom = this.zoom, pan = this.pan) {
         const picture = /** @type {Picture} */ (this.picture)
@@ -123,14 +122,14 @@ export class Stage {
     draw() {
         if (!this.picture || !this.canvas.clientWidth || !this.canvas.clientHeight) return
         const { drawing, width, height } = context(this.canvas)
-        this.drawOn(drawing, width, height, this.frames())
+        this.drawOn(drawing, width, height, this.frames(), this.map)
     }
 
     /**
      * @param {CanvasRenderingContext2D} drawing @param {number} width @param {number} height
-     * @param {ReturnType<Stage['frames']>} frames
+     * @param {Frame[]} frames @param {HTMLCanvasElement} map
      */
-    drawOn(drawing, width, height, frames) {
+    drawOn(drawing, width, height, frames, map) {
         const picture = /** @type {Picture} */ (this.picture), { view, box, grey } = picture
         const base = grey && view !== 'side by side' ? this.greyPhoto : this.photo
         frames.forEach((frame, side) => {
@@ -150,7 +149,7 @@ export class Stage {
             }
             if (!(view === 'side by side' && side === 0)) {
                 const [top, left, tall, wide] = box.map(value => value * frame.scale)
-                drawing.drawImage(this.map, frame.left + left, frame.top + top, wide, tall)
+                drawing.drawImage(map, frame.left + left, frame.top + top, wide, tall)
             }
             drawing.restore()
             const marked = this.drawn ?? picture.selection
@@ -166,16 +165,32 @@ export class Stage {
         }
     }
 
-    /** @param {CanvasRenderingContext2D} drawing @param {{ left: number, top: number, scale: number }} frame @param {Selection} marked */
+    /** @param {CanvasRenderingContext2D} drawing @param {Frame} frame @param {Selection} marked */
     #mark(drawing, frame, marked) {
-        const { box, rows, columns } = /** @type {Picture} */ (this.picture)
-        const wide = (box[3] / columns) * frame.scale, tall = (box[2] / rows) * frame.scale
-        const left = frame.left + box[1] * frame.scale + marked.left * wide, top = frame.top + box[0] * frame.scale + marked.top * tall
+        const { left, top, width, height } = this.#placeOf(frame, marked)
         for (const [colour, thick] of /** @type {[string, number][]} */ ([['#16181d', 4], ['#ffffff', 2]])) {
             drawing.strokeStyle = colour
             drawing.lineWidth = thick
-            drawing.strokeRect(left, top, (marked.right - marked.left + 1) * wide, (marked.bottom - marked.top + 1) * tall)
+            drawing.strokeRect(left, top, width, height)
         }
+    }
+
+    /** Where cells lie on the canvas. @param {Frame} frame @param {Selection} cells */
+    #placeOf(frame, cells) {
+        const { box, rows, columns } = /** @type {Picture} */ (this.picture)
+        const width = (box[3] / columns) * frame.scale, height = (box[2] / rows) * frame.scale
+        return {
+            left: frame.left + box[1] * frame.scale + cells.left * width,
+            top: frame.top + box[0] * frame.scale + cells.top * height,
+            width: (cells.right - cells.left + 1) * width,
+            height: (cells.bottom - cells.top + 1) * height,
+        }
+    }
+
+    /** @param {Selection} cells */
+    centreOf(cells) {
+        const { left, top, width, height } = this.#placeOf(this.frames()[0], cells)
+        return { x: left + width / 2, y: top + height / 2 }
     }
 
     /** The latent cell at a point of the canvas, null outside. @param {{ x: number, y: number }} point */
@@ -191,49 +206,6 @@ export class Stage {
         return null
     }
 
-    /** Click pins, drag draws a box, with Shift or the middle button it pans; on the divider it swipes. @param {PointerEvent} event */
-    #press(event) {
-        if (!this.picture || event.button === 2) return
-        event.preventDefault()
-        event.stopPropagation()
-        this.canvas.focus({ preventScroll: true })
-        const first = within(this.canvas, event), from = this.cellAt(first), pan = { ...this.pan }
-        const swiping = this.picture.view === 'swipe' && Math.abs(first.x - this.swipe * this.canvas.clientWidth) < 12
-        const panning = !swiping && (event.shiftKey || event.button === 1)
-        const move = (/** @type {PointerEvent} */ now) => {
-            const at = within(this.canvas, now), to = this.cellAt(at)
-            if (swiping) this.swipe = Math.max(0, Math.min(1, at.x / this.canvas.clientWidth))
-            else if (panning) this.pan = { x: pan.x + at.x - first.x, y: pan.y + at.y - first.y }
-            else if (from && to) this.drawn = { left: Math.min(from.x, to.x), right: Math.max(from.x, to.x), top: Math.min(from.y, to.y), bottom: Math.max(from.y, to.y) }
-            this.draw()
-        }
-        const stop = () => {
-            for (const name of ['pointerup', 'pointercancel']) this.canvas.removeEventListener(name, stop)
-            this.canvas.removeEventListener('pointermove', move)
-            if (swiping || panning) return
-            const drawn = this.drawn ?? (from && { left: from.x, right: from.x, top: from.y, bottom: from.y })
-            this.drawn = null
-            const old = this.picture?.selection
-            this.on.select(drawn && old && ['left', 'right', 'top', 'bottom'].every(side => drawn[/** @type {keyof Selection} */ (side)] === old[/** @type {keyof Selection} */ (side)]) ? null : drawn)
-        }
-        try {
-            this.canvas.setPointerCapture(event.pointerId)
-        } catch {
-            // a pointer that is gone already
-        }
-        this.canvas.addEventListener('pointermove', move)
-        for (const name of ['pointerup', 'pointercancel']) this.canvas.addEventListener(name, stop)
-    }
-
-    /** @param {WheelEvent} event */
-    #wheel(event) {
-        if (!this.picture || (!event.ctrlKey && !event.shiftKey && document.activeElement !== this.canvas)) return // the graph's own zoom
-        event.preventDefault()
-        event.stopPropagation()
-        const at = within(this.canvas, event)
-        this.zoomBy(Math.exp(-(event.deltaY || event.deltaX) / 400), at.x, at.y)
-    }
-
     /** @param {number} factor @param {number} x @param {number} y */
     zoomBy(factor, x = this.canvas.clientWidth / 2, y = this.canvas.clientHeight / 2) {
         const zoom = Math.max(1, Math.min(16, this.zoom * factor)), change = zoom / this.zoom
@@ -244,28 +216,38 @@ export class Stage {
         if (this.picture) this.show(this.picture)
     }
 
-    /** Arrows move the pin, + and - zoom, Escape unpins. @param {KeyboardEvent} event */
-    #key(event) {
-        const picture = this.picture
-        if (!picture) return
-        const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
-        const by = moves[/** @type {keyof typeof moves} */ (event.key)]
-        if (by) {
-            const old = picture.selection
-            const x = Math.max(0, Math.min(picture.columns - 1, old ? old.left + by[0] : picture.columns >> 1))
-            const y = Math.max(0, Math.min(picture.rows - 1, old ? old.top + by[1] : picture.rows >> 1))
-            this.on.select({ left: x, right: x, top: y, bottom: y })
-        } else if (event.key === 'Escape') this.on.select(null)
-        else if (event.key === '+' || event.key === '=') this.zoomBy(1.25)
-        else if (event.key === '-') this.zoomBy(0.8)
-        else if (event.key === '0') this.reset()
-        else return
-        event.preventDefault()
-        event.stopPropagation()
+    /** Where the divider stands, from 0 to 1. @param {number} share */
+    swipeTo(share) {
+        this.swipe = Math.max(0, Math.min(1, share))
+        this.draw()
+    }
+
+    /** A box that is being drawn. @param {Selection | null} box */
+    markBox(box) {
+        this.drawn = box
+        this.draw()
+    }
+
+    /** @param {number} x @param {number} y */
+    panTo(x, y) {
+        this.pan = { x, y }
+        this.draw()
     }
 
     remove() {
         this.resized.disconnect()
         for (const canvas of [this.photo, this.greyPhoto, this.map]) if (canvas) canvas.width = canvas.height = 0
     }
+}
+
+/** Colours [3,cells] from 0 to 1 as a picture of a pixel for each cell. @param {Float32Array} colours @param {number} rows @param {number} columns */
+function colouredCells(colours, rows, columns) {
+    const small = make('canvas', { width: columns, height: rows }), into = /** @type {CanvasRenderingContext2D} */ (small.getContext('2d'))
+    const image = into.createImageData(columns, rows), cells = rows * columns
+    for (let i = 0; i < cells; i++) {
+        for (let c = 0; c < 3; c++) image.data[4 * i + c] = 255 * colours[c * cells + i]
+        image.data[4 * i + 3] = 255
+    }
+    into.putImageData(image, 0, 0)
+    return small
 }

@@ -1,5 +1,6 @@
 // Sums of a reading over any range of steps, by prefix sums: what nodes/maths/difference.py's sum_steps does, in O(cells).
 
+/** @typedef {'channel norm' | 'channel mean' | 'value'} Scalar how a cell's one number is made of its channels */
 /**
  * @typedef {object} Layout
  * @property {number} samples R that there are values of: all noise samples, or 1 for their mean
@@ -79,24 +80,33 @@ export class Sums {
     }
 
     /**
+     * One cell's number, as `map` makes it.
+     * @param {number} cell
+     * @param {number} start
+     * @param {number} end
+     * @param {number} sample
+     * @param {Scalar} scalar
+     */
+    at(cell, start, end, sample, scalar) {
+        const { channels, cells } = this.layout, sums = this.prefix(sample), low = start * this.plane, high = end * this.plane
+        let total = 0
+        for (let k = cell; k < this.plane; k += cells) {
+            const value = sums[high + k] - sums[low + k]
+            total += scalar === 'channel norm' ? value * value : value
+        }
+        return scalar === 'channel norm' ? Math.sqrt(total) : scalar === 'channel mean' ? -total / channels : total
+    }
+
+    /**
      * One number per cell, [cells]: the value itself, or of the difference's channels their norm or their negative mean.
      * @param {number} start
      * @param {number} end
      * @param {number} sample
-     * @param {'channel norm' | 'channel mean' | 'value'} scalar
+     * @param {Scalar} scalar
      * @param {Float32Array} [out]
      */
     map(start, end, sample, scalar, out = new Float32Array(this.layout.cells)) {
-        const { channels, cells } = this.layout
-        const sums = this.prefix(sample), low = start * this.plane, high = end * this.plane
-        for (let i = 0; i < cells; i++) {
-            let total = 0
-            for (let k = i; k < this.plane; k += cells) {
-                const value = sums[high + k] - sums[low + k]
-                total += scalar === 'channel norm' ? value * value : value
-            }
-            out[i] = scalar === 'channel norm' ? Math.sqrt(total) : scalar === 'channel mean' ? -total / channels : total
-        }
+        for (let cell = 0; cell < this.layout.cells; cell++) out[cell] = this.at(cell, start, end, sample, scalar)
         return out
     }
 

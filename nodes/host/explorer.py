@@ -5,41 +5,79 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import folder_paths
 import torch
 from comfy.model_management import throw_exception_if_processing_interrupted
 
-from ..maths.difference import Reading
-from ..maths.explorer import digest, overview, parts
+from ..maths.difference import Reading, Weighting
+from ..maths.explorer import Decoder, digest, overview, parts
+from ..maths.heatmap import decode_pictures
 from ..maths.overlay import to_image
 from ..maths.prediction import NoisePredictions
+from . import fingerprint
+
+if TYPE_CHECKING:
+    from comfy.sd import VAE
 
 FOLDER = "sdexplain"
+DECODED = "decoded-"
 MOST_FOLDERS = 8  # of different content; older ones are removed, and their pages ask to run again
 
+_written: set[str] = set()  # the folders that pages know of
+_vanished: list[str] = []  # those of them that were found to be gone
 
-def publish(predictions: NoisePredictions, pictures: torch.Tensor) -> str:
+
+def publish(
+    predictions: NoisePredictions, pictures: torch.Tensor, vae: VAE | None = None, weighting: Weighting = "information"
+) -> str:
     """Write what the page needs for pictures [B,H,W,3], unless it is there; returns the subfolder of the temp folder.
 
-    It has overview.bin, <reading>-<image>.bin and photo-<image>.png, and is named by its content.
+    It has overview.bin, <reading>-<image>.bin and photo-<image>.png, and is named by its content. With a VAE the page gets its
+    colours, learned from sums that are weighted like this.
     """
-    name = digest(predictions, pictures)
-    place = Path(folder_paths.get_temp_directory(), FOLDER, name)
+    name = digest(predictions, pictures, *([] if vae is None else [fingerprint.of_vae(vae), weighting]))
+    place = _folder() / name
     if not place.is_dir():
-        _write(place, predictions, pictures)
+        _write(place, predictions, pictures, None if vae is None else (weighting, vae.decode))
     os.utime(place)
     _prune(place.parent)
+    _written.add(name)
     return f"{FOLDER}/{name}"
 
 
-def _write(place: Path, predictions: NoisePredictions, pictures: torch.Tensor) -> None:
+def publish_decoded(subfolder: str, name: str, vae: VAE, latents: torch.Tensor) -> list[str]:
+    """Write the VAE's pictures of VAE-space latents as decoded-<name>-<image>.png beside the others, unless they are there.
+
+    Returns the names of all that the folder has by now: the page can show each of them without asking the VAE again.
+    """
+    place = _folder() / Path(subfolder).name
+    files = [place / f"{DECODED}{name}-{image}.png" for image in range(len(latents))]
+    if not all(file.is_file() for file in files):
+        for file, picture in zip(files, decode_pictures(vae.decode, latents), strict=True):
+            to_image(picture.clamp(0, 1)).save(file, compress_level=1)
+    return sorted({file.stem[len(DECODED) :].rpartition("-")[0] for file in place.glob(f"{DECODED}*.png")})
+
+
+def vanished() -> int:
+    """How often something that was written has been found to be gone: nodes whose files those are have to run again."""
+    gone = {name for name in _written if not (_folder() / name).is_dir()}
+    _written.difference_update(gone)
+    _vanished.extend(gone)
+    return len(_vanished)
+
+
+def _folder() -> Path:
+    return Path(folder_paths.get_temp_directory(), FOLDER)
+
+
+def _write(place: Path, predictions: NoisePredictions, pictures: torch.Tensor, decoder: Decoder | None) -> None:
     beside = place.with_name(f"{place.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
-        (beside / "overview.bin").write_bytes(overview(predictions, pictures))
+        (beside / "overview.bin").write_bytes(overview(predictions, pictures, decoder))
         for image, picture in enumerate(pictures):
             to_image(picture).save(beside / f"photo-{image}.png", compress_level=1)
             for reading in get_args(Reading):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
+    from comfy.sd import VAE
 
     from .prediction import Conditioning
 
@@ -30,6 +31,13 @@ def of_model(model: ModelPatcher) -> str:
     kinds = [_kind(part) for part in (model.model, latents)] + [base.__name__ for base in type(levels).__mro__]
     digest = hashlib.sha256()
     _update(digest, [kinds, reach, weights, model.patches, model.object_patches, model.model_options], sampled=True)
+    return digest.hexdigest()
+
+
+def of_vae(vae: VAE) -> str:
+    """A digest of a VAE: its class and its weights by a sample, as in `of_model`."""
+    digest = hashlib.sha256()
+    _update(digest, [_kind(vae.first_stage_model), vae.first_stage_model.state_dict()], sampled=True)
     return digest.hexdigest()
 
 

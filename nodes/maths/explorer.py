@@ -11,17 +11,17 @@ import hashlib
 import json
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, get_args
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .difference import NoiseDifference, Reading, Weighting, read_step, step_weights, sum_steps
 from .heatmap import ROUNDING_PER_STEP, Scalar, make_heatmap, quoted, telling_part
+from .latent_colours import decoder_colours, picture_colours
 from .noising import NoisedLatents
 from .overlay import DIVERGING, SEQUENTIAL, colour_table, covered_box
 from .prediction import NoisePredictions
@@ -29,9 +29,11 @@ from .reliability import CONFIDENCE
 from .uncertainty import variance_of_mean
 
 MAGIC = b"SDXP"
-VERSION = 1
+VERSION = 2
 ALIGNMENT = 8
 MOST_VALUES = 1 << 25  # of a file of parts, 128 MB; more samples than fit are left to their mean and variance
+Decoder = tuple[Weighting, Callable[[Tensor], Tensor]]
+"""How the steps are weighted when the decoder's colours are learned, and VAE-space latents [n,C,h,w] to pictures [n,H,W,3]."""
 SCALARS: tuple[Scalar, ...] = ("channel norm", "channel mean")
 
 
@@ -76,31 +78,32 @@ def unpack(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return header, arrays
 
 
-def digest(predictions: NoisePredictions, pictures: Tensor) -> str:
-    """A name for everything that the page is given: the same for the same content, and only for that."""
+def digest(predictions: NoisePredictions, pictures: Tensor, *others: str) -> str:
+    """A name for everything that the page is given, and for `others`: the same for the same content, and only for that."""
     noised = predictions.noised
     values = [getattr(noised, field.name) for field in fields(NoisedLatents)]
     tensors = [*(value for value in values if isinstance(value, Tensor)), predictions.target, predictions.contrast, pictures]
     labels = [predictions.target_label, predictions.contrast_label]
-    told = [VERSION, labels, *(value for value in values if not isinstance(value, Tensor)), *(list(t.shape) for t in tensors)]
+    told = [VERSION, labels, others, *(value for value in values if not isinstance(value, Tensor)), *(list(t.shape) for t in tensors)]
     made = hashlib.blake2b(json.dumps(told).encode(), digest_size=12)
     for tensor in tensors:
         made.update(tensor.contiguous().numpy())
     return made.hexdigest()
 
 
-def overview(predictions: NoisePredictions, pictures: Tensor) -> bytes:
+def overview(predictions: NoisePredictions, pictures: Tensor, decoder: Decoder | None = None) -> bytes:
     """The file that the page opens first, for pictures [B,H,W,3]: words, levels, colours, and what each step says in all.
 
     Its arrays: "curves" [4,R,S,B], each reading's unweighted total over the cells in every step (for "difference" the mean
     channel norm, for "absolute" the mean over the cells); "weights" [2,S]; "colours" [maps,256,3] as bytes; "factors"
-    [B,C,3], see `colour_factors`.
+    [B,C,3], see `picture_colours`, or with a decoder [B,C+1,3], see `decoder_colours`, whose fit the header tells.
     """
     noised = predictions.noised
     images, channels, height, width = noised.x0.shape
     size = tuple(pictures.shape[1:3])
     maps = [*DIVERGING, *SEQUENTIAL]
     labels = predictions.target_label, predictions.contrast_label
+    factors, fit = (picture_colours(pictures, noised), None) if decoder is None else decoder_colours(predictions, *decoder)
     header = {
         "kind": "overview",
         "target": labels[0],
@@ -124,6 +127,7 @@ def overview(predictions: NoisePredictions, pictures: Tensor) -> bytes:
         "readings": list(get_args(Reading)),
         "weightings": list(get_args(Weighting)),
         "words": words(predictions),
+        "decoder_fit": None if fit is None else fit.tolist(),
         "maps": [
             {"name": name, "signed": name in DIVERGING, "ends": list(DIVERGING.get(name, ("clear", SEQUENTIAL.get(name))))}
             for name in maps
@@ -133,7 +137,7 @@ def overview(predictions: NoisePredictions, pictures: Tensor) -> bytes:
         "curves": torch.stack([curve(predictions, reading) for reading in get_args(Reading)]),
         "weights": torch.stack([step_weights(noised, weighting) for weighting in get_args(Weighting)]),
         "colours": (torch.stack([colour_table(name) for name in maps]) * 255).round().byte(),
-        "factors": colour_factors(pictures, noised),
+        "factors": factors,
     }
     return pack(header, {name: array.numpy() for name, array in arrays.items()})
 
@@ -201,18 +205,3 @@ def words(predictions: NoisePredictions) -> list[dict[str, str | bool]]:
                     | {name: getattr(heatmap, name) for name in ("signed", "positive", "negative", "quantity", "unit")}
                 )
     return said
-
-
-def colour_factors(pictures: Tensor, noised: NoisedLatents) -> Tensor:
-    """How much red, green and blue a latent channel adds, [B,C,3]: least squares of each picture's cells on its own latent.
-
-    It serves every model without its VAE; a ridge of 1 % of the latent's variance keeps flat pictures from wild colours.
-    """
-    top, left, height, width = covered_box(tuple(pictures.shape[1:3]), tuple(noised.x0.shape[2:]), noised.downscale)
-    covered = pictures[:, top : top + height, left : left + width].movedim(-1, 1)
-    cells = F.interpolate(covered, noised.x0.shape[2:], mode="area").flatten(2).mT
-    latents = noised.x0.flatten(2).mT
-    cells, latents = (values - values.mean(dim=1, keepdim=True) for values in (cells, latents))
-    squares = latents.mT @ latents
-    ridge = 0.01 * squares.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-6)
-    return torch.linalg.solve(squares + ridge[:, None, None] * torch.eye(squares.shape[-1]), latents.mT @ cells)

@@ -76,6 +76,7 @@ test('numbers are written with three digits and a true minus sign', () => {
     assert.deepEqual([0.012345, -1.5, 1234, 2.1e-7, 0, 1.2e7].map(formatValue), ['0.0123', '−1.5', '1230', '2.1e−07', '0', '1.2e+07'])
     assert.equal(withError(68.94, 2.13), '68.9 ± 2.1')
     assert.equal(withError(68.94, null), '68.9')
+    assert.deepEqual([withError(0.0198, 0.038), withError(-1.26, 0.1), withError(113.4, 31), withError(5, 0)], ['0.020 ± 0.038', '−1.26 ± 0.10', '113 ± 31', '5 ± 0'])
 })
 
 test('chances are those of known tables', () => {
@@ -125,12 +126,14 @@ test('selections are kept as text, and nonsense is none', () => {
     for (const text of ['', 'x', '8,1', '3,3,2,4', '1,2,3', '-1,2']) assert.equal(readSelection(text, 8, 8), null)
 })
 
-test('a text goes into a PNG before its end with a right checksum', () => {
+test('a text goes into a PNG before its end with a right checksum, in ASCII', () => {
     assert.equal(crc32(new TextEncoder().encode('123456789')), 0xcbf43926)
     const end = [0, 0, 0, 0, 73, 69, 78, 68, 0xae, 0x42, 0x60, 0x82]
-    const png = withText(new Uint8Array([1, 2, ...end]), 'Key', '“zebra”')
+    const png = withText(new Uint8Array([1, 2, ...end]), 'Key', JSON.stringify({ label: '“斑馬” 🦓' }))
     assert.deepEqual([...png.slice(-12)], end)
-    assert.ok(new TextDecoder().decode(png).includes('iTXtKey\0\0\0\0\0“zebra”'))
+    const text = new TextDecoder().decode(png.slice(6, -16))
+    assert.ok(text.startsWith('tEXtKey\0') && /^[\x00-\x7f]*$/.test(text))
+    assert.deepEqual(JSON.parse(text.slice(8)), { label: '“斑馬” 🦓' })
 })
 
 test('a numpy file has its header at a multiple of 64 bytes', () => {
