@@ -307,9 +307,12 @@ def widget_values(node: Mapping[str, Any], definition: Mapping[str, Any]) -> dic
         kind = "COMBO" if isinstance(kind, list) else kind
         if name not in has_widget and (kind not in WIDGET_TYPES or options.get("forceInput")):
             continue
-        if position >= len(saved):
-            break  # a workflow saved before the node had this input: the server fills in or names what is missing
-        value = saved[position]
+        if position < len(saved):
+            value = saved[position]
+        else:  # saved before the node had this input: the page shows its default
+            value = options.get("default", next(iter(options.get("options", ())), None))
+            if value is None:
+                continue
         # the page wraps lists, which would look like links
         values[name] = {"__value__": value} if isinstance(value, list) else value
         position += 1 + controls_after(name, kind, options)

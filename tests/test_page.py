@@ -158,8 +158,10 @@ def test_each_workflow_opens_as_it_was_saved_with_nothing_missing_and_no_crossed
     assert [node["type"] for node in nodes if node["small"]] == []
     saved = comfyui_page.evaluate("JSON.parse(JSON.stringify(app.graph.serialize()))")
     for entry, again in zip(workflow["nodes"], saved["nodes"], strict=True):
-        for key in ("id", "type", "pos", "widgets_values", "properties"):
+        for key in ("id", "type", "pos", "properties"):
             assert (again.get(key) or []) == (entry.get(key) or []), (entry["type"], key)
+        values = entry.get("widgets_values") or []  # where a node has got widgets since, they follow with their defaults
+        assert (again.get("widgets_values") or [])[: len(values)] == values, entry["type"]
         # newer pages give some nodes a few pixels more
         assert all(0 <= now - was < 20 for now, was in zip(again["size"], entry["size"], strict=True)), entry["type"]
     assert saved["links"] == workflow["links"]
