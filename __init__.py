@@ -23,8 +23,10 @@ async def comfy_entrypoint() -> ComfyExtension:
     class SDExplainExtension(ComfyExtension):
         async def get_node_list(self) -> list[type[io.ComfyNode]]:
             from .nodes.agreement import CompareMaps
+            from .nodes.animation import StepAnimation
             from .nodes.difference import SumDifference
             from .nodes.example_picture import ExamplePicture
+            from .nodes.explain import ExplainImage
             from .nodes.explore import Explorer
             from .nodes.heatmap import HeatmapOverlay
             from .nodes.load_diffusers import LoadDiffusers
@@ -41,6 +43,7 @@ async def comfy_entrypoint() -> ComfyExtension:
             return [
                 ExamplePicture,
                 LoadDiffusers,
+                ExplainImage,
                 NoiseLatent,
                 PredictNoise,
                 RivalLabels,
@@ -50,6 +53,7 @@ async def comfy_entrypoint() -> ComfyExtension:
                 HeatmapOverlay,
                 Explorer,
                 StepSheet,
+                StepAnimation,
                 SanityCheck,
                 LabelVerdict,
                 CompareMaps,

@@ -244,13 +244,19 @@ class Client:
         raise TimeoutError(f"ComfyUI did not finish the prompt within {timeout:g} s; it was cancelled.")
 
     def _outputs(self, prompt_id: str) -> dict[str, dict[str, Any]]:
-        """What the nodes showed, those from the cache too; written down just after the server says that it is done."""
+        """What the nodes showed, those from the cache too; written down just after the server says that it is done.
+
+        What the parts of a node showed that expands into others stands under the node on which the page shows it.
+        """
         deadline = time.monotonic() + self.timeout
         while prompt_id not in (history := self._get(f"/history/{prompt_id}").json()):
             if time.monotonic() > deadline:
                 raise ComfyUIError(f"ComfyUI finished the prompt {prompt_id}, but does not list it.")
             time.sleep(0.02)
-        return history[prompt_id]["outputs"]
+        entry, outputs = history[prompt_id], {}
+        for node, output in entry["outputs"].items():
+            outputs.setdefault(entry.get("meta", {}).get(node, {}).get("display_node", node), {}).update(output)
+        return outputs
 
 
 def rejection(answer: Mapping[str, Any]) -> str:

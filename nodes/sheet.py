@@ -32,7 +32,7 @@ class StepSheet(io.ComfyNode):
             category="SDExplain",
             description="Cuts the schedule into ranges and draws the heatmap of each over the picture, all on one scale, to find the "
             "steps that tell the prompts apart. With a VAE, the decoded differences stand below. The model is not asked again.",
-            search_aliases=["heatmap", "contact sheet", "which steps", "timesteps", "saliency", "explain"],
+            search_aliases=["heatmap", "contact sheet", "batch", "which steps", "timesteps", "saliency", "explain"],
             advanced=appearance.ADVANCED,
             is_output_node=True,
             inputs=[
@@ -72,12 +72,19 @@ class StepSheet(io.ComfyNode):
                 ),
                 appearance.reliability(),
                 appearance.threshold(),
+                io.Boolean.Input(
+                    "one_sheet",
+                    default=False,
+                    optional=True,
+                    tooltip="On: all images of the batch on one sheet, each with its log-odds; side by side with 1 range, else a row for "
+                    "each. Off: a sheet for each image.",
+                ),
             ],
             outputs=[
                 io.Image.Output(
                     display_name="sheet",
                     tooltip="One sheet for each image, all on one scale: a column for each range, with its steps and their log "
-                    "SNR, and a legend.",
+                    "SNR, and a legend; or one sheet for all images.",
                 )
             ],
         )
@@ -99,6 +106,7 @@ class StepSheet(io.ComfyNode):
         vae: VAE | None = None,
         reliability: Reliability = "all",
         threshold: float = 3.0,
+        one_sheet: bool = False,
     ) -> io.NodeOutput:
         sheets = step_sheet(
             image,
@@ -112,5 +120,6 @@ class StepSheet(io.ComfyNode):
             decode=vae.decode if vae is not None else None,
             reliability=reliability,
             threshold=threshold,
+            one_sheet=one_sheet,
         )
         return io.NodeOutput(sheets, ui=ui.PreviewImage(sheets, cls=cls))

@@ -18,6 +18,7 @@ BUNDLED = [file for file in FILES if '"models": [' not in file.read_text(encodin
 NODES = {
     "SDExplainExamplePicture",
     "SDExplainLoadDiffusers",
+    "SDExplainExplain",
     "SDExplainNoiseLatent",
     "SDExplainPredictNoise",
     "SDExplainRivals",
@@ -26,6 +27,7 @@ NODES = {
     "SDExplainSumDifference",
     "SDExplainHeatmap",
     "SDExplainStepSheet",
+    "SDExplainStepAnimation",
     "SDExplainSanity",
     "SDExplainVerdict",
     "SDExplainAgreement",

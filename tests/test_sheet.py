@@ -20,6 +20,7 @@ from sdexplain.nodes.maths.heatmap import make_heatmap
 from sdexplain.nodes.maths.overlay import Appearance
 from sdexplain.nodes.maths.prediction import NoisePredictions
 from sdexplain.nodes.maths.sheet import cell_size, columns_per_band, range_header, split_steps, step_sheet, sum_ranges
+from sdexplain.nodes.maths.verdict import judge, preferences
 from torch import Tensor
 
 STEPS = 12
@@ -209,6 +210,32 @@ def test_the_same_prompt_twice_gives_a_sheet_without_colour() -> None:
     photo = torch.rand(1, 48, 40, 3)
     assert colourfulness(step_sheet(photo, same, 3)) < 0.1
     assert colourfulness(step_sheet(photo, predictions, 3)) > 0.4
+
+
+# --------------------------------------------------------------------------------------------------- all on one sheet
+
+
+@pytest.mark.parametrize(("ranges", "columns", "rows"), [(1, 2, 1), (3, 3, 2)])
+def test_one_sheet_has_every_image_with_its_log_odds(
+    monkeypatch: pytest.MonkeyPatch, ranges: int, columns: int, rows: int
+) -> None:
+    """Side by side where there is one range, else a row for each image."""
+    seen: list[tuple[Any, ...]] = []
+    drawn = sheets.draw_sheet
+    monkeypatch.setattr(sheets, "draw_sheet", lambda *inputs: seen.append(inputs) or drawn(*inputs))
+    photos, predictions = torch.rand(2, 48, 40, 3), a_prediction(images=2)
+    sheet = step_sheet(photos, predictions, ranges, one_sheet=True)
+    assert sheet.shape[0] == 1 and sheet.isfinite().all()
+    ((heatmap, headers, drawn_rows, image, _),) = seen
+    assert (len(headers), len(drawn_rows), image) == (columns, rows, 0)
+    verdicts = preferences(judge(predictions))
+    words = " ".join([*(text for header in headers for text in header), *(row.caption for row in drawn_rows)])
+    assert all(f"Image {number}" in words and verdict in words for number, verdict in enumerate(verdicts, start=1))
+    cells = torch.stack([row.cells for row in drawn_rows])  # [rows,columns,1,h,w,3]
+    each = cells[0, :, 0] if ranges == 1 else cells[:, :, 0].transpose(0, 1).flatten(0, 1)
+    assert len(each) == 2 * ranges == len(heatmap.values)
+    size = tuple(each.shape[1:3])
+    assert torch.equal(each, sheets.overlay(photos.repeat(ranges, 1, 1, 1), heatmap, size=size))
 
 
 # ------------------------------------------------------------------------------------------------------------- bad input

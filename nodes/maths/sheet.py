@@ -27,6 +27,7 @@ from .overlay import (
 )
 from .prediction import NoisePredictions
 from .reliability import Reliability
+from .verdict import judge, preferences
 
 MOST_COLUMNS = 8  # more ranges stand in several bands
 SHEET_WIDTH = 1536  # what the columns of a band share
@@ -88,11 +89,12 @@ def step_sheet(
     decode: Decode | None = None,
     reliability: Reliability = "all",
     threshold: float = 3.0,
+    one_sheet: bool = False,
 ) -> Tensor:
-    """Heatmaps of all ranges of steps beside each other, a sheet for each picture, [B,H,W,3].
+    """Heatmaps of all ranges of steps beside each other, a sheet for each picture, [B,H,W,3], or [1,H,W,3] for all of them.
 
     All heatmaps of all sheets share one colour scale. With `decode` (see `make_heatmap`) a second row shows decode(-sum d).
-    `reliability` is that of each range by itself.
+    `reliability` is that of each range by itself. `one_sheet`: see `contact_sheet`.
 
     Raises:
         ValueError: more ranges than steps, and what `sum_steps`, `make_heatmap` and `overlay` refuse.
@@ -108,15 +110,19 @@ def step_sheet(
         reliability=reliability,
         threshold=threshold,
     )
-    source = f"Steps 0–{noised.steps} in {ranges} ranges, the noisiest first, {WEIGHTING_WORDS[weighting]}"
+    cut = f" in {ranges} ranges, the noisiest first" if ranges > 1 else ""
+    source = f"Steps 0–{noised.steps}{cut}, {WEIGHTING_WORDS[weighting]}"
     heatmap = speak_for_all(replace(heatmap, source=source), threshold, "Ranges")
-    size = cell_size(*pictures.shape[1:3], columns_per_band(ranges))
+    columns = noised.images if one_sheet and ranges == 1 else ranges
+    size = cell_size(*pictures.shape[1:3], columns_per_band(columns))
     cells = overlay(pictures.repeat(ranges, 1, 1, 1), heatmap, appearance, size)
     rows = [Row(f"{heatmap.quantity}, over the picture", cells.unflatten(0, (ranges, -1)))]
     if decode is not None:
         difference = sum_ranges(predictions, spans, "difference", weighting)
         rows.append(decoded_row(difference, decode, tuple(pictures.shape[1:3]), size, ranges))
     headers = [range_header(noised.log_snr, span) for span in spans]
+    if one_sheet:
+        return from_image(contact_sheet(heatmap, headers, rows, preferences(judge(predictions)), appearance))[None]
     return torch.stack(
         [from_image(draw_sheet(heatmap, headers, rows, image, appearance)) for image in range(noised.images)]
     )
@@ -213,6 +219,22 @@ def stack(parts: list[Image.Image]) -> Image.Image:
         sheet.paste(part, (0, top))
         top += part.height
     return sheet
+
+
+def contact_sheet(
+    heatmap: Heatmap, headers: list[tuple[str, str]], rows: list[Row], verdicts: list[str], appearance: Appearance = USUAL
+) -> Image.Image:
+    """All images on one sheet, each with its verdict: a row for each, or side by side where there is a single range."""
+    names = [f"Image {image + 1}" for image in range(len(verdicts))]
+    if len(headers) == 1:
+        turned = [Row(row.caption, row.cells.transpose(0, 1)) for row in rows]
+        return draw_sheet(heatmap, list(zip(names, verdicts, strict=True)), turned, 0, appearance)
+    each = [
+        Row(f"{name}, {verdict}. {row.caption}", row.cells[:, [image]])
+        for image, (name, verdict) in enumerate(zip(names, verdicts, strict=True))
+        for row in rows
+    ]
+    return draw_sheet(heatmap, headers, each, 0, appearance)
 
 
 def draw_headers(headers: list[tuple[str, str]], grid: Grid) -> Image.Image:

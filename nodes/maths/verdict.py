@@ -201,6 +201,16 @@ def headline(verdict: Verdict, image: int) -> str:
     return f"The model prefers {_leading(verdict, image)} by {_with_error(verdict, image, abs(nats))} nats"
 
 
+def preferences(verdict: Verdict) -> list[str]:
+    """Each image's log-odds in a few words: “zebra” by 13.0 ± 1.0 nats."""
+    return [
+        f"{_leading(verdict, image)} by {_with_error(verdict, image, abs(nats))} nats{'' if verdict.decided[image] else ', undecided'}"
+        if verdict.differs[image]
+        else "no difference"
+        for image, nats in enumerate(verdict.log_odds.tolist())
+    ]
+
+
 def details(verdict: Verdict, image: int) -> list[str]:
     """Sentences on the leading label's probability, how far the steps agree, and what the standard error lacks."""
     sentences = []

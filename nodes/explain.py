@@ -1,0 +1,310 @@
+"""Explain Image: the whole graph in one node, for a first look."""
+
+from __future__ import annotations
+
+from os.path import commonprefix
+from typing import TYPE_CHECKING, Any, get_args
+
+import torch
+from comfy_api.latest import io
+from comfy_execution.graph_utils import GraphBuilder
+
+from . import types
+from .host import appearance, step_range
+from .host.schema import schema
+from .maths.difference import Reading, check_range
+from .maths.overlay import colour_map_name
+from .noising import FRESH
+
+if TYPE_CHECKING:
+    from comfy.sd import CLIP, VAE
+
+
+class ExplainImage(io.ComfyNode):
+    """Expands into the pack's own nodes and core's, so that the same code runs and whatever did not change stays cached."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="SDExplainExplain",
+            display_name="Explain Image",
+            category="SDExplain",
+            description="Shows which parts of a picture speak for one prompt and which for another, and which of the two the model "
+            "prefers: everything from VAE Encode to Heatmap Overlay and Label Verdict in one node. Another range, reading or colour "
+            "asks the model for nothing, another prompt for that prompt alone.",
+            search_aliases=["heatmap", "saliency", "attribution", "explain", "DiffEdit", "mask", "why"],
+            advanced=["weighting", "target_label", "contrast_label", *appearance.ADVANCED],
+            is_output_node=True,
+            enable_expand=True,
+            is_input_list=True,  # see `only`
+            inputs=[
+                io.Image.Input(
+                    "image",
+                    tooltip="The picture to explain, or a batch. Best at the size the model was trained for (SD 1.5: 512 pixels, SDXL: "
+                    "1024). Edges beyond a multiple of the VAE's cell (8 pixels) are cropped from the map; alpha is ignored.",
+                ),
+                io.Model.Input(
+                    "model", tooltip="The model to explain, from a checkpoint loader. It is left unchanged."
+                ),
+                io.Clip.Input("clip", tooltip="The model's text encoder, from the same loader."),
+                io.Vae.Input("vae", tooltip="The model's VAE, from the same loader."),
+                io.String.Input(
+                    "target_prompt",
+                    default="a photo of a zebra",
+                    tooltip="What the picture shows: a prompt, or a word such as zebra. Red speaks for it.",
+                ),
+                io.String.Input(
+                    "contrast_prompt",
+                    default="a photo of a horse",
+                    tooltip="What it might be instead, in the same words otherwise. Blue speaks for it. Empty: anything at all.",
+                ),
+                io.Int.Input(
+                    "steps",
+                    default=20,
+                    min=1,
+                    max=1000,
+                    tooltip="How many noise levels are asked about. More take longer and show finer ranges; 10 is a quick look.",
+                ),
+                io.Int.Input(
+                    "samples",
+                    default=4,
+                    min=1,
+                    max=64,
+                    tooltip="How often each level is asked with other noise; the time goes with it. 4 or more also say how sure the "
+                    "verdict is; 1 is quickest.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=False,  # a new seed at every run would ask the model for everything again
+                    tooltip="Seed of the noise. Another one gives another sample of the same answer, and asks the model again.",
+                ),
+                step_range.start(),
+                step_range.end(),
+                io.Combo.Input(
+                    "reading",
+                    options=list(get_args(Reading)),
+                    default="evidence",
+                    tooltip="What the map shows. evidence: for (red) or against (blue) the target, in nats. information: where the "
+                    "two differ at all, the most reliable map. absolute: the same, as DiffEdit. difference: size of the summed "
+                    "difference.",
+                ),
+                io.Combo.Input(
+                    "weighting",
+                    options=["information", "uniform"],
+                    default="information",
+                    tooltip="What a step counts. information: its share of the log SNR axis, so that evidence is in nats. uniform: 1.",
+                ),
+                appearance.colour_map(),
+                appearance.opacity(),
+                appearance.background(),
+                appearance.interpolation(),
+                appearance.percentile(),
+                io.Boolean.Input(
+                    "legend", default=True, tooltip="On: a legend below the overlay. Off: the overlay alone."
+                ),
+                io.String.Input(
+                    "target_label",
+                    default="",
+                    tooltip="What the legend calls the target. Empty: what the prompt has and the contrast lacks, zebra of a photo of a zebra.",
+                ),
+                io.String.Input(
+                    "contrast_label",
+                    default="",
+                    tooltip="What the legend calls the contrast. Empty: what the prompt has and the target lacks, or 'anything' for an "
+                    "empty prompt.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="overlay", tooltip="The heatmap over the picture, with the legend if it is on."
+                ),
+                io.Image.Output(display_name="heatmap", tooltip="The colours alone, opaque, at the picture's size."),
+                io.Mask.Output(
+                    display_name="mask_for",
+                    tooltip="What speaks for the target: 0 nothing, 1 full colour, at the picture's size. For readings without a sign: "
+                    "where the prompts differ.",
+                ),
+                io.Mask.Output(
+                    display_name="mask_against",
+                    tooltip="What speaks for the contrast; 0 everywhere for readings without a sign.",
+                ),
+                io.Image.Output(
+                    display_name="decoded",
+                    tooltip="The summed difference through the VAE: what would have to be added to be more of the target. Grey is no "
+                    "change. A hint, no picture.",
+                ),
+                io.String.Output(
+                    display_name="verdict", tooltip="Which prompt the model prefers and how surely, in words."
+                ),
+                types.NoisePredictions.Output(
+                    display_name="predictions",
+                    tooltip="The noise predictions, for Explorer, Step Range Sheet, Step Animation, Label Verdict and others.",
+                ),
+            ],
+            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
+        )
+
+    @classmethod
+    def validate_inputs(cls, start: list[int] | None = None, end: list[int] | None = None) -> bool | str:
+        """Refuse an empty range before anything runs."""
+        return step_range.check(*(None if value is None else only("range", value) for value in (start, end)))
+
+    @classmethod
+    def execute(cls, **values: list[Any]) -> io.NodeOutput:
+        check(**{name: only(name, value) for name, value in values.items()})
+        # links stay links: only what hangs on a link can be found in ComfyUI's cache
+        given = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
+        graph, outputs = open_graph(**given)
+        return io.NodeOutput(*outputs, expand=graph.finalize())
+
+
+def only(name: str, values: list[Any]) -> Any:
+    """The one value of an input.
+
+    ComfyUI runs a node once for each value of a list, but mixes up what several expansions give.
+
+    Raises:
+        ValueError: a list of several.
+    """
+    if len(values) != 1:
+        raise ValueError(
+            f"A list of {len(values)} came in for {name}; expected one value. Several pictures of one size can come as a batch "
+            "(Batch Images); for lists take the single nodes, as in the blueprint Explain Image (open graph)."
+        )
+    return values[0]
+
+
+def names(target: Any, contrast: Any) -> tuple[Any, Any]:
+    """What two prompts are called: the words that the other one lacks, "zebra" of "a photo of a zebra"; links stay links."""
+    if not isinstance(target, str) or not isinstance(contrast, str):
+        return target, contrast
+    ours, theirs = target.split(), contrast.split()
+    head = len(commonprefix([ours, theirs]))
+    tail = len(commonprefix([ours[head:][::-1], theirs[head:][::-1]]))
+    own, others = (" ".join(words[head : len(words) - tail]) for words in (ours, theirs))
+    return (own, others) if own and others else (target.strip() or "anything", contrast.strip() or "anything")
+
+
+def check(
+    clip: CLIP | None,
+    vae: VAE | None,
+    image: torch.Tensor,
+    steps: int,
+    start: int,
+    end: int,
+    reading: str,
+    colour_map: str,
+    **_: Any,
+) -> None:
+    """Refuse in the words of this node's inputs what one of its parts would refuse later, or in words of its own.
+
+    Raises:
+        ValueError: a missing CLIP or VAE, a picture too small to encode, a range past the schedule, an unsuitable colour map.
+    """
+    for name, part, loader in (("CLIP", clip, "CLIPLoader"), ("VAE", vae, "VAELoader")):
+        if part is None:
+            raise ValueError(
+                f"The {name} is missing: the file of the model holds none. Connect one that belongs to the model, from {loader}."
+            )
+    cell = vae.spacial_compression_encode()
+    height, width = image.shape[1:3]
+    if min(height, width) < cell:
+        raise ValueError(
+            f"The image has {width}×{height} pixels; the VAE takes {cell}×{cell} or more. Connect a larger picture, best at the size "
+            "that the model was trained for."
+        )
+    if not torch.isfinite(image).all():
+        raise ValueError("The image contains NaN or infinity. Connect another picture.")
+    check_range(start, step_range.stop(end), steps)
+    colour_map_name(colour_map, signed=reading == "evidence")
+
+
+def open_graph(
+    image: Any,
+    model: Any,
+    clip: Any,
+    vae: Any,
+    target_prompt: Any,
+    contrast_prompt: Any,
+    steps: Any,
+    samples: Any,
+    seed: Any,
+    start: Any,
+    end: Any,
+    reading: Any,
+    weighting: Any,
+    colour_map: Any,
+    opacity: Any,
+    background: Any,
+    interpolation: Any,
+    percentile: Any,
+    legend: Any,
+    target_label: Any,
+    contrast_label: Any,
+) -> tuple[GraphBuilder, list[Any]]:
+    """The nodes that do the work, and what they give; every argument is a link or a widget's value."""
+    graph = GraphBuilder()
+    called, instead = names(target_prompt, contrast_prompt)
+    latent = graph.node("VAEEncode", "encode", pixels=image, vae=vae)
+    noised = graph.node(
+        "SDExplainNoiseLatent",
+        "noise",
+        model=model,
+        latent=latent.out(0),
+        steps=steps,
+        scheduler="normal",
+        seed=seed,
+        samples=samples,
+        step_noise=FRESH,
+    )
+    target = graph.node("CLIPTextEncode", "target", clip=clip, text=target_prompt)
+    contrast = graph.node("CLIPTextEncode", "contrast", clip=clip, text=contrast_prompt)
+    predictions = graph.node(
+        "SDExplainPredictNoise",
+        "predict",
+        model=model,
+        noised=noised.out(0),
+        target=target.out(0),
+        contrast=contrast.out(0),
+        target_label=target_label or called,
+        contrast_label=contrast_label or instead,
+    )
+    total = graph.node(
+        "SDExplainSumDifference",
+        "sum",
+        predictions=predictions.out(0),
+        start=start,
+        end=end,
+        reading=reading,
+        weighting=weighting,
+        latent_direction="target - contrast",
+        latent_base="difference alone",
+        latent_strength=1.0,
+    )
+    decoded = graph.node("VAEDecode", "decode", samples=total.out(1), vae=vae)
+    verdict = graph.node(
+        "SDExplainVerdict", "verdict", predictions=predictions.out(0), start=start, end=end, temperature=1.0
+    )
+    # its plot would take the place of the overlay on the node: it is for none (for itself, ComfyUI would look for ever)
+    verdict.set_override_display_id(f"{verdict.id}.unseen")
+    heatmap = graph.node(
+        "SDExplainHeatmap",
+        "heatmap",
+        image=image,
+        difference=total.out(0),
+        scalar="channel norm",
+        sign="both",
+        colour_map=colour_map,
+        percentile=percentile,
+        scale=0.0,
+        shared_scale=True,
+        opacity=opacity,
+        background=background,
+        interpolation=interpolation,
+        legend=legend,
+    )
+    overlay, coloured, mask_for, mask_against = (heatmap.out(output) for output in range(4))
+    return graph, [overlay, coloured, mask_for, mask_against, decoded.out(0), verdict.out(0), predictions.out(0)]
