@@ -13,34 +13,34 @@ const LEAST_HEIGHT = 460
 
 /** @typedef {import('./explorer/model.js').View} View */
 
-/** Where a node's data are remembered: the same node of the same workflow finds them again. @param {any} node */
+/** Where a node's data are remembered: the same node of the same workflow finds them again. @param {ComfyNode} node */
 const key = node => [app.graph?.id, node.graph?.id, node.id].join(':')
 
 /**
  * The widgets as the panel's settings. They stay what is saved, run and undone; the panel is only their face.
- * @param {any} node
+ * @param {ComfyNode} node
  * @returns {import('./explorer/panel.js').Settings}
  */
 function settings(node) {
-    const widgets = () => node.widgets.filter((/** @type {any} */ widget) => widget.name !== 'explorer')
+    const widgets = () => node.widgets.filter(widget => widget.name !== 'explorer')
     return {
-        read: () => /** @type {View} */ (Object.fromEntries(widgets().map((/** @type {any} */ widget) => [widget.name, widget.value]))),
+        read: () => /** @type {any} */ (Object.fromEntries(widgets().map(widget => [widget.name, widget.value]))),
         write(changes) {
             for (const widget of widgets()) {
                 if (!(widget.name in changes) || widget.value === changes[/** @type {keyof View} */ (widget.name)]) continue
                 widget.value = changes[/** @type {keyof View} */ (widget.name)]
                 widget.callback?.(widget.value)
             }
-            app.extensionManager?.workflow?.activeWorkflow?.changeTracker?.checkState()
+            app.extensionManager.workflow?.activeWorkflow?.changeTracker?.checkState()
         },
-        options: name => widgets().find((/** @type {any} */ widget) => widget.name === name)?.options.values ?? [],
+        options: name => /** @type {string[]} */ (widgets().find(widget => widget.name === name)?.options.values ?? []),
         url: path => api.apiURL(path),
-        missing: () => node.inputs.filter((/** @type {any} */ input) => NEEDED.includes(input.name) && input.link == null).map((/** @type {any} */ input) => input.name),
+        missing: () => node.inputs.filter(input => NEEDED.includes(input.name) && input.link == null).map(input => input.name),
         workflow: () => (app.rootGraph ?? app.graph).serialize(),
     }
 }
 
-/** Keep a widget's value and its input, but not its own face. @param {any} widget */
+/** Keep a widget's value and its input, but not its own face. @param {ComfyWidget} widget */
 function hide(widget) {
     widget.hidden = true
     widget.options.hidden = true
@@ -50,21 +50,21 @@ function hide(widget) {
 /**
  * What stands in for a removed panel. Undo makes a node anew with the same id, and Nodes 2.0 then keeps the old one's place on the
  * page without asking for the new element: the new panel finds it by this. Where the place goes, this goes with it.
- * @param {any} node
+ * @param {ComfyNode} node
  */
 function placeholder(node) {
     const stand = document.createElement('span')
-    stand.dataset.sdexplainNode = node.id
+    stand.dataset.sdexplainNode = String(node.id)
     return stand
 }
 
-/** @param {any} node */
+/** @param {ComfyNode} node */
 function mount(node) {
     const panel = new Panel(settings(node))
     for (const widget of node.widgets) {
         hide(widget)
         const callback = widget.callback
-        widget.callback = function (/** @type {any[]} */ ...told) {
+        widget.callback = function (...told) {
             const answer = callback?.apply(this, told)
             panel.refresh()
             return answer
@@ -76,28 +76,27 @@ function mount(node) {
         getMinHeight: () => LEAST_HEIGHT,
     })
     shown.serialize = false
-    const { computeSize } = node
-    node.computeSize = function () {
-        const [width, height] = computeSize.apply(this, arguments)
+    const { computeSize, onExecuted, onRemoved, onConnectionsChange } = node
+    node.computeSize = function (...told) {
+        const [width, height] = computeSize.apply(this, told)
         return [Math.max(width, LEAST_WIDTH), height]
     }
     node.setSize([Math.max(node.size[0], SIZE[0]), Math.max(node.size[1], SIZE[1])])
     panels.set(node, panel)
 
-    const { onExecuted, onRemoved, onConnectionsChange } = node
-    node.onConnectionsChange = function () {
-        onConnectionsChange?.apply(this, arguments)
+    node.onConnectionsChange = function (...told) {
+        onConnectionsChange?.apply(this, told)
         panel.refresh()
     }
-    node.onExecuted = function (/** @type {any} */ output) {
-        onExecuted?.apply(this, arguments)
+    node.onExecuted = function (output) {
+        onExecuted?.call(this, output)
         const place = output?.sdexplain?.[0]
         if (!place) return
         remember(key(node), place)
         panel.open(place)
     }
     node.onRemoved = function () {
-        onRemoved?.apply(this, arguments)
+        onRemoved?.call(this)
         panels.delete(node)
         panel.element.replaceWith(placeholder(node))
         panel.remove()
@@ -117,13 +116,16 @@ function loadStyle() {
 app.registerExtension({
     name: 'SDExplain.Explorer',
     setup: loadStyle,
-    nodeCreated(/** @type {any} */ node) {
-        if (node.comfyClass === NODE) mount(node)
+    nodeCreated(node) {
+        if (node.comfyClass === NODE) mount(/** @type {ComfyNode} */ (node))
     },
-    loadedGraphNode(/** @type {any} */ node) {
+    loadedGraphNode(node) {
         const panel = panels.get(node)
-        if (panel) document.querySelector(`[data-sdexplain-node="${CSS.escape(node.id)}"]`)?.replaceWith(panel.element)
-        const place = panel && (app.nodeOutputs?.[node.id]?.sdexplain?.[0] ?? recall(key(node)))
+        if (!panel) return
+        const name = String(node.id), root = app.rootGraph ?? app.graph
+        const outputs = /** @type {Record<string, any>} */ (node.graph === root ? app.nodeOutputs : {}) // by the root's ids
+        document.querySelector(`[data-sdexplain-node="${CSS.escape(name)}"]`)?.replaceWith(panel.element)
+        const place = outputs?.[name]?.sdexplain?.[0] ?? recall(key(/** @type {ComfyNode} */ (node)))
         if (place) panel.open(place)
     },
 })

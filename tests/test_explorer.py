@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import javascript
 import numpy as np
 import pytest
 import torch
@@ -19,8 +20,6 @@ from sdexplain.nodes.maths.noising import NoisedLatents, draw_noise
 from sdexplain.nodes.maths.prediction import NoisePredictions
 from sdexplain.nodes.maths.reliability import standard_error
 
-TESTS = Path(__file__).resolve().parent
-TYPESCRIPT = TESTS / "js" / "node_modules" / "typescript"
 VIEW = {
     "start": 1,
     "end": 4,
@@ -55,15 +54,8 @@ def pictures(images: int = 2) -> torch.Tensor:
     return torch.rand(images, 48, 64, 3, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.fixture(scope="session")
-def node() -> str:
-    from playwright._impl._driver import compute_driver_executable  # Playwright brings its own Node.js
-
-    return str(compute_driver_executable()[0])
-
-
 @pytest.fixture
-def page_says(node: str, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+def page_says(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """What the page computes for some predictions and a view."""
 
     def ask(predictions: NoisePredictions, **changes: Any) -> dict[str, Any]:
@@ -71,25 +63,12 @@ def page_says(node: str, tmp_path: Path) -> Callable[..., dict[str, Any]]:
         files = {"overview": overview(predictions, pictures()), "parts": parts(predictions, view["reading"], view["shown_image"] - 1)}
         for name, content in files.items():
             (tmp_path / name).write_bytes(content)
-        command = [node, str(TESTS / "js" / "page.mjs"), *(str(tmp_path / name) for name in files), json.dumps(view)]
+        command = [javascript.node(), str(javascript.FOLDER / "page.mjs"), *(str(tmp_path / name) for name in files), json.dumps(view)]
         done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
     return ask
-
-
-def test_the_pages_own_unit_tests_pass(node: str) -> None:
-    done = subprocess.run([node, "--test", str(TESTS / "js" / "explorer.test.mjs")], capture_output=True, text=True, encoding="utf-8")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_pages_types_hold(node: str) -> None:
-    if not (TYPESCRIPT / "bin" / "tsc").is_file():
-        pytest.skip(f"TypeScript is not installed: npm install --prefix {TESTS / 'js'}")
-    command = [node, str(TYPESCRIPT / "bin" / "tsc"), "--project", str(TESTS / "js" / "tsconfig.json")]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_packed_file_holds_what_went_in() -> None:
