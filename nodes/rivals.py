@@ -9,6 +9,7 @@ from comfy_api.latest import io, ui
 
 from . import types
 from .host import appearance, fingerprint, kept
+from .host.caveats import caveats
 from .host.prediction import Conditioning
 from .host.schedule import check_same_model
 from .host.schema import schema
@@ -191,8 +192,8 @@ class RivalLabels(io.ComfyNode):
         while (samples := contest.needed()) is not None:
             predictions = collection.predict(samples)
             contest.look(predictions)
-        effort = collection.effort
-        tell(str(effort), cls.hidden.unique_id)
+        words = "\n\n".join([str(collection.effort), *caveats(model, dict(zip(names, prompts, strict=True)))])
+        tell(words, cls.hidden.unique_id)
 
         winners = [contest.winner(number) for number in range(noised.images)]
         targets = winners if explained is None else [explained] * noised.images
@@ -213,7 +214,7 @@ class RivalLabels(io.ComfyNode):
             threshold=threshold,
         )
         table, winner = report(contest), "\n".join(names[label] for label in winners)
-        shown = {**ui.PreviewImage(sheets, cls=cls).as_dict(), "text": (table, str(effort))}
+        shown = {**ui.PreviewImage(sheets, cls=cls).as_dict(), "text": (table, words)}
         return io.NodeOutput(pair, sheets, table, winner, ui=shown)
 
 

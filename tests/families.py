@@ -710,6 +710,19 @@ def _model(family: Family, network: dict[str, Any]) -> BaseModel:
     return config.get_model(family.state, "")
 
 
+def without_network(config: str, **network: Any) -> ModelPatcher:
+    """A MODEL of one of ComfyUI's families that is never asked to predict anything."""
+    import comfy.model_base
+    import comfy.model_patcher
+    import comfy.supported_models
+
+    described = getattr(comfy.supported_models, config)(
+        {"disable_unet_model_creation": True, "hidden_size": 48, **network}
+    )
+    model = comfy.model_base.BaseModel(described, comfy.model_base.ModelType.FLOW)
+    return comfy.model_patcher.ModelPatcher(model, torch.device("cpu"), torch.device("cpu"))
+
+
 def randomise(network: torch.nn.Module) -> None:
     """Weights for which every output depends on every input: matrices that keep a vector's length, norms near one."""
     generator = torch.Generator().manual_seed(0)

@@ -162,17 +162,6 @@ def broken(*arguments: Any, **named: Any) -> None:
 # ------------------------------------------------------------------------------------------------------- videos, sounds, shapes
 
 
-def without_network(config: str, **network: Any) -> Any:
-    """A MODEL of one of ComfyUI's families that is never asked to predict anything."""
-    import comfy.model_base
-    import comfy.model_patcher
-    import comfy.supported_models
-
-    described = getattr(comfy.supported_models, config)({"disable_unet_model_creation": True, "hidden_size": 48, **network})
-    model = comfy.model_base.BaseModel(described, comfy.model_base.ModelType.FLOW)
-    return comfy.model_patcher.ModelPatcher(model, torch.device("cpu"), torch.device("cpu"))
-
-
 @pytest.mark.parametrize(
     ("config", "network", "latent", "words"),
     [
@@ -207,7 +196,7 @@ def test_videos_sounds_and_shapes_are_refused(
 
     with pytest.raises(ValueError, match=words):
         NoiseLatent.execute(
-            without_network(config, **network),
+            families.without_network(config, **network),
             {"samples": torch.zeros(latent)},
             STEPS,
             "normal",
@@ -222,7 +211,7 @@ def test_a_video_models_picture_is_one_frame(shape: tuple[int, ...]) -> None:
     """As VAE Encode gives it and as it was before, and back to what a VAE of videos decodes."""
     from sdexplain.nodes.noising import NoiseLatent
 
-    samples, model = torch.randn(shape), without_network("QwenImage")
+    samples, model = torch.randn(shape), families.without_network("QwenImage")
     noised, view = NoiseLatent.execute(model, {"samples": samples}, STEPS, "normal", 0, 1, "fresh per step").result
     assert noised.x0.shape == (2, 16, 4, 6) and noised.framed
     torch.testing.assert_close(noised.to_vae(noised.x0), samples.reshape(2, 16, 1, 4, 6))
@@ -233,7 +222,7 @@ def test_latents_of_pictures_and_of_frames_are_told_apart() -> None:
     from sdexplain.nodes.host.schedule import check_same_model
     from sdexplain.nodes.noising import NoiseLatent
 
-    model = without_network("QwenImage")
+    model = families.without_network("QwenImage")
     noised = NoiseLatent.execute(
         model, {"samples": torch.zeros(1, 16, 4, 6)}, STEPS, "normal", 0, 1, "fresh per step"
     ).result[0]
@@ -251,4 +240,4 @@ def test_latents_of_pictures_and_of_frames_are_told_apart() -> None:
 def test_a_cell_is_as_many_pixels_wide_as_the_familys_vae_makes_it(config: str, pixels: int) -> None:
     from sdexplain.nodes.host.schedule import latent_space
 
-    assert latent_space(without_network(config)).downscale == pixels
+    assert latent_space(families.without_network(config)).downscale == pixels

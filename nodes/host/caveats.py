@@ -1,0 +1,83 @@
+"""What a model's or a prompt's kind means for its noise predictions, in words, where it can be told from what is connected.
+
+A checkpoint that was distilled without another schedule or network (SDXL turbo and lightning, most LoRAs) can't be told from its teacher.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import comfy.model_base
+import torch
+
+if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
+
+    from .prediction import Conditioning
+
+DISTILLED_SAMPLING = {"ModelSamplingDiscreteDistilled", "LCM"}
+"""Classes of LCM's schedule. Told by name: ComfyUI loads the file that defines them under names of its own."""
+
+GUIDANCE = {"Flux": 3.5, "Flux2": 3.5, "HunyuanImage21": 6.0}
+"""What ComfyUI takes for guidance where a prompt does not say it."""
+
+DISTILLED = (
+    "This model is distilled ({kind}): it was trained to jump to the picture from few noise levels, not to predict noise at all of them. "
+    "Read its maps as what it answers, not as evidence: nats and log-odds are not to be trusted. For those take the model that it was "
+    "distilled from."
+)
+GUIDED = (
+    "This model is guidance-distilled: its predictions are those of guidance {guidance:g} at once, so differences are larger than without "
+    "guidance, and nats are no log-odds. FluxGuidance 1 in both prompts comes nearest to none."
+)
+BLIND = (
+    "This model looks at a picture beside the noised latent, and {prompts} none: predicted is as if all of the picture were "
+    "masked or blank. Put InpaintModelConditioning (inpainting) or InstructPixToPixConditioning (instruct, edit) between the prompts and "
+    "this node to show it the picture."
+)
+
+
+def caveats(model: ModelPatcher, prompts: dict[str, Conditioning]) -> list[str]:
+    """Sentences about the model and the prompts, which are given by the name of their input; none for most models."""
+    network = getattr(model.model.model_config, "unet_config", {})
+    words = [DISTILLED.format(kind=kind) for kind in _distilled(model, network)]
+    if network.get("guidance_embed"):
+        asked = {_guidance(model, entry) for prompt in prompts.values() for _, entry in prompt} - {None, 1.0}
+        words += [GUIDED.format(guidance=guidance) for guidance in sorted(asked)]
+    blind = [name for name, prompt in prompts.items() if not any("concat_latent_image" in entry for _, entry in prompt)]
+    if blind and _looks_at_a_picture(model):
+        words.append(
+            BLIND.format(prompts="the prompts bring" if len(blind) == len(prompts) else f"{', '.join(blind)} brings")
+        )
+    return words
+
+
+def _distilled(model: ModelPatcher, network: dict[str, Any]) -> list[str]:
+    sampling = type(model.get_model_object("model_sampling"))
+    if DISTILLED_SAMPLING & {base.__name__ for base in sampling.__mro__}:
+        return ["LCM"]
+    if (
+        type(model.model).__name__ == "Flux"
+        and network.get("image_model") == "flux"
+        and not network.get("guidance_embed")
+    ):
+        return ["Flux schnell, or another Flux without a guidance input"]
+    return ["MeanFlow"] if network.get("meanflow") else []
+
+
+def _guidance(model: ModelPatcher, entry: dict[str, Any]) -> float | None:
+    """What the model is told, as ComfyUI does it; None where a node (FluxDisableGuidance) takes the guidance away."""
+    return entry.get("guidance", GUIDANCE.get(type(model.model).__name__, 3.5))
+
+
+def _looks_at_a_picture(model: ModelPatcher) -> bool:
+    """Whether ComfyUI puts channels beside the noised latent, asked of the model for a latent of zeros."""
+    inner = model.model
+    if type(inner).concat_cond is comfy.model_base.BaseModel.concat_cond:
+        return bool(inner.concat_keys)
+    frame = (1,) if inner.latent_format.latent_dimensions == 3 else ()
+    zeros = torch.zeros(1, inner.latent_format.latent_channels, *frame, 8, 8)
+    try:
+        return inner.concat_cond(noise=zeros, latent_image=zeros, device=zeros.device) is not None
+    except Exception:  # a model that asks for more than this: it will say so itself when it predicts
+        return False
