@@ -689,28 +689,28 @@ FAMILIES = (
 # ------------------------------------------------------------------------------------------------------------ made by ComfyUI
 
 
-def build(family: Family) -> ModelPatcher:
-    """The family's network with random weights behind ComfyUI's MODEL, computed in float32 on the CPU."""
+def build(family: Family, dtype: torch.dtype = torch.float32) -> ModelPatcher:
+    """The family's network with random weights behind ComfyUI's MODEL, stored as `dtype`, computed in float32 on the CPU."""
     import comfy.model_patcher
 
     try:
-        model = _model(family, {**family.network, **family.newer})
+        model = _model(family, {**family.network, **family.newer}, dtype)
     except TypeError:
-        model = _model(family, family.network)
+        model = _model(family, family.network, dtype)
     randomise(model.diffusion_model)
     cpu = torch.device("cpu")
     return comfy.model_patcher.ModelPatcher(model.eval(), load_device=cpu, offload_device=cpu)
 
 
-def _model(family: Family, network: dict[str, Any]) -> BaseModel:
+def _model(family: Family, network: dict[str, Any], dtype: torch.dtype) -> BaseModel:
     import comfy.supported_models
 
     config = getattr(comfy.supported_models, family.config)(network)
-    config.set_inference_dtype(torch.float32, None)
+    config.set_inference_dtype(dtype, None if dtype == torch.float32 else torch.float32)
     return config.get_model(family.state, "")
 
 
-def without_network(config: str, **network: Any) -> ModelPatcher:
+def without_network(config: str, prediction: str = "FLOW", **network: Any) -> ModelPatcher:
     """A MODEL of one of ComfyUI's families that is never asked to predict anything."""
     import comfy.model_base
     import comfy.model_patcher
@@ -719,7 +719,7 @@ def without_network(config: str, **network: Any) -> ModelPatcher:
     described = getattr(comfy.supported_models, config)(
         {"disable_unet_model_creation": True, "hidden_size": 48, **network}
     )
-    model = comfy.model_base.BaseModel(described, comfy.model_base.ModelType.FLOW)
+    model = comfy.model_base.BaseModel(described, comfy.model_base.ModelType[prediction])
     return comfy.model_patcher.ModelPatcher(model, torch.device("cpu"), torch.device("cpu"))
 
 
