@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sdexplain.demo.api import WIDGET_TYPES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -33,6 +35,8 @@ NODES = {
     "SDExplainAgreement",
     "SDExplainExplore",
 }
+# where a node's widgets hold what a person writes
+TEXTS = {"CLIPTextEncode": [0], "SDExplainPredictNoise": [0, 1], "SDExplainRivals": [0, 1], "SDExplainSanity": [4, 5]}
 SHOWING = ("SDExplainHeatmap", "SDExplainStepSheet", "SDExplainRivals", "SDExplainSanity", "SDExplainVerdict", "PreviewImage")
 
 LOAD = """async workflow => {
@@ -40,11 +44,63 @@ LOAD = """async workflow => {
     return app.graph.nodes.map(node => ({
         type: node.type,
         missing: !(node.type in LiteGraph.registered_node_types),
+        red: Boolean(node.has_errors),
         slots: node.inputs.length + node.outputs.length,
         small: node.size[0] < node.computeSize()[0] - 1 || node.size[1] < node.computeSize()[1] - 1,
         widgets: (node.widgets ?? []).length,
     }))
 }"""
+# One node of each kind, side by side.
+MOUNT = """kinds => { app.graph.clear(); return Object.fromEntries(kinds.map((kind, place) => {
+    const node = LiteGraph.createNode(kind)
+    node.pos = [(place % 5) * 700, Math.floor(place / 5) * 1000]
+    app.graph.add(node)
+    return [kind, {
+        id: node.id,
+        inputs: node.inputs.map(slot => slot.name),
+        outputs: node.outputs.map(slot => slot.type),
+        widgets: (node.widgets ?? []).map(widget => widget.name),
+        rows: (node.widgets ?? []).filter(widget => widget.name !== 'control_after_generate' && !widget.hidden
+            && !widget.options?.hidden && !widget.options?.advanced).length,
+        title: node.title }]
+})) }"""
+VALUES = """() => Object.fromEntries(app.graph.nodes.map(node => [node.type, Object.fromEntries((node.widgets ?? [])
+    .filter(widget => ['number', 'combo', 'toggle', 'text', 'string', 'customtext'].includes(widget.type))
+    .map(widget => [widget.name, widget.value]).filter(([name]) => node.properties.changed?.includes(name)))]))"""
+# Another value than the default in every widget that has another, as its page's own control would set it.
+CHANGE = """() => {
+    const other = widget => {
+        const { options, type, value } = widget
+        if (type === 'combo') {
+            const all = typeof options.values === 'function' ? options.values(widget) : options.values
+            return all.findLast(choice => choice !== value)
+        }
+        if (type === 'toggle') return !value
+        if (type === 'number') return value + (options.step2 ?? options.step / 10) <= options.max ? value + (options.step2 ?? options.step / 10) : options.min
+        if (['text', 'string', 'customtext'].includes(type)) return value + ' <b>zèbre</b>\\n"斑马"'
+    }
+    for (const node of app.graph.nodes) {
+        node.properties.changed = []
+        for (const widget of node.widgets ?? []) {
+            const value = other(widget)
+            if (value === undefined) continue
+            widget.value = value
+            widget.callback?.(value)
+            node.properties.changed.push(widget.name)
+        }
+    }
+}"""
+CONNECT = """cases => cases.map(([source, output, target, name]) => {
+    const of = kind => app.graph.nodes.find(node => node.type === kind), to = of(target)
+    const slot = to.inputs.findIndex(input => input.name === name)
+    of(source).connect(output, to, slot)
+    const linked = to.inputs[slot].link != null
+    to.disconnectInput(slot)
+    return linked
+})"""
+# Elements that came of a text. ComfyUI's own Preview as Text reads its text as Markdown, and takes out of it what could run.
+MADE_OF_TEXT = """() => [...document.querySelectorAll('img[src=x]')].filter(image => image.onerror
+    || app.graph.getNodeById(image.closest('[data-node-id]')?.dataset.nodeId)?.type !== 'PreviewAny').map(image => image.outerHTML)"""
 # The page's own Run. Resolves when everything has run, with what went wrong, if anything did.
 RUN = """async () => {
     const api = window.comfyAPI.api.api
@@ -127,28 +183,96 @@ def of_the_pack(page: Page) -> list[str]:
     return [problem for problem in page.problems if not any(words in problem for words in own)]
 
 
-def test_every_node_of_the_pack_mounts_with_all_its_slots_and_widgets(comfyui_page: Page, comfyui: Client) -> None:
-    registered = set(comfyui_page.evaluate("Object.keys(LiteGraph.registered_node_types)"))
-    offered = {name for name in comfyui.object_info() if name.startswith("SDExplain")}
-    assert offered == NODES and registered >= NODES
-    for kind in sorted(NODES):
-        info = comfyui.object_info(kind)[kind]
-        mounted = comfyui_page.evaluate(
-            """kind => { const node = LiteGraph.createNode(kind); app.graph.add(node); return {
-                inputs: node.inputs.map(slot => slot.name),
-                outputs: node.outputs.map(slot => slot.type),
-                widgets: (node.widgets ?? []).map(widget => widget.name),
-                title: node.title } }""",
-            kind,
-        )
-        declared = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
-        assert set(mounted["inputs"]) == set(declared)
-        assert mounted["outputs"] == info["output"]
-        assert mounted["title"] == info["display_name"]
-        assert {name for name in declared if name in mounted["widgets"]} == {
-            name for name, (kind_of, *_) in declared.items() if kind_of in ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
-        }
+@pytest.fixture(params=["classic", "Nodes 2.0"])
+def rendered(request: pytest.FixtureRequest, comfyui_page: Page) -> Iterator[Page]:
+    """The page with one of its two renderers; at the end the pack must have caused no error and no warning."""
+    warnings: list[str] = []
+    comfyui_page.on("console", lambda message: warnings.append(message.text) if message.type == "warning" else None)
+    choose_renderer(comfyui_page, request.param)
+    yield comfyui_page
+    choose_renderer(comfyui_page, "classic")
     assert of_the_pack(comfyui_page) == []
+    assert [words for words in warnings if "sdexplain" in words.lower()] == []
+
+
+def choose_renderer(page: Page, name: str) -> None:
+    page.evaluate("on => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)", name == "Nodes 2.0")
+
+
+def own_nodes(comfyui: Client) -> dict[str, Any]:
+    return {name: info for name, info in comfyui.object_info().items() if name.startswith("SDExplain")}
+
+
+def declared(info: dict[str, Any]) -> dict[str, Any]:
+    return info["input"].get("required", {}) | info["input"].get("optional", {})
+
+
+def test_every_node_of_the_pack_mounts_with_all_its_slots_and_widgets(rendered: Page, comfyui: Client) -> None:
+    offered = own_nodes(comfyui)
+    assert set(offered) == NODES and set(rendered.evaluate("Object.keys(LiteGraph.registered_node_types)")) >= NODES
+    mounted = rendered.evaluate(MOUNT, sorted(NODES))
+    for kind, info in offered.items():
+        node, inputs = mounted[kind], declared(info)
+        assert set(node["inputs"]) == set(inputs), kind
+        assert node["outputs"] == info["output"], kind
+        assert node["title"] == info["display_name"], kind
+        values = {name for name, (kind_of, *_) in inputs.items() if isinstance(kind_of, list) or kind_of in WIDGET_TYPES}
+        assert values <= set(node["widgets"]), kind
+    if rendered.evaluate("app.extensionManager.setting.get('Comfy.VueNodes.Enabled')"):
+        for kind, node in mounted.items():
+            rendered.evaluate("id => { app.canvas.centerOnNode(app.graph.getNodeById(id)) }", node["id"])
+            box = rendered.locator(f"[data-node-id='{node['id']}']")
+            box.wait_for()
+            assert node["title"] in box.inner_text(), kind
+            drawn = box.locator(".lg-slot").count() - box.locator(".lg-node-widget .lg-slot").count()
+            plain = [name for name in node["inputs"] if name not in node["widgets"]]
+            assert drawn == len(plain) + len(node["outputs"]), kind
+            assert box.locator(".lg-node-widget").count() == node["rows"], kind
+
+
+def test_a_value_in_every_widget_survives_saving_and_a_refresh(rendered: Page, comfyui: Client) -> None:
+    rendered.evaluate(MOUNT, sorted(NODES))
+    rendered.evaluate(CHANGE)
+    chosen = rendered.evaluate(VALUES)
+    assert {kind for kind, values in chosen.items() if values} == {
+        kind for kind, info in own_nodes(comfyui).items() if any(takes_a_value(slot) for slot in declared(info).values())
+    }
+    saved = rendered.evaluate("JSON.parse(JSON.stringify(app.graph.serialize()))")
+    rendered.reload()
+    rendered.wait_for_function("window.app?.graph?.nodes.length")
+    rendered.evaluate("saved => app.loadGraphData(saved, true, true, 'test')", saved)
+    assert rendered.evaluate(VALUES) == chosen
+    again = rendered.evaluate("JSON.parse(JSON.stringify(app.graph.serialize()))")
+    assert [node.get("widgets_values") for node in again["nodes"]] == [node.get("widgets_values") for node in saved["nodes"]]
+
+
+def takes_a_value(slot: list[Any]) -> bool:
+    """Whether an input has a widget whose value can be changed: a list of one has none."""
+    kind, *rest = slot
+    options = kind if isinstance(kind, list) else rest[0].get("options") if rest and kind == "COMBO" else None
+    return len(options) > 1 if options is not None else kind in WIDGET_TYPES
+
+
+def test_links_connect_what_is_of_one_type_and_nothing_else(rendered: Page, comfyui: Client) -> None:
+    rendered.evaluate(MOUNT, sorted(NODES))
+    offered = own_nodes(comfyui)
+    fits = {
+        (source, output, target, name): bool({*kind.split(",")} & {*wanted.split(",")}) or "*" in (kind, wanted)
+        for source, given in offered.items()
+        for target, taken in offered.items()
+        for output, kind in enumerate(given["output"])
+        for name, (wanted, *_) in declared(taken).items()
+        if source != target and isinstance(wanted, str) and wanted not in WIDGET_TYPES
+    }
+    assert any(fits.values()) and not all(fits.values())
+    assert dict(zip(fits, rendered.evaluate(CONNECT, list(fits)), strict=True)) == fits
+
+
+def test_every_template_opens_with_nothing_missing_and_nothing_red(rendered: Page) -> None:
+    for file in FILES:
+        nodes = rendered.evaluate(LOAD, workflow := read(file))
+        assert [node["type"] for node in nodes] == [node["type"] for node in workflow["nodes"]]
+        assert [node["type"] for node in nodes if node["missing"] or node["red"]] == [], file.stem
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -183,18 +307,21 @@ def test_a_workflow_run_in_the_page_shows_its_pictures_on_its_nodes(comfyui_page
     assert of_the_pack(comfyui_page) == []
 
 
-def test_labels_with_html_are_not_executed(comfyui_page: Page) -> None:
-    workflow = with_few_steps(read(WORKFLOWS / "zebra_or_horse.json"))
+@pytest.mark.parametrize("name", ["zebra_or_horse", "verdict", "rivals", "sanity_check"])
+def test_texts_with_html_are_not_executed(rendered: Page, name: str) -> None:
+    workflow = with_few_steps(read(WORKFLOWS / f"{name}.json"))
     evil = "<img src=x onerror='window.wasHere=1'><script>window.wasHere=1</script>"
     for node in workflow["nodes"]:
-        if node["type"] == "SDExplainPredictNoise":
-            node["widgets_values"] = [evil, evil]
-    comfyui_page.evaluate(LOAD, workflow)
-    assert comfyui_page.evaluate(RUN) == {"refused": [], "failed": None}
-    see_all(comfyui_page)
-    comfyui_page.wait_for_function(PICTURES_LOADED, arg=list(SHOWING), timeout=60_000)
-    assert comfyui_page.evaluate("window.wasHere") is None
-    assert comfyui_page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
+        node["title"] = evil
+        for place in TEXTS.get(node["type"], ()):
+            node["widgets_values"][place] += evil
+    rendered.evaluate(LOAD, workflow)
+    result = rendered.evaluate(RUN)
+    assert result["failed"] is None and result["refused"] == []
+    see_all(rendered)
+    rendered.wait_for_timeout(1000)
+    assert rendered.evaluate("window.wasHere") is None
+    assert rendered.evaluate(MADE_OF_TEXT) == []
 
 
 def test_an_empty_range_is_refused_in_words_and_the_rest_runs(comfyui_page: Page) -> None:
