@@ -29,6 +29,7 @@ async def comfy_entrypoint() -> ComfyExtension:
             from .nodes.explain import ExplainImage
             from .nodes.explore import Explorer
             from .nodes.heatmap import HeatmapOverlay
+            from .nodes.host.checks import checked
             from .nodes.load_diffusers import LoadDiffusers
             from .nodes.load_predictions import LoadPredictions
             from .nodes.noising import NoiseLatent
@@ -40,7 +41,7 @@ async def comfy_entrypoint() -> ComfyExtension:
             from .nodes.verdict import LabelVerdict
 
             # in the order of the data
-            return [
+            nodes = [
                 ExamplePicture,
                 LoadDiffusers,
                 ExplainImage,
@@ -58,5 +59,6 @@ async def comfy_entrypoint() -> ComfyExtension:
                 LabelVerdict,
                 CompareMaps,
             ]
+            return [checked(node) for node in nodes]
 
     return SDExplainExtension()

@@ -178,8 +178,8 @@ class RivalLabels(io.ComfyNode):
         opacity: float,
         background: Background,
         interpolation: Interpolation,
-        reliability: Reliability,
-        threshold: float,
+        reliability: Reliability = "all",
+        threshold: float = 3.0,
     ) -> io.NodeOutput:
         names = split_labels(labels)
         explained, compared = choose(target, names, "target"), choose(contrast, names, "contrast")

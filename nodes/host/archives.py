@@ -32,7 +32,7 @@ def find_archive(name: str) -> Path:
     Raises:
         ValueError: any other name.
     """
-    file = list_archives().get(name.removesuffix(" [input]"))
+    file = list_archives().get(str(name).removesuffix(" [input]"))
     if file is None:
         raise ValueError(
             f"There is no file {name!r} below ComfyUI's input and output folders. Choose one of the list; press R to see new ones."

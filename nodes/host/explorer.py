@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -20,6 +22,7 @@ from . import fingerprint
 
 if TYPE_CHECKING:
     from comfy.sd import VAE
+    from PIL import Image
 
 FOLDER = "sdexplain"
 DECODED = "decoded-"
@@ -40,7 +43,8 @@ def publish(
     name = digest(predictions, pictures, *([] if vae is None else [fingerprint.of_vae(vae), weighting]))
     place = _folder() / name
     if not place.is_dir():
-        _write(place, predictions, pictures, None if vae is None else (weighting, vae.decode))
+        with _disk():
+            _write(place, predictions, pictures, None if vae is None else (weighting, vae.decode))
     os.utime(place)
     _prune(place.parent)
     _written.add(name)
@@ -56,7 +60,8 @@ def publish_decoded(subfolder: str, name: str, vae: VAE, latents: torch.Tensor) 
     files = [place / f"{DECODED}{name}-{image}.png" for image in range(len(latents))]
     if not all(file.is_file() for file in files):
         for file, picture in zip(files, decode_pictures(vae.decode, latents), strict=True):
-            to_image(picture.clamp(0, 1)).save(file, compress_level=1)
+            with _disk():
+                _save(file, to_image(picture.clamp(0, 1)))
     return sorted({file.stem[len(DECODED) :].rpartition("-")[0] for file in place.glob(f"{DECODED}*.png")})
 
 
@@ -86,6 +91,31 @@ def _write(place: Path, predictions: NoisePredictions, pictures: torch.Tensor, d
         beside.rename(place)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _save(file: Path, picture: Image.Image) -> None:
+    beside = file.with_name(f"{file.name}.part")
+    try:
+        picture.save(beside, "PNG", compress_level=1)
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """Say in words what a disk has refused; what writes takes care that nothing is half there.
+
+    Raises:
+        OSError: as above.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            f"The explorer's files could not be written ({error.strerror or error}). Make room on the disk of ComfyUI's temp folder "
+            f"{folder_paths.get_temp_directory()} and run again."
+        ) from error
 
 
 def _prune(folder: Path) -> None:
