@@ -1,0 +1,96 @@
+"""How long what follows the predictions takes: sums, heatmaps, legends and sheets, by the nodes themselves."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from .graph import Graph, Prompt
+
+STEPS, SAMPLES, CELLS = 50, 2, 128
+PICTURE = 8 * CELLS
+
+
+def time_calls(repetitions: int) -> dict[str, list[float]]:
+    """Milliseconds of each call: median, and the fastest; over random predictions of 50 steps of 128 × 128 cells, 1024 pixels."""
+    from ..nodes.maths.difference import sum_steps
+    from ..nodes.maths.heatmap import make_heatmap
+    from ..nodes.maths.legend import draw_legend, legend_lengths
+
+    predictions, graph = random_predictions(), Graph()
+    given = {"predictions": predictions, "image": torch.rand(1, PICTURE, PICTURE, 3)}
+
+    def run(*steps: tuple[str, dict[str, Any]]) -> Callable[[int], Any]:
+        """The last of the nodes, each of which takes the first output of the one before as what its inputs name "before"."""
+
+        def call(number: int) -> None:
+            prompt: Prompt = {}
+            for place, (node, inputs) in enumerate(steps):
+                wired = {name: [f"step{place - 1}", 0] if value == "before" else value for name, value in inputs.items()}
+                wired = {name: value(number) if callable(value) else value for name, value in wired.items()}
+                prompt[f"step{place}"] = {"class_type": node, "inputs": defaults(node) | wired}
+            graph.run(prompt, [f"step{len(steps) - 1}", 0], **given)
+
+        return call
+
+    def summed(reading: str) -> tuple[str, dict[str, Any]]:
+        # another range every time, so that nothing is taken from ComfyUI's cache
+        return "SDExplainSumDifference", {"predictions": ["predictions", 0], "reading": reading, "end": lambda number: STEPS - 1 - number}
+
+    def overlay(reading: str) -> Callable[[int], Any]:
+        difference = sum_steps(predictions, 0, STEPS, reading, "information")
+        of = {"image": ["image", 0], "difference": ["difference", 0], "opacity": lambda number: 0.5 + 0.01 * number}
+        given["difference"] = difference
+        return run(("SDExplainHeatmap", of))
+
+    heatmap = make_heatmap(sum_steps(predictions, 0, STEPS, "evidence", "information"))
+    sheet = {"image": ["image", 0], "predictions": ["predictions", 0], "reading": "evidence", "ranges": lambda number: 4 + number % 3}
+    calls = {
+        "re-sum, difference": run(summed("difference")),
+        "re-sum, information": run(summed("information")),
+        "re-sum, evidence": run(summed("evidence")),
+        "heatmap overlay with legend": overlay("evidence"),
+        "legend alone": lambda number: draw_legend(heatmap, 0, legend_lengths(PICTURE, PICTURE)),
+        "step range sheet, 4 to 6 ranges": run(("SDExplainStepSheet", sheet)),
+    }
+    return {name: timings(call, repetitions) for name, call in calls.items()}
+
+
+def timings(call: Callable[[int], Any], repetitions: int) -> list[float]:
+    call(repetitions)  # the first one loads fonts and code
+    spent = []
+    for number in range(repetitions):
+        began = time.perf_counter()
+        call(number)
+        spent.append(1000 * (time.perf_counter() - began))
+    return [statistics.median(spent), min(spent)]
+
+
+def defaults(node: str) -> dict[str, Any]:
+    """The values that a node's inputs have in a new workflow; those that must be connected are left out."""
+    import nodes
+
+    inputs = nodes.NODE_CLASS_MAPPINGS[node].INPUT_TYPES()
+    values = {}
+    for name, (kind, *options) in {**inputs.get("required", {}), **inputs.get("optional", {})}.items():
+        given = options[0] if options else {}
+        if "default" in given:
+            values[name] = given["default"]
+        elif kind == "COMBO" or isinstance(kind, list):
+            values[name] = (given.get("options") or kind)[0]
+    return values
+
+
+def random_predictions() -> Any:
+    from ..nodes.maths.noising import NoisedLatents, draw_noise
+    from ..nodes.maths.prediction import NoisePredictions
+
+    shape = (4, CELLS, CELLS)
+    noise = draw_noise(shape, 1, SAMPLES, STEPS, per_step=True)
+    noised = NoisedLatents(torch.randn(1, *shape), noise, torch.logspace(1, -1, STEPS), torch.ones(STEPS), torch.ones(4), torch.zeros(4))
+    contrast = noise[:, :, None] + 0.3 * torch.randn(SAMPLES, STEPS, 1, *shape)
+    return NoisePredictions(noised, (contrast + 0.1 * noised.x0).half(), contrast.half(), "one", "other")

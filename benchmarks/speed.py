@@ -1,0 +1,122 @@
+"""How long the pack takes, and how much memory, beside the bare network's forwards and beside diffusers.
+
+    python dev.py run benchmarks/speed.py
+
+Every line is measured against the others in turns within one process, so that what else the machine does cancels in the
+ratios. Stopped, it goes on where it was, as long as the pack's code is the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+if __package__ in (None, ""):  # run as a script: give it its place in the package (PEP 366)
+    sys.path[0] = str(ROOT.parent)  # instead of this folder, whose statistics.py would hide Python's
+    __package__ = f"{ROOT.name}.benchmarks"
+    importlib.import_module(__package__)
+    importlib.import_module(f"{ROOT.name}.demo.environment").enter(__file__)
+
+import torch  # noqa: E402
+from diffusers.utils import logging as diffusers_logging  # noqa: E402
+
+from . import graph, speed_report  # noqa: E402
+from .calls import time_calls  # noqa: E402
+from .networks import BUNDLED, SD15, SDXL, build  # noqa: E402
+from .stopwatch import Log  # noqa: E402
+from .work import BARE, LOOP, MASK, OURS, SINGLY, Work, best_batch  # noqa: E402
+
+ALL = (OURS, BARE, SINGLY, MASK, LOOP)
+Plan = list[tuple[str, Work, dict[str, int]]]
+"""Network, work, and how many rounds of which variant."""
+
+
+def plan(quick: bool) -> Plan:
+    """What is measured, the most telling first."""
+
+    def rounds(both: int, others: int) -> dict[str, int]:
+        return {variant: both if variant in (OURS, BARE) else others for variant in ALL}
+
+    if quick:
+        return [
+            (BUNDLED, Work(50), rounds(2, 1)),
+            (BUNDLED, Work(10), rounds(2, 1)),
+            (SD15, Work(2), rounds(1, 1)),
+            (SDXL, Work(1), {OURS: 1, BARE: 1}),
+        ]
+    return [
+        (BUNDLED, Work(50), rounds(7, 5)),
+        (BUNDLED, Work(10), rounds(7, 5)),
+        (BUNDLED, Work(200), rounds(3, 1)),
+        (BUNDLED, Work(50, images=4), rounds(3, 1)),
+        (BUNDLED, Work(50, samples=4), rounds(3, 1)),
+        (BUNDLED, Work(50, samples=16), {OURS: 1, BARE: 1}),
+        (SD15, Work(10), rounds(2, 1)),
+        (SDXL, Work(1), {OURS: 1, BARE: 1}),
+    ]
+
+
+def main() -> None:
+    options = parser().parse_args()
+    torch.set_num_threads(options.threads or torch.get_num_threads())
+    diffusers_logging.set_verbosity_error()
+    options.output.mkdir(parents=True, exist_ok=True)
+    graph.start()
+    log = Log(options.output / "measurements.jsonl")
+    only = options.only or ("bundled" if options.quick else "")
+    networks = [name for name in (BUNDLED, SD15, SDXL) if only in name.lower()]
+    planned = [part for part in plan(options.quick) if part[0] in networks]
+    for name in dict.fromkeys(name for name, _, _ in planned):
+        measure(log, name, [part for part in planned if part[0] == name], options.output)
+    if BUNDLED in networks and not log.has(speed_report.CALLS):
+        log.add(speed_report.CALLS, time_calls(5 if options.quick else 15))
+    print(speed_report.write(log, options.output))
+
+
+def measure(log: Log, name: str, parts: Plan, output: Path) -> None:
+    """Measure what the log lacks of one network, in turns, and write the tables after every round."""
+    wanted = [
+        (work, variant, number)
+        for _, work, rounds in parts
+        for number in range(max(rounds.values()))
+        for variant in turned(list(rounds), number)
+        if number < rounds[variant]
+    ]
+    missing = [item for item in wanted if not log.has((name, *item))]
+    if not missing:
+        return
+    network = build(name)
+    if not log.has((name, "batch")):
+        log.add((name, "batch"), best_batch(network))
+    batch = log.get((name, "batch"))["best"]
+    warm = set()
+    for work, variant, number in missing:
+        if variant not in warm and name == BUNDLED:  # the first run of each chooses kernels; on the others it would take minutes
+            Work(10).run(variant, network, batch)
+        warm.add(variant)
+        measured = work.run(variant, network, batch)
+        log.add((name, work, variant, number), measured)
+        print(f"{name}, {work}, {variant}, round {number + 1}: {measured['seconds']:.2f} s", flush=True)
+        speed_report.write(log, output)
+
+
+def turned(variants: list[str], number: int) -> list[str]:
+    """The variants in an order that begins with another one in every round."""
+    start = number % len(variants)
+    return variants[start:] + variants[:start]
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--quick", action="store_true", help="few steps, one or two rounds; of the bundled model, unless --only names another")
+    made.add_argument("--only", default="", help="networks whose names hold this: bundled, sd 1.5, sdxl")
+    made.add_argument("--threads", type=int, default=0, help="torch's threads (default: torch's own choice)")
+    made.add_argument("--output", type=Path, default=ROOT / "output" / "speed", help="measurements, tables and figure")
+    return made
+
+
+if __name__ == "__main__":
+    main()

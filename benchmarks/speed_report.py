@@ -1,0 +1,209 @@
+"""Tables and figure of the measurements of speed and memory."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+
+from ..nodes.maths.legend import INK, MUTED
+from ..nodes.maths.plot import LENGTHS, draw_plot
+from .figures import COLOURS
+from .networks import BUNDLED, CONFIGS, SD15, SDXL
+from .stopwatch import Log
+from .tables import Cell, Table
+from .work import BARE, CALL, COLLECTION, EVALUATION, LOOP, MASK, NETWORK, OURS, SESSION, SINGLY, Work
+
+CALLS = "calls"
+OTHERS = (BARE, SINGLY, MASK, LOOP)
+MOST_ROUNDS = 20
+PROCESSOR = "processor time ÷ bare network's, best batch"
+WORKS = [Work(steps, images, samples) for images, samples in ((1, 1), (4, 1), (1, 4), (1, 16)) for steps in (1, 10, 50, 200)]
+GOALS = {BARE: 1.05, MASK: 1.0}
+INSIDE = {  # what ours spends, one within the other
+    "the network's forward": (NETWORK, None),
+    "ComfyUI's model call around it": (CALL, NETWORK),
+    "adding noise, rounding, checks": (EVALUATION, CALL),
+    "loading, conditioning, clean-up, progress": (SESSION, EVALUATION),
+    "looking up what is kept": (COLLECTION, SESSION),
+    "drawing noise, fingerprints, ComfyUI's executor": ("seconds", COLLECTION),
+}
+
+
+def write(log: Log, folder: Path) -> str:
+    """Write speed.md, its tables as CSV and speed.png; returns the text."""
+    tables = [table for table in (ratios(log), memory(log), profile(log), calls(log), batches(log)) if table.rows]
+    for table in tables:
+        table.write_csv(folder)
+    text = "\n\n".join([machine(), goals(log), *(table.markdown() for table in tables)]) + "\n"
+    (folder / "speed.md").write_text(text, encoding="utf-8")
+    rows = list(measured(log))
+    if rows:
+        draw_plot(150 + 62 * len(rows), lambda figure: draw(figure, log)).save(folder / "speed.png")
+    return text
+
+
+def machine() -> str:
+    processor = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return (
+        f"{processor}, {torch.get_num_threads()} threads, torch {torch.__version__}. The bundled model in float32; {SD15.split(',')[0]} and "
+        f"{SDXL.split(',')[0]} at their true sizes with random weights, in bfloat16. ComfyUI with --use-pytorch-cross-attention, which it "
+        "chooses by itself on a GPU."
+    )
+
+
+def rounds(log: Log, name: str, work: Work, variant: str) -> dict[int, dict]:
+    found = {number: log.get((name, work, variant, number)) for number in range(MOST_ROUNDS)}
+    return {number: value for number, value in found.items() if value}
+
+
+def measured(log: Log) -> Iterator[tuple[str, Work]]:
+    """What was measured of ours, in the tables' order."""
+    for name in (BUNDLED, *CONFIGS):
+        for work in WORKS:
+            if rounds(log, name, work, OURS):
+                yield name, work
+
+
+def ratio(log: Log, name: str, work: Work, variant: str, kind: str = "seconds") -> list[float]:
+    """Our time (or "processor" time) through the other's, round by round."""
+    ours, other = (rounds(log, name, work, way) for way in (OURS, variant))
+    return [ours[number][kind] / other[number][kind] for number in sorted(ours.keys() & other.keys())]
+
+
+def goals(log: Log) -> str:
+    """Which of the goals the measurements meet."""
+    said = []
+    for variant, goal in GOALS.items():
+        for name, work in measured(log):
+            found = ratio(log, name, work, variant)
+            if found and work in (Work(50), Work(10)) and (work.steps == 50 or name != BUNDLED):
+                median = statistics.median(found)
+                word = "met" if median <= goal else "missed"
+                said.append(f"- {name}, {work.steps} steps × 2 prompts: {median:.3f} × {variant}; goal ≤ {goal:.2f}: {word}.")
+    return "\n".join(said)
+
+
+def ratios(log: Log) -> Table:
+    rows: list[list[Cell]] = []
+    for name, work in measured(log):
+        ours = rounds(log, name, work, OURS)
+        seconds = statistics.median(value["seconds"] for value in ours.values())
+        cells = [spread(ratio(log, name, work, variant)) for variant in OTHERS]
+        processor = spread(ratio(log, name, work, BARE, "processor"))
+        rows.append([name, *_sizes(work), work.evaluations, f"{seconds:.2f}", *cells, processor, len(ours)])
+    head = ["network", "steps", "images", "samples", "evaluations", "the graph, s", *(f"÷ {variant}" for variant in OTHERS), PROCESSOR, "rounds"]
+    note = (
+        "The graph is Noise Latent Across Schedule and Collect Noise Predictions in ComfyUI's executor, from the latent to both "
+        "prompts' predictions. The others are given the same latents and encoded prompts; generate_mask runs as many evaluations "
+        "(4 for each of its noises). A ratio below 1 says that the graph is quicker. Median over the rounds, in each of which all "
+        "were measured in turns [lowest, highest]; – not measured. Processor time is that of all threads, and hardly depends on what else the machine does."
+    )
+    return Table("speed", "Time", head, rows, note)
+
+
+def spread(values: list[float]) -> Cell:
+    if not values:
+        return None
+    middle = f"{statistics.median(values):.3f}"
+    return middle if len(values) == 1 else f"{middle} [{min(values):.3f}, {max(values):.3f}]"
+
+
+def _sizes(work: Work) -> list[Cell]:
+    return [work.steps, work.images, work.samples]
+
+
+def memory(log: Log) -> Table:
+    rows: list[list[Cell]] = []
+    for name, work in measured(log):
+        own = rounds(log, name, work, OURS)
+        if any(value["extra"] is None for value in own.values()):
+            continue
+        peaks = [peak(rounds(log, name, work, variant)) for variant in (OURS, *OTHERS)]
+        whole = max(value["resident"] for value in own.values())
+        rows.append([name, *_sizes(work), f"{asked_for(name, work) / 1e6:.1f}", *peaks, f"{whole / 1e9:.2f}"])
+    head = ["network", "steps", "images", "samples", "result, MB", *(f"{variant}, MB" for variant in (OURS, *OTHERS)), "process, GB"]
+    note = (
+        "Peak resident memory on top of what the process had before; the result (noise in float32, both prompts' predictions in "
+        "float16) is part of the graph's. The process holds the weights twice, for ComfyUI and for diffusers, but SDXL's once."
+    )
+    return Table("speed_memory", "Peak memory", head, rows, note)
+
+
+def peak(found: dict[int, dict]) -> Cell:
+    return f"{statistics.median(value['extra'] for value in found.values()) / 1e6:.0f}" if found else None
+
+
+def asked_for(name: str, work: Work) -> int:
+    """Bytes of the graph's result."""
+    side = CONFIGS[name]["sample_size"] if name in CONFIGS else 32
+    return work.steps * work.samples * 4 * side * side * (4 + 2 * 2 * work.images)
+
+
+def profile(log: Log) -> Table:
+    rows: list[list[Cell]] = []
+    for name, work in measured(log):
+        runs = rounds(log, name, work, OURS).values()
+        for part, (outer, inner) in INSIDE.items():
+            spent = [_of(run, outer) - (_of(run, inner) if inner else 0) for run in runs]
+            shares = [time / run["seconds"] for time, run in zip(spent, runs, strict=True)]
+            milliseconds = f"{1000 * statistics.median(spent):.1f}"
+            rows.append([name, str(work), part, milliseconds, f"{100 * statistics.median(shares):.2f}"])
+    note = "Where the graph's time goes; what is not the network's forward is what the graph adds to it."
+    return Table("speed_profile", "Profile", ["network", "work", "part", "ms", "%"], rows, note)
+
+
+def _of(run: dict, name: str) -> float:
+    return run["seconds"] if name == "seconds" else run["parts"][name]
+
+
+def calls(log: Log) -> Table:
+    rows = [[name, f"{median:.0f}", f"{least:.0f}"] for name, (median, least) in (log.get(CALLS) or {}).items()]
+    note = "Nodes after the predictions, in ComfyUI's executor: 50 steps of 128 × 128 cells, 2 noise samples, a picture of 1024 pixels."
+    return Table("speed_calls", "Time per call", ["call", "median, ms", "fastest, ms"], rows, note)
+
+
+def batches(log: Log) -> Table:
+    rows = []
+    for name in (BUNDLED, *CONFIGS):
+        found = log.get((name, "batch"))
+        for size, seconds in found["seconds"].items() if found else ():
+            rows.append([name, int(size), f"{1000 * seconds:.1f}", "best" if int(size) == found["best"] else ""])
+    note = "The bare network's time for an evaluation, by how many it is given at once: the fastest of a few runs."
+    return Table("speed_batches", "Batch size", ["network", "batch", "ms an evaluation", ""], rows, note)
+
+
+def draw(figure: Figure, log: Log) -> None:
+    """Time beside the bare network's, for every piece of work and way."""
+    rows = list(measured(log))
+    axes = figure.subplots()
+    for variant, colour in zip((OURS, SINGLY, MASK, LOOP), COLOURS):
+        for place, (name, work) in enumerate(rows):
+            mine, bare = (rounds(log, name, work, way) for way in (variant, BARE))
+            for number in mine.keys() & bare.keys():
+                at = mine[number]["seconds"] / bare[number]["seconds"]
+                axes.plot(at, place, "o", color=colour, markersize=LENGTHS(4), alpha=0.7)
+        axes.plot([], [], "o", color=colour, label=variant)
+    axes.axvline(1, color=INK, linewidth=LENGTHS(0.7))
+    axes.axvline(GOALS[BARE], color=MUTED, linewidth=LENGTHS(0.7), linestyle="--")
+    axes.set_yticks(range(len(rows)), [f"{name.split(',')[0]}\n{written(work)}" for name, work in rows], fontsize=LENGTHS(9))
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlabel("time ÷ the bare network's forwards at its best batch size (dashed: the goal, 1.05)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=LENGTHS(9))
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=LENGTHS(9))
+
+
+def written(work: Work) -> str:
+    """In few words: 50 steps, 4 images."""
+    others = [f"{count} {word}" for count, word in ((work.images, "images"), (work.samples, "samples")) if count > 1]
+    return ", ".join([f"{work.steps} step{'s' * (work.steps > 1)}", *others])
