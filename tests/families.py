@@ -710,8 +710,8 @@ def _model(family: Family, network: dict[str, Any], dtype: torch.dtype) -> BaseM
     return config.get_model(family.state, "")
 
 
-def without_network(config: str, prediction: str = "FLOW", **network: Any) -> ModelPatcher:
-    """A MODEL of one of ComfyUI's families that is never asked to predict anything."""
+def without_network(config: str, prediction: str | None = "FLOW", **network: Any) -> ModelPatcher:
+    """A MODEL of one of ComfyUI's families that is never asked to predict anything; of the family's own class for None."""
     import comfy.model_base
     import comfy.model_patcher
     import comfy.supported_models
@@ -719,7 +719,11 @@ def without_network(config: str, prediction: str = "FLOW", **network: Any) -> Mo
     described = getattr(comfy.supported_models, config)(
         {"disable_unet_model_creation": True, "hidden_size": 48, **network}
     )
-    model = comfy.model_base.BaseModel(described, comfy.model_base.ModelType[prediction])
+    described.set_inference_dtype(torch.float32, None)
+    if prediction is None:
+        model = described.get_model({}, "")
+    else:
+        model = comfy.model_base.BaseModel(described, comfy.model_base.ModelType[prediction])
     return comfy.model_patcher.ModelPatcher(model, torch.device("cpu"), torch.device("cpu"))
 
 

@@ -186,6 +186,7 @@ def broken(*arguments: Any, **named: Any) -> None:
             (14, 4, 8, 8),
             "makes videos: it takes the pictures of a batch for",
         ),
+        ("LotusD", {}, (1, 4, 8, 8), "makes one picture of another at once: it predicts no noise"),
         ("HunyuanImage21Refiner", {}, (1, 64, 1, 8, 8), "HunyuanImage21Refiner does more than scale and shift"),
     ],
 )
@@ -194,16 +195,41 @@ def test_videos_sounds_and_shapes_are_refused(
 ) -> None:
     from sdexplain.nodes.noising import NoiseLatent
 
+    prediction = "IMG_TO_IMG" if config == "LotusD" else "FLOW"
     with pytest.raises(ValueError, match=words):
-        NoiseLatent.execute(
-            families.without_network(config, **network),
-            {"samples": torch.zeros(latent)},
-            STEPS,
-            "normal",
-            0,
-            1,
-            "fresh per step",
-        )
+        model = families.without_network(config, prediction, **network)
+        NoiseLatent.execute(model, {"samples": torch.zeros(latent)}, STEPS, "normal", 0, 1, "fresh per step")
+
+
+# Models that are of sounds, shapes or videos of another kind, or make no pictures from noise, in any host that was looked at.
+NO_IMAGE_MODELS = {
+    *("SV3D_u", "SV3D_p", "SVD_img2vid", "LotusD", "HunyuanImage21Refiner", "WAN21_FlowRVS"),
+    *("StableAudio", "StableAudio3", "ACEStep", "ACEStep15", "MiniMaxMusic3"),
+    *("Hunyuan3Dv2", "Hunyuan3Dv2_1", "Hunyuan3Dv2mini", "TripoSplat", "Trellis2"),
+}
+
+
+def test_no_image_model_of_this_host_is_refused() -> None:
+    """Every class that ComfyUI has, with its own latents and noise levels, and no network."""
+    import comfy.supported_models
+    from sdexplain.nodes.noising import NoiseLatent
+
+    refused = {}
+    for config in comfy.supported_models.models:
+        network = {"in_channels": 4, **config.unet_config}
+        try:
+            model = families.without_network(config.__name__, None, **network)
+        except (KeyError, RuntimeError):  # those that need a checkpoint to be made
+            model = families.without_network(config.__name__, **network)
+        latents = model.model.latent_format
+        sizes = {1: (32,), 2: (8, 8), 3: (1, 8, 8)}[latents.latent_dimensions]
+        try:
+            samples = torch.zeros(1, latents.latent_channels, *sizes)
+            NoiseLatent.execute(model, {"samples": samples}, STEPS, "normal", 0, 1, "fresh per step")
+        except ValueError as error:
+            refused[config.__name__] = str(error)
+    assert set(refused) <= NO_IMAGE_MODELS, refused
+    assert len(refused) < len(comfy.supported_models.models) / 3
 
 
 @pytest.mark.parametrize("shape", [(2, 16, 1, 4, 6), (2, 16, 4, 6)])

@@ -30,6 +30,7 @@ class Network(torch.nn.Module):
     def __init__(self, kind: str, sampling: Any) -> None:
         super().__init__()
         self.kind, self.dtype, self.sampling = kind, torch.float32, [sampling]
+        self.noise_scale = getattr(sampling, "noise_scale", 1.0)
         self.register_parameter("unused", torch.nn.Parameter(torch.zeros(1)))
 
     def forward(self, x: Tensor, timesteps: Tensor, context: Tensor, **_: Any) -> Tensor:
@@ -39,7 +40,8 @@ class Network(torch.nn.Module):
         sigma = sigma.view(-1, 1, 1, 1)
         prompt = "target" if context[0, 0, 0] > 0 else "contrast"
         if flow:
-            return (x - denoised(x, sigma, 1 - sigma, prompt)) / sigma
+            x = x / self.noise_scale
+            return self.noise_scale * (x - denoised(x, sigma, 1 - sigma, prompt)) / sigma
         data = getattr(sampling, "sigma_data", 1.0)
         scale = (sigma**2 + data**2).sqrt()
         x = x * scale
@@ -100,6 +102,23 @@ def flux(model: Any) -> Any:
     return ModelSamplingFlux().patch(model, 1.15, 0.5, 1024, 1024)[0]
 
 
+def louder(model: Any) -> Any:
+    """HiDream-O1's way: eight times the noise. Newer hosts have it in CONST itself."""
+    import comfy.model_sampling
+
+    class Louder(comfy.model_sampling.ModelSamplingDiscreteFlow, comfy.model_sampling.CONST):
+        noise_scale = 8.0
+
+        def noise_scaling(
+            self, sigma: Tensor, noise: Tensor, latent_image: Tensor, max_denoise: bool = False
+        ) -> Tensor:
+            return sigma * self.noise_scale * noise + (1 - sigma) * latent_image
+
+    patched = model.clone()
+    patched.add_object_patch("model_sampling", Louder())
+    return patched
+
+
 # The patch, and what the network gives out.
 PARAMETRISATIONS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "none (noise)": (lambda model: model, "eps"),
@@ -115,6 +134,7 @@ PARAMETRISATIONS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "ModelSamplingSD3": (sd3, "flow"),
     "ModelSamplingAuraFlow": (aura, "flow"),
     "ModelSamplingFlux": (flux, "flow"),
+    "flow with eight times the noise": (louder, "flow"),
 }
 
 
@@ -128,8 +148,10 @@ def explained(name: str) -> NoisePredictions:
     model = patch(bare)
     bare.model.diffusion_model = Network(kind, model.get_model_object("model_sampling"))
     x0 = GAUSSIANS.draw((2, 4, 8, 8), torch.Generator().manual_seed(0))
-    latent = {"samples": model.get_model_object("latent_format").process_out(x0)}
+    scale = getattr(model.get_model_object("model_sampling"), "noise_scale", 1.0)
+    latent = {"samples": model.get_model_object("latent_format").process_out(x0 * scale)}
     noised = NoiseLatent.execute(model, latent, STEPS, "simple", 0, 2, "fresh per step").result[0]
+    torch.testing.assert_close(noised.to_vae(x0), latent["samples"])
     both = []
     for sign in (1, -1):
         predictions = torch.empty(predictions_shape(noised))

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..maths.noising import NoisedLatents
 from ..maths.prediction import Evaluation, predict_into
+from .schedule import noise_scale
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -116,8 +117,10 @@ class _PromptGuider(comfy.samplers.CFGGuider):
 
     def denoise(self, x: Tensor, sigma: Tensor, model_options: dict[str, Any]) -> Tensor:
         """D, the estimate of x0, for noised latents x [N,C,h,w] at the levels sigma [N]."""
-        conditionings = [self.conds["prompt"]]
-        return comfy.samplers.calc_cond_batch(self.inner_model, conditionings, x, sigma, model_options)[0]
+        conditionings, scale = [self.conds["prompt"]], noise_scale(self.model_patcher)
+        x = x if scale == 1 else x * scale
+        denoised = comfy.samplers.calc_cond_batch(self.inner_model, conditionings, x, sigma, model_options)[0]
+        return denoised if scale == 1 else denoised / scale
 
 
 @dataclass

@@ -75,17 +75,32 @@ def image_factors(model: ModelPatcher, sigmas: Tensor) -> Tensor:
     """
     check_levels(sigmas, torch.ones_like(sigmas))
     model_sampling = model.get_model_object("model_sampling")
+    if "IMG_TO_IMG" in {base.__name__ for base in type(model_sampling).__mro__}:
+        raise ValueError(
+            f"This model ({type(model.model).__name__}) makes one picture of another at once: it predicts no noise, so there is "
+            "nothing to explain by it. Load a model that makes pictures from noise."
+        )
     check_reach(sigmas, float(model_sampling.sigma_min), float(model_sampling.sigma_max))
     column = sigmas[:, None, None, None]
     # Fresh tensors for each call: ComfyUI's EPS models change the noise that they are given in place.
     alphas = model_sampling.noise_scaling(column, torch.zeros_like(column), torch.ones_like(column)).flatten()
     noise_factors = model_sampling.noise_scaling(column, torch.ones_like(column), torch.zeros_like(column)).flatten()
-    if not torch.allclose(noise_factors, sigmas, rtol=1e-5):
+    if not torch.allclose(noise_factors, sigmas * noise_scale(model), rtol=1e-5) or not noise_factors.all():
         raise ValueError(
             f"This model ({type(model.model).__name__}) adds {noise_factors[0].item():g} times the noise at level "
-            f"{sigmas[0].item():g}; expected the level itself. Its way of noising is not supported."
+            f"{sigmas[0].item():g}; expected the level itself, or one multiple of it. Its way of noising is not supported."
         )
     return alphas
+
+
+def noise_scale(model: ModelPatcher) -> float:
+    """How many times the level the model takes of the noise: 1, but 8 for HiDream-O1.
+
+    The pack's model space is the model's own divided by it, so that x = alpha * x0 + sigma * noise holds for every model.
+    """
+    level = torch.full((1, 1, 1, 1), 0.5)
+    model_sampling = model.get_model_object("model_sampling")
+    return model_sampling.noise_scaling(level, torch.ones_like(level), torch.zeros_like(level)).item() / level.item()
 
 
 def check_reach(sigmas: Tensor, sigma_min: float, sigma_max: float) -> None:
@@ -122,7 +137,7 @@ def latent_space(model: ModelPatcher) -> LatentSpace:
         shift = there[0, :, 0, 0].clone()
         scale = there[0, :, 0, 1] - shift
         if torch.allclose(there, to_vae_space(probe, scale, shift), rtol=1e-4, atol=1e-5):
-            return LatentSpace(scale, shift, _downscale(latent_format), framed)
+            return LatentSpace(scale * noise_scale(model), shift, _downscale(latent_format), framed)
     raise ValueError(
         f"The latent format {type(latent_format).__name__} does more than scale and shift each channel. Models that "
         "use it are not supported."
@@ -160,7 +175,8 @@ def model_latent(model: ModelPatcher, samples: Tensor) -> Tensor:
     check_latent(samples, space.channels)
     samples = samples.detach().to(device="cpu", dtype=torch.float32)
     process_in = model.get_model_object("latent_format").process_in
-    return process_in(samples[:, :, None]).squeeze(2) if space.framed else process_in(samples)
+    x0 = process_in(samples[:, :, None]).squeeze(2) if space.framed else process_in(samples)
+    return x0 / noise_scale(model)
 
 
 def _without_frames(samples: Tensor, framed: bool) -> Tensor:
