@@ -1,5 +1,7 @@
 """Make the pictures of the nodes' help pages, js/docs/*.webp: every node of the pack is run in a real ComfyUI.
 
+The Explorer's picture is moving: see film.py.
+
 `python dev.py run demo/docs.py` takes a few minutes on a laptop.
 """
 
@@ -112,7 +114,6 @@ def before_saving(graph: Graph) -> dict[str, list[str]]:
         for contrast, label in (("", "anything"), ("a photo of a zebra", "zebra"))
     ]
     drawn = heatmap(evidence, legend=False)
-    early, late = ([add("SDExplainExplore", image=image, predictions=predictions, start=a, end=b), 0] for a, b in ((0, 10), (10, 20)))
     for precision in ("float32", "float16"):
         add("SDExplainSavePredictions", predictions=predictions, precision=precision, filename_prefix=precision)
     sanity = add(
@@ -140,7 +141,6 @@ def before_saving(graph: Graph) -> dict[str, list[str]]:
             decode([total(predictions), 1]), decode([total(predictions, latent_base="added to the image"), 1])
         ),
         "SDExplainHeatmap": [drawn, *show([drawn, 1], mask([drawn, 2]), mask([drawn, 3]))],
-        "SDExplainExplore": show(early, late),
         "SDExplainStepSheet": [add("SDExplainStepSheet", image=image, predictions=predictions, vae=vae)],
         "SDExplainSanity": [sanity],
         "SDExplainVerdict": [add("SDExplainVerdict", predictions=predictions)],

@@ -17,6 +17,7 @@ page            a new tab in headless Chromium for each test, closed after it; `
                 reported as errors and the exceptions nobody caught.
 comfyui_page    the same with the real page of `comfyui` open and no dialog over the graph; of the problems until then
                 only the pack's are kept.
+explorer        that page with a graph whose explorer has run, once in the classic renderer and once in Nodes 2.0.
 
 Where there is no browser, tests with a page are skipped with the reason; with SDEXPLAIN_REQUIRE_BROWSER set they fail.
 """
@@ -141,3 +142,20 @@ def comfyui_page(page: Page, comfyui_server: Server) -> Page:
     # what the page reports by itself while it starts (absent user.css and the like) is not the pack's
     page.problems[:] = [problem for problem in page.problems if "sdexplain" in problem]
     return page
+
+
+@pytest.fixture(params=["classic", "Nodes 2.0"])
+def explorer(request: pytest.FixtureRequest, comfyui_page: Page) -> Iterator[Page]:
+    from explorer_page import BUILD, SAMPLES, STEPS, look_at, run
+    from test_page import of_the_pack
+
+    warnings = []
+    comfyui_page.on("console", lambda message: warnings.append(message.text) if message.type == "warning" else None)
+    comfyui_page.evaluate("on => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)", request.param != "classic")
+    comfyui_page.evaluate(BUILD, [STEPS, SAMPLES])
+    run(comfyui_page)
+    look_at(comfyui_page)
+    yield comfyui_page
+    comfyui_page.evaluate("app.extensionManager.setting.set('Comfy.VueNodes.Enabled', false)")
+    assert of_the_pack(comfyui_page) == []
+    assert [words for words in warnings if "sdexplain" in words.lower() or "sdx" in words] == []

@@ -303,7 +303,7 @@ export class Panel {
         const cells = this.#cells, cell = cells && curves.ofCells(view, parts, cells)
         this.slider.show(start, end, { ...curves.ofSteps(view), signed: view.reading === 'evidence', unit: model.words(view).unit, cell })
         const level = (/** @type {number} */ step) => `σ ${formatValue(sigmas[step])}${logSnr[step] === null ? '' : `, λ ${formatValue(logSnr[step])}`}`
-        const texts = [`steps ${start}–${end} of ${steps}`, `${level(start)}  →  ${level(end - 1)}`]
+        const texts = [`steps ${start}–${end} of ${steps}, noisiest first`, `${level(start)}  →  ${level(end - 1)}`]
         texts.forEach((text, i) => (this.steps.children[i].textContent = text))
     }
 

@@ -26,8 +26,7 @@ export class Slider {
         this.handles = ['First step', 'Last step'].map((name, side) =>
             make('div', { className: 'sdx-handle', tabIndex: 0, role: 'slider', 'aria-label': name, onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event, side) }),
         )
-        this.element = make('div', { className: 'sdx-slider', role: 'group', 'aria-label': 'Range of steps' }, this.canvas,
-            make('span', { className: 'sdx-caption' }, 'noisiest'), make('span', { className: 'sdx-caption' }, 'cleanest'), ...this.handles)
+        this.element = make('div', { className: 'sdx-slider', role: 'group', 'aria-label': 'Range of steps' }, this.canvas, ...this.handles)
         this.element.addEventListener('pointerdown', event => this.#press(event))
         this.resized = new ResizeObserver(() => this.draw())
         this.resized.observe(this.element)
