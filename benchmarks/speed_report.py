@@ -197,7 +197,7 @@ def draw(figure: Figure, log: Log) -> None:
     axes.axvline(GOALS[BARE], color=MUTED, linewidth=LENGTHS(0.7), linestyle="--")
     axes.set_yticks(range(len(rows)), [f"{name.split(',')[0]}\n{written(work)}" for name, work in rows], fontsize=LENGTHS(9))
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel("time ÷ the bare network's forwards at its best batch size (dashed: the goal, 1.05)")
+    axes.set_xlabel("time ÷ the bare network's forwards at its best batch size (dashed: the goal, 1.05)", fontsize=LENGTHS(9))
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=LENGTHS(9))
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=LENGTHS(9))
