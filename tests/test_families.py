@@ -20,8 +20,10 @@ from watching import assert_same_state, state_of, watch_calls
 pytestmark = pytest.mark.usefixtures("comfy_host")
 
 STEPS = 4
-# Random weights give outputs of size 1; float32 sums in another order then differ by a few 1e-6.
+# Random weights give outputs of size 1; float32 sums in another order then differ by a few 1e-6, more behind many layers.
 TOLERANCE = {"atol": 1e-4, "rtol": 1e-4}
+# ComfyUI gives the image, not the noise: of x - alpha * D the last bits of x remain, and the level divides them.
+LAST_BITS = 1e-6
 
 
 @pytest.fixture(scope="module", params=FAMILIES, ids=lambda family: family.name)
@@ -131,18 +133,22 @@ def test_levels_share_a_call_where_the_prompt_allows_it(
     [[text, settings]] = families.conditioning(family, 1)
     timed = predict(model, noised, [[text, {**settings, "start_percent": 0.0, "end_percent": 1.0}]])
     assert [len(set(call)) for call in calls] == [1] * STEPS
-    torch.testing.assert_close(timed, mixed, **TOLERANCE)
+    assert_close(timed, mixed, noised)
 
 
 def test_a_batch_equals_single_pictures_in_any_chunk(model: Any, family: Family) -> None:
     noised, prompt = noise(model, family, images=2, samples=2), families.conditioning(family, 1)
     together = predict(model, noised, prompt)
     cells = noised.x0[0, 0].numel()
-    torch.testing.assert_close(predict(model, noised, prompt, most_cells=cells), together, **TOLERANCE)
+    assert_close(predict(model, noised, prompt, most_cells=cells), together, noised)
     alone = replace(noised, x0=noised.x0[1:])
-    torch.testing.assert_close(
-        predict(model, alone, prompt, most_cells=3 * cells)[:, :, 0], together[:, :, 1], **TOLERANCE
-    )
+    assert_close(predict(model, alone, prompt, most_cells=3 * cells)[:, :, 0], together[:, :, 1], noised)
+
+
+def assert_close(found: Tensor, expected: Tensor, noised: NoisedLatents) -> None:
+    for step, sigma in enumerate(noised.sigmas.tolist()):
+        atol = TOLERANCE["atol"] + LAST_BITS / sigma
+        torch.testing.assert_close(found[:, step], expected[:, step], atol=atol, rtol=TOLERANCE["rtol"])
 
 
 def test_a_failure_leaves_the_model_as_it_was(model: Any, family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
