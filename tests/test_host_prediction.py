@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import gc
 import math
 import weakref
@@ -20,6 +19,7 @@ from sdexplain.demo.tokenizer import build_tokenizer
 from sdexplain.nodes.maths.noising import NoisedLatents, draw_noise
 from sdexplain.nodes.maths.prediction import list_evaluations, predictions_shape
 from torch import Tensor
+from watching import assert_same_state, state_of, watch_calls
 
 pytestmark = pytest.mark.usefixtures("comfy_host")
 
@@ -75,29 +75,6 @@ def model(models: dict[str, Any]) -> Iterator[Any]:
     assert_same_state(state_of(patcher), before)
 
 
-def state_of(patcher: Any) -> dict[str, Any]:
-    return {
-        "weights": {name: tensor.clone() for name, tensor in patcher.model.diffusion_model.state_dict().items()},
-        "options": copy.deepcopy(patcher.model_options),
-        "objects": dict(patcher.object_patches),
-        "patches": dict(patcher.patches),
-        "wrappers": copy.deepcopy(patcher.wrappers),
-        "callbacks": copy.deepcopy(patcher.callbacks),
-        "hooks": dict(patcher.hook_patches),
-        "hook mode": patcher.hook_mode,
-        "sampling": type(patcher.get_model_object("model_sampling")),
-        "attributes": set(vars(patcher.model)),
-        "current hooks": patcher.current_hooks,
-    }
-
-
-def assert_same_state(state: dict[str, Any], before: dict[str, Any]) -> None:
-    weights, weights_before = state.pop("weights"), before.pop("weights")
-    assert weights.keys() == weights_before.keys()
-    assert all(torch.equal(weights[name], weights_before[name]) for name in weights)
-    assert state == before
-
-
 def text(seed: int, batch: int = 1) -> Tensor:
     return torch.randn(batch, 77, 32, generator=torch.Generator().manual_seed(seed))
 
@@ -139,17 +116,7 @@ def predict(model: Any, noised: NoisedLatents, conditioning: list[list[Any]], **
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[float]]:
     """The noise levels in each model call."""
-    import comfy.samplers
-
-    seen: list[list[float]] = []
-    real = comfy.samplers.calc_cond_batch
-
-    def watched(inner: Any, conds: Any, x: Tensor, sigma: Tensor, options: Any) -> Any:
-        seen.append(sigma.tolist())
-        return real(inner, conds, x, sigma, options)
-
-    monkeypatch.setattr(comfy.samplers, "calc_cond_batch", watched)
-    return seen
+    return watch_calls(monkeypatch)
 
 
 def fail_in_call(monkeypatch: pytest.MonkeyPatch, when: Callable[[int, int], BaseException | None]) -> list[int]:
