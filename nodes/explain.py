@@ -19,6 +19,9 @@ from .noising import FRESH
 if TYPE_CHECKING:
     from comfy.sd import CLIP, VAE
 
+FAR_OUTSIDE = 1e3
+"""Values from which on a picture, of 0 to 1, is none; VAEs make infinity of much larger ones."""
+
 
 class ExplainImage(io.ComfyNode):
     """Expands into the pack's own nodes and core's, so that the same code runs and whatever did not change stays cached."""
@@ -209,6 +212,8 @@ def check(
             raise ValueError(
                 f"The {name} is missing: the file of the model holds none. Connect one that belongs to the model, from {loader}."
             )
+    if image.ndim != 4 or 0 in image.shape or image.shape[-1] < 3:
+        raise ValueError(f"The image has shape {list(image.shape)}; expected [images, height, width, 3]. Connect an IMAGE.")
     cell = vae.spacial_compression_encode()
     height, width = image.shape[1:3]
     if min(height, width) < cell:
@@ -216,8 +221,8 @@ def check(
             f"The image has {width}×{height} pixels; the VAE takes {cell}×{cell} or more. Connect a larger picture, best at the size "
             "that the model was trained for."
         )
-    if not torch.isfinite(image).all():
-        raise ValueError("The image contains NaN or infinity. Connect another picture.")
+    if not image.abs().max() < FAR_OUTSIDE:  # nor NaN
+        raise ValueError("The image contains NaN, infinity or values far outside 0 to 1. Connect another picture.")
     check_range(start, step_range.stop(end), steps)
     colour_map_name(colour_map, signed=reading == "evidence")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +36,10 @@ NODES = {
 }
 # where a node's widgets hold what a person writes
 TEXTS = {"CLIPTextEncode": [0], "SDExplainPredictNoise": [0, 1], "SDExplainRivals": [0, 1], "SDExplainSanity": [4, 5]}
-SHOWING = ("SDExplainHeatmap", "SDExplainStepSheet", "SDExplainRivals", "SDExplainSanity", "SDExplainVerdict", "PreviewImage")
+SHOWING = (
+    *("SDExplainExplain", "SDExplainHeatmap", "SDExplainStepSheet", "SDExplainRivals", "SDExplainSanity", "SDExplainVerdict"),
+    "PreviewImage",
+)
 
 LOAD = """async workflow => {
     await app.loadGraphData(workflow, true, true, 'test')
@@ -162,7 +164,11 @@ def with_few_steps(workflow: dict[str, Any]) -> dict[str, Any]:
         if node["type"] == "SDExplainNoiseLatent":
             node["widgets_values"][0] = 2
         if node["type"] == "SDExplainStepSheet":
-            node["widgets_values"][0] = 2
+            node["widgets_values"][0] = min(2, node["widgets_values"][0])
+        if node["type"] == "SDExplainExplain":
+            node["widgets_values"][2] = 2
+        if node["type"] == "SDExplainStepAnimation":
+            node["widgets_values"][0] = 1
     return workflow
 
 
@@ -181,22 +187,6 @@ def of_the_pack(page: Page) -> list[str]:
         *("api.comfy.org", "huggingface.co", "Error fetching file size"),
     )
     return [problem for problem in page.problems if not any(words in problem for words in own)]
-
-
-@pytest.fixture(params=["classic", "Nodes 2.0"])
-def rendered(request: pytest.FixtureRequest, comfyui_page: Page) -> Iterator[Page]:
-    """The page with one of its two renderers; at the end the pack must have caused no error and no warning."""
-    warnings: list[str] = []
-    comfyui_page.on("console", lambda message: warnings.append(message.text) if message.type == "warning" else None)
-    choose_renderer(comfyui_page, request.param)
-    yield comfyui_page
-    choose_renderer(comfyui_page, "classic")
-    assert of_the_pack(comfyui_page) == []
-    assert [words for words in warnings if "sdexplain" in words.lower()] == []
-
-
-def choose_renderer(page: Page, name: str) -> None:
-    page.evaluate("on => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)", name == "Nodes 2.0")
 
 
 def own_nodes(comfyui: Client) -> dict[str, Any]:
