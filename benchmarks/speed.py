@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import sys
 from pathlib import Path
 
@@ -63,6 +64,8 @@ def main() -> None:
     options = parser().parse_args()
     torch.set_num_threads(options.threads or torch.get_num_threads())
     diffusers_logging.set_verbosity_error()
+    diffusers_logging.disable_progress_bar()
+    logging.disable(logging.WARNING)
     options.output.mkdir(parents=True, exist_ok=True)
     graph.start()
     log = Log(options.output / "measurements.jsonl")

@@ -104,6 +104,16 @@ def test_arrays_that_are_parts_of_others_or_lie_askew_can_be_saved(tmp_path: Pat
     both = torch.stack([made.target, made.contrast], dim=-1)
     askew = replace(made, target=both[..., 0], contrast=both[..., 1])
     assert_same(saved(tmp_path, askew), made)
+    both = torch.stack([made.target, made.contrast])
+    assert_same(saved(tmp_path, replace(made, target=both[0], contrast=both[1])), made)
+
+
+def test_what_was_kept_in_half_precision_stays_so(tmp_path: Path) -> None:
+    made = predictions(samples=8)
+    half = replace(made, target=made.target.half(), contrast=made.contrast.half())
+    for precision in ("float32", "float16"):
+        assert_same(saved(tmp_path, half, precision), half)
+    assert len(archive.pack(half)) == len(archive.pack(made, "float16"))
 
 
 def test_sums_and_sheets_of_loaded_predictions_are_those_of_the_unsaved(tmp_path: Path) -> None:

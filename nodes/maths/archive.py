@@ -44,10 +44,11 @@ def pack(predictions: NoisePredictions, precision: Precision = "float32") -> byt
         raise ValueError(f"The precision is {precision!r}; expected one of {', '.join(get_args(Precision))}.")
     noised = {field.name: getattr(predictions.noised, field.name) for field in fields(NoisedLatents)}
     tensors = {NOISED + name: value for name, value in noised.items() if isinstance(value, Tensor)}
-    # two prompts of the same content share one array, which safetensors does not write twice
-    both = {"target": predictions.target, "contrast": predictions.contrast.clone()}
-    tensors |= {name: _rounded(array, precision) for name, array in both.items()}
+    tensors |= {name: _rounded(getattr(predictions, name), precision) for name in ("target", "contrast")}
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    if tensors["target"].untyped_storage().data_ptr() == tensors["contrast"].untyped_storage().data_ptr():
+        # two prompts of the same content share one array, which safetensors does not write twice
+        tensors["contrast"] = tensors["contrast"].clone()
     metadata = {
         "format": FORMAT,
         "version": str(VERSION),
@@ -155,6 +156,9 @@ def unpack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> NoisePredict
         allowed = (torch.float32,) if name.startswith(NOISED) else tuple(getattr(torch, p) for p in get_args(Precision))
         if tensor.dtype not in allowed:
             raise ValueError(f"{name} is of type {tensor.dtype}; expected {allowed[0]}.")
+    for name in ("target", "contrast"):
+        if not torch.isfinite(tensors[name]).all():
+            raise ValueError(f"{name} contains NaN or infinity.")
     own = {name.removeprefix(NOISED): tensor for name, tensor in tensors.items() if name.startswith(NOISED)}
     noised = NoisedLatents(**own, **_plain(json.loads(metadata["noised"])))
     labels = {name: str(label) for name, label in json.loads(metadata["labels"]).items()}
