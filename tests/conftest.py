@@ -17,7 +17,8 @@ page            a new tab in headless Chromium for each test, closed after it; `
                 reported as errors and the exceptions nobody caught.
 comfyui_page    the same with the real page of `comfyui` open and no dialog over the graph; of the problems until then
                 only the pack's are kept.
-explorer        that page with a graph whose explorer has run, once in the classic renderer and once in Nodes 2.0.
+rendered        that page, once in the classic renderer and once in Nodes 2.0; the pack must cause no error and no warning in it.
+explorer        the same with a graph whose explorer has run.
 
 Where there is no browser, tests with a page are skipped with the reason; with SDEXPLAIN_REQUIRE_BROWSER set they fail.
 """
@@ -145,17 +146,26 @@ def comfyui_page(page: Page, comfyui_server: Server) -> Page:
 
 
 @pytest.fixture(params=["classic", "Nodes 2.0"])
-def explorer(request: pytest.FixtureRequest, comfyui_page: Page) -> Iterator[Page]:
-    from explorer_page import BUILD, SAMPLES, STEPS, look_at, run
+def rendered(request: pytest.FixtureRequest, comfyui_page: Page) -> Iterator[Page]:
     from test_page import of_the_pack
 
-    warnings = []
+    setting = "app.extensionManager.setting"
+    if comfyui_page.evaluate(f"{setting}.get('Comfy.VueNodes.Enabled') === undefined") and request.param != "classic":
+        pytest.skip("the page of this ComfyUI came before Nodes 2.0")
+    warnings: list[str] = []
     comfyui_page.on("console", lambda message: warnings.append(message.text) if message.type == "warning" else None)
-    comfyui_page.evaluate("on => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)", request.param != "classic")
-    comfyui_page.evaluate(BUILD, [STEPS, SAMPLES])
-    run(comfyui_page)
-    look_at(comfyui_page)
+    comfyui_page.evaluate(f"on => {setting}.set('Comfy.VueNodes.Enabled', on)", request.param != "classic")
     yield comfyui_page
-    comfyui_page.evaluate("app.extensionManager.setting.set('Comfy.VueNodes.Enabled', false)")
+    comfyui_page.evaluate(f"{setting}.set('Comfy.VueNodes.Enabled', false)")
     assert of_the_pack(comfyui_page) == []
     assert [words for words in warnings if "sdexplain" in words.lower() or "sdx" in words] == []
+
+
+@pytest.fixture
+def explorer(rendered: Page) -> Page:
+    from explorer_page import BUILD, SAMPLES, STEPS, look_at, run
+
+    rendered.evaluate(BUILD, [STEPS, SAMPLES])
+    run(rendered)
+    look_at(rendered)
+    return rendered
