@@ -36,22 +36,24 @@ VIEW = {
 }
 
 
-def made(samples: int = 4, steps: int = 5, fresh: bool = True, antithetic: bool = False, images: int = 2) -> NoisePredictions:
+def made(
+    samples: int = 4, steps: int = 5, fresh: bool = True, antithetic: bool = False, images: int = 2, cells: tuple[int, int] = (6, 8)
+) -> NoisePredictions:
     """Predictions that differ in the right half alone, more in the second image."""
     generator = torch.Generator().manual_seed(5)
-    x0 = torch.randn(images, 3, 6, 8, generator=generator)
+    x0 = torch.randn(images, 3, *cells, generator=generator)
     sigmas = torch.logspace(1, -1, steps)
-    noise = draw_noise((3, 6, 8), 7, samples, steps, per_step=fresh, antithetic=antithetic)
+    noise = draw_noise((3, *cells), 7, samples, steps, per_step=fresh, antithetic=antithetic)
     noised = NoisedLatents(x0, noise, sigmas, torch.ones(steps), torch.ones(3), torch.zeros(3), antithetic=antithetic)
-    contrast = torch.randn(samples, steps, images, 3, 6, 8, generator=generator)
+    contrast = torch.randn(samples, steps, images, 3, *cells, generator=generator)
     change = 0.3 * torch.randn(contrast.shape, generator=generator)
     change += torch.arange(1.0, images + 1)[:, None, None, None] * x0
-    change[..., :4] = 0
+    change[..., : cells[1] // 2] = 0
     return NoisePredictions(noised, contrast + change, contrast, "a “zebra” <b>", "horse")
 
 
-def pictures(images: int = 2) -> torch.Tensor:
-    return torch.rand(images, 48, 64, 3, generator=torch.Generator().manual_seed(1))
+def pictures(images: int = 2, cells: tuple[int, int] = (6, 8)) -> torch.Tensor:
+    return torch.rand(images, 8 * cells[0], 8 * cells[1], 3, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.fixture
@@ -60,7 +62,8 @@ def page_says(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
     def ask(predictions: NoisePredictions, **changes: Any) -> dict[str, Any]:
         view = VIEW | changes
-        files = {"overview": overview(predictions, pictures()), "parts": parts(predictions, view["reading"], view["shown_image"] - 1)}
+        shown = pictures(predictions.noised.images, tuple(predictions.noised.x0.shape[2:]))
+        files = {"overview": overview(predictions, shown), "parts": parts(predictions, view["reading"], view["shown_image"] - 1)}
         for name, content in files.items():
             (tmp_path / name).write_bytes(content)
         command = [javascript.node(), str(javascript.FOLDER / "page.mjs"), *(str(tmp_path / name) for name in files), json.dumps(view)]
@@ -176,6 +179,24 @@ def test_page_and_python_say_the_same_of_every_reading(
     evidence = sum_steps(predictions, 1, 4, "evidence", weighting)
     assert said["total"]["value"] == pytest.approx(evidence.total[1].item(), rel=1e-5)
     assert said["total"]["error"] == pytest.approx(evidence.total_error[1].item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [{"cells": (1, 1)}, {"cells": (2, 70)}, {"cells": (70, 2)}, {"steps": 1}, {"steps": 200}, {"samples": 1}, {"samples": 9}, {"images": 5}],
+    ids=str,
+)
+def test_page_and_python_agree_on_every_size(page_says: Callable[..., dict[str, Any]], shape: dict[str, Any]) -> None:
+    predictions = made(**shape)
+    steps, image = predictions.noised.steps, predictions.noised.images
+    start, end = (0, 1) if steps == 1 else (steps // 3, steps - 1)
+    said = page_says(predictions, start=start, end=end, shown_image=image)
+    summed = sum_steps(predictions, start, end, "evidence", "information")
+    heatmap = make_heatmap(summed, percentile=97, shared=False)
+    np.testing.assert_allclose(said["values"], heatmap.values[image - 1].flatten(), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(said["levels"], heatmap.levels[image - 1].flatten(), rtol=1e-3, atol=1e-4)
+    assert said["note"] == heatmap.note(image - 1) and said["total"]["value"] == pytest.approx(summed.total[image - 1].item(), rel=1e-4)
+    assert (said["errors"] is None) == (predictions.noised.samples == 1) == (said["total"]["error"] is None)
 
 
 @pytest.mark.parametrize(("fresh", "antithetic"), [(True, True), (False, False), (False, True)])

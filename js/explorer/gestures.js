@@ -30,6 +30,9 @@ export class Gestures {
         for (const name of /** @type {const} */ (['pointerup', 'pointercancel'])) canvas.addEventListener(name, event => this.#release(event))
         canvas.addEventListener('pointerleave', () => on.hover(null))
         canvas.addEventListener('wheel', event => this.#wheel(event), { passive: false })
+        // in Nodes 2.0 the page takes the wheel before it comes here, unless it is asked not to
+        canvas.addEventListener('focus', () => canvas.setAttribute('data-capture-wheel', 'true'))
+        canvas.addEventListener('blur', () => canvas.removeAttribute('data-capture-wheel'))
         canvas.addEventListener('dblclick', () => stage.reset())
         canvas.addEventListener('keydown', event => this.#key(event))
     }
@@ -118,7 +121,7 @@ export class Gestures {
     /** @param {WheelEvent} event */
     #wheel(event) {
         const { stage } = this
-        if (!stage.picture || (!event.ctrlKey && !event.shiftKey && document.activeElement !== stage.canvas)) return // the graph's own zoom
+        if (!stage.picture || document.activeElement !== stage.canvas) return // the graph's own zoom
         event.preventDefault()
         event.stopPropagation()
         const at = within(stage.canvas, event)
