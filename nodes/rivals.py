@@ -187,7 +187,7 @@ class RivalLabels(io.ComfyNode):
         check_same_model(model, noised)
         contest = Contest(noised, names, confidence, stop_early)
         prompts = [encode(clip, prompt) for prompt in fill_template(template, names)]
-        collection = kept.Collection(model, noised, prompts, cls.hidden.unique_id)
+        collection = kept.Collection(model, noised, prompts, cls.hidden.unique_id, names=[f"CLIP's {name!r}" for name in names])
         predictions: list[torch.Tensor] = []
         while (samples := contest.needed()) is not None:
             predictions = collection.predict(samples)

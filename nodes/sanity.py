@@ -123,19 +123,20 @@ class SanityCheck(io.ComfyNode):
         count = len(list_evaluations(checked)) * (8 if paraphrase else 6)
         bar = comfy.utils.ProgressBar(count)
 
-        def ask(asked: ModelPatcher, prompt: Conditioning) -> torch.Tensor:
+        def ask(asked: ModelPatcher, prompt: Conditioning, name: str) -> torch.Tensor:
             predictions = torch.empty(predictions_shape(checked))
-            predict(asked, checked, prompt, predictions, list_evaluations(checked), bar.update)
+            predict(asked, checked, prompt, predictions, list_evaluations(checked), bar.update, name=name)
             return predictions
 
-        def both(asked: ModelPatcher, prompts: tuple[Conditioning, Conditioning]) -> NoisePredictions:
-            return NoisePredictions(checked, ask(asked, prompts[0]), ask(asked, prompts[1]), *labels)
+        def both(asked: ModelPatcher, prompts: tuple[Conditioning, Conditioning], kind: str = "") -> NoisePredictions:
+            target, contrast = (ask(asked, prompt, name + kind) for prompt, name in zip(prompts, ("target", "contrast"), strict=True))
+            return NoisePredictions(checked, target, contrast, *labels)
 
         labels = target_label.strip() or "target", contrast_label.strip() or "contrast"
         first = both(model, (target, contrast))
         again = both(model, (contrast, target))
         swapped = replace(again, target_label=labels[1], contrast_label=labels[0])
-        paraphrased = both(model, reworded) if paraphrase else None
+        paraphrased = both(model, reworded, "_paraphrase") if paraphrase else None
         with shuffled_weights(model, seed) as shuffled:
             randomised = both(shuffled, (target, contrast))
         answers = sanity.Answers(first, swapped, randomised, paraphrased)

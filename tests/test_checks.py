@@ -36,7 +36,8 @@ def given(name: str, optional: bool = False) -> Any:
         ("opacity", math.nan, "a number from 0.0 to 1.0"),
         ("opacity", -0.1, "a number from 0.0 to 1.0"),
         ("any number", math.inf, "a number from -inf to inf"),
-        ("label", 3, "text"),
+        ("label", 3, "text of whole characters"),
+        ("label", "zebra \ud83e", "text of whole characters"),
         ("legend", "maybe", "true or false"),
         ("reading", 3, "one of its choices, as text"),
         ("image", 3, "a link of type IMAGE"),
@@ -51,7 +52,7 @@ def test_what_an_input_does_not_take_is_refused_by_its_name(name: str, value: An
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("steps", 1), ("steps", 1000), ("opacity", 1), ("any number", -3.5), ("label", "")]
+    ("name", "value"), [("steps", 1), ("steps", 1000), ("opacity", 1), ("any number", -3.5), ("label", ""), ("label", "🦓 \x00")]
 )
 def test_what_an_input_takes_passes(name: str, value: Any) -> None:
     from sdexplain.nodes.host.checks import check

@@ -516,8 +516,9 @@ def test_a_failing_model_is_left_as_it_was(model: Any, monkeypatch: pytest.Monke
     before = predict(model, noised, prompt(1))
     with monkeypatch.context() as patch:
         fail_in_call(patch, lambda number, size: KeyError("a broken patch") if number == 1 else None)
-        with pytest.raises(KeyError, match="a broken patch"):
-            predict(model, noised, prompt(1), most_cells=2 * CELLS)
+        with pytest.raises(ValueError, match="under the target conditioning .KeyError: 'a broken patch'") as failed:
+            predict(model, noised, prompt(1), most_cells=2 * CELLS, name="target")
+    assert isinstance(failed.value.__cause__, KeyError)
     assert torch.equal(predict(model, noised, prompt(1)), before)
 
 

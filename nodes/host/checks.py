@@ -59,7 +59,15 @@ def _expected(given: io.Input, value: Any) -> str:
     if isinstance(given, io.Combo.Input):
         return "" if isinstance(value, str) else "one of its choices, as text"
     if isinstance(given, io.String.Input):
-        return "" if isinstance(value, str) else "text"
+        return "" if _is_text(value) else "text of whole characters"
     if isinstance(given, io.Boolean.Input):
         return "" if isinstance(value, (bool, Integral)) else "true or false"
     return f"a link of type {given.get_io_type()}" if isinstance(value, PLAIN) else ""
+
+
+def _is_text(value: Any) -> bool:
+    """Whether text can be written anywhere; half a character (a lone surrogate), as some programs paste it, can't."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False

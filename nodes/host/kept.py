@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 from weakref import WeakKeyDictionary
 
 import comfy.model_management
@@ -97,7 +97,7 @@ def collect(
     Raises:
         ValueError: see `predict`.
     """
-    collection = Collection(model, noised, [target, contrast], node_id, precision)
+    collection = Collection(model, noised, [target, contrast], node_id, precision, ("target", "contrast"))
     under_target, under_contrast = collection.predict([noised.samples] * 2)
     return under_target, under_contrast, collection.effort
 
@@ -107,7 +107,7 @@ class Collection:
 
     What is kept of earlier runs is looked up once; prompts of the same content share an array. The progress bar is over all
     samples of all prompts. Half precision halves the memory and moves maps a hundred times less than other noise does
-    (`benchmarks/precision.py`).
+    (`benchmarks/precision.py`). Errors call the prompts by their `names`.
     """
 
     def __init__(
@@ -117,12 +117,16 @@ class Collection:
         prompts: Sequence[Conditioning],
         node_id: str,
         precision: Precision = "float16",
+        names: Sequence[str] = (),
     ) -> None:
+        if precision not in get_args(Precision):
+            raise ValueError(f"The precision is {precision!r}; expected one of {', '.join(get_args(Precision))}.")
         self.model, self.noised, self.node_id = model, noised, node_id
         same_as = [next(i for i, other in enumerate(prompts) if same_content(prompt, other)) for prompt in prompts]
         distinct = sorted(set(same_as))
         self._places = [distinct.index(first) for first in same_as]
         self._prompts = [_recall(model, noised, prompts[first], getattr(torch, precision)) for first in distinct]
+        self._names = [names[first] if names else "" for first in distinct]
         self._run = _Run(noised, self._prompts)
         self._asked = [0] * len(prompts)
         self._effort = Effort()
@@ -153,7 +157,8 @@ class Collection:
                 for sample, step, image in list_evaluations(self.noised)
                 if sample < needed and not known[sample][step]
             ]
-            predict(self.model, self.noised, kept.prompt, kept.predictions, evaluations, self._called)
+            name = self._names[place]
+            predict(self.model, self.noised, kept.prompt, kept.predictions, evaluations, self._called, name=name)
             kept.known[:needed] = True
         _keep(self.model, self.node_id, self._run)
         return [self._prompts[place].predictions for place in self._places]

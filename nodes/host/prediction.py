@@ -50,6 +50,7 @@ def predict(
     evaluations: list[Evaluation],
     called: Callable[[int], None] = lambda count: None,
     most_cells: int | None = None,
+    name: str = "",
 ) -> None:
     """Predict the noise under one prompt for the (sample, step, image) of `evaluations`, into `predictions` [R,S,B,C,h,w].
 
@@ -60,9 +61,11 @@ def predict(
     Args:
         called: told the number of evaluations after every model call.
         most_cells: how many latent cells a call may have at most, if not what suits the device.
+        name: what errors call the conditioning, "target" for example.
 
     Raises:
-        ValueError: a conditioning that is switched off at a noise level, or a model that answers with NaN or infinity.
+        ValueError: a conditioning that is switched off at a noise level, a model that can't take it, or that answers with NaN or
+            infinity.
     """
     if not evaluations:
         return
@@ -74,8 +77,18 @@ def predict(
     # ComfyUI reserves memory for twice the batch that it is shown. Per-image conditionings have to see the true batch.
     batch = -(-sampler.size // 2) if sampler.mix_levels else noised.images
     placeholder = _as_frames(torch.zeros(batch, *noised.x0.shape[1:]), noised.framed)
-    with torch.inference_mode():
-        guider.sample(placeholder, placeholder, sampler, noised.sigmas, disable_pbar=True, seed=0)
+    try:
+        with torch.inference_mode():
+            guider.sample(placeholder, placeholder, sampler, noised.sigmas, disable_pbar=True, seed=0)
+    except SwitchedOffError as error:
+        raise ValueError(f"The {name} conditioning {error}") from error
+    except (RuntimeError, TypeError, LookupError, AttributeError) as error:  # whatever a network makes of what does not fit it
+        if isinstance(error, RuntimeError) and _is_out_of_memory(error):
+            raise
+        raise ValueError(
+            f"The model failed under the {name} conditioning ({type(error).__name__}: {error}). Take a prompt that was encoded with the "
+            "model's own CLIP, with areas and control nets of this picture's size; where it is one, see ComfyUI's log for the cause."
+        ) from error
 
 
 def check_conditioning(conditioning: Conditioning, name: str) -> None:
@@ -110,6 +123,10 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, Tensor):
         return value.ndim == 0 or value.shape[0] == 1
     return value is None or isinstance(value, (bool, int, float, str))
+
+
+class SwitchedOffError(Exception):
+    """There is a step that a conditioning is not meant for; says which, and what to do."""
 
 
 class _PromptGuider(comfy.samplers.CFGGuider):
@@ -205,8 +222,8 @@ class _Collector(comfy.samplers.Sampler):
         for step in sorted({step for _, step, _ in self.evaluations}):
             sigma = self.noised.sigmas[step].item()
             if not any(_is_on(entry, sigma) for entry in conditioning):
-                raise ValueError(
-                    f"The conditioning is switched off at step {step} (noise level {sigma:g}) by its start and end "
+                raise SwitchedOffError(
+                    f"is switched off at step {step} (noise level {sigma:g}) by its start and end "
                     "percentages, so there is nothing to predict with. Let it reach over the whole schedule, or combine it "
                     "with one for the remaining steps."
                 )

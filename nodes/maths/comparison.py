@@ -142,7 +142,7 @@ def compare_with_mask(first: Heatmap, mask: Tensor, inside: Tensor | None = None
     Raises:
         ValueError: a mask or `inside` of another kind, number or size.
     """
-    check_mask(mask, "mask", first.latent_size)
+    check_mask(mask, "mask given as second", first.latent_size)
     size = tuple(mask.shape[1:])
     if inside is not None:
         check_mask(inside, "mask inside", first.latent_size)

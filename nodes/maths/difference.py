@@ -94,7 +94,7 @@ def sum_steps(
     al. 2024). The weights w are those of `step_weights`; end None means all steps.
 
     Raises:
-        ValueError: an empty range, one that leaves the schedule, or an unknown reading or weighting.
+        ValueError: an empty range, one that leaves the schedule, an unknown reading or weighting, or NaN.
     """
     noised = predictions.noised
     check_range(start, end, noised.steps)
@@ -112,6 +112,10 @@ def sum_steps(
             step_variance = variance_of_mean(part, noised.antithetic)
             variance = variance + step_variance
             spreads.append(step_variance.mean(dim=(1, 2, 3)))
+    if not torch.isfinite(values).all():
+        raise ValueError(
+            "The noise predictions contain NaN or infinity, or are too large to be summed. Check the latent, the prompts and the model."
+        )
     if noised.estimates > 1 and not noised.fresh:
         variance = variance_of_mean(values, noised.antithetic)
         spreads = [variance.mean(dim=(1, 2, 3))]

@@ -310,7 +310,7 @@ def format_with_error(value: float, error: float | None) -> str:
 
 def _magnitude(value: float) -> int:
     """The power of ten of the first digit: 2 for 350, −1 for 0.2, 0 for 0."""
-    return math.floor(math.log10(abs(value))) if value else 0
+    return math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
 
 
 def _reliability_words(significance: Significance | None, images: Tensor) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ class Lengths:
 
 def readable_size(height: int, width: int) -> tuple[int, int]:
     """Height and width at which a picture stands above its legend: 512 pixels wide or more, unless that makes it too tall."""
-    factor = max(1.0, min(READABLE_WIDTH / width, TALLEST / height))
+    factor = max(1.0, min(READABLE_WIDTH / max(width, 1), TALLEST / max(height, 1)))
     return round(height * factor), round(width * factor)
 
 

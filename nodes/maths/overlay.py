@@ -115,7 +115,7 @@ def match_pictures(pictures: Tensor, maps: int, latent_size: tuple[int, int]) ->
     Raises:
         ValueError: no pictures, another number of them, a single pixel or fewer pixels than cells, NaN.
     """
-    if pictures.ndim != 4 or pictures.shape[-1] not in (3, 4):
+    if pictures.ndim != 4 or pictures.shape[-1] not in (3, 4) or 0 in pictures.shape:
         raise ValueError(
             f"The image has shape {list(pictures.shape)}; expected [images, height, width, 3 or 4]. Connect an IMAGE."
         )
