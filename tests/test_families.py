@@ -7,6 +7,7 @@ a family predict well is another matter, and nothing that random weights could s
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import families
@@ -248,6 +249,30 @@ def test_a_video_models_picture_is_one_frame(shape: tuple[int, ...]) -> None:
     assert noised.x0.shape == (2, 16, 4, 6) and noised.framed
     torch.testing.assert_close(noised.to_vae(noised.x0), samples.reshape(2, 16, 1, 4, 6))
     assert view["samples"].shape == (STEPS * 2, 16, 1, 4, 6)
+
+
+def test_frames_are_decoded_and_saved_as_frames(tmp_path: Path) -> None:
+    """What a VAE of videos gives back, [n,1,H,W,3], is pictures; a saved file knows that they were frames."""
+    from sdexplain.nodes.maths import archive
+    from sdexplain.nodes.maths.difference import latent as as_latent
+    from sdexplain.nodes.maths.difference import sum_steps
+    from sdexplain.nodes.maths.heatmap import decode_pictures
+    from sdexplain.nodes.maths.prediction import NoisePredictions, predictions_shape
+    from sdexplain.nodes.noising import NoiseLatent
+
+    model = families.without_network("QwenImage")
+    latent = {"samples": torch.randn(2, 16, 1, 4, 6)}
+    noised = NoiseLatent.execute(model, latent, STEPS, "normal", 0, 1, "fresh per step").result[0]
+    both = torch.randn(2, *predictions_shape(noised))
+    archive.write(tmp_path / "frames.safetensors", archive.pack(NoisePredictions(noised, *both, "zebra", "horse")))
+    predictions = archive.read(tmp_path / "frames.safetensors")
+    assert predictions.noised.framed
+    difference = sum_steps(predictions)
+    decoded = torch.rand(2, 1, 32, 48, 3)
+    pictures = decode_pictures(lambda latents: decoded, difference.to_vae(difference.mean))
+    assert torch.equal(pictures, decoded[:, 0])
+    shown = as_latent(difference, predictions.noised.x0, "target - contrast", "added to the image")
+    assert shown.shape == (2, 16, 1, 4, 6)
 
 
 def test_latents_of_pictures_and_of_frames_are_told_apart() -> None:
