@@ -12,6 +12,9 @@ import comfy.utils
 import folder_paths
 from comfy_api.latest import ComfyExtension, io, ui
 
+from .faults import ProbeFault, ProbeFullDisk, ProbeState
+from .values import ProbeReport, ProbeValue
+
 
 class ProbeSlow(io.ComfyNode):
     """Takes `steps` × 0.05 s, with progress, and can be cancelled after each step."""
@@ -58,6 +61,6 @@ class ProbeCountCalls(io.ComfyNode):
 async def comfy_entrypoint() -> ComfyExtension:
     class ProbeExtension(ComfyExtension):
         async def get_node_list(self) -> list[type[io.ComfyNode]]:
-            return [ProbeSlow, ProbeCountCalls]
+            return [ProbeSlow, ProbeCountCalls, ProbeValue, ProbeReport, ProbeFault, ProbeFullDisk, ProbeState]
 
     return ProbeExtension()

@@ -1,0 +1,76 @@
+"""A server of their own for the tests that try to break it, and how much they try.
+
+By default it is what a minute or two allows. SDEXPLAIN_FUZZ=10 tries ten times as much, of values, cases, cancels and failures;
+every value of `trials` on every input of every node has had its turn at about 12.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from contract import WordlessClient
+from pack_graphs import good_runs
+from predictions import made_predictions
+from sdexplain.demo.environment import find_host
+from sdexplain.demo.server import Server
+from sdexplain.nodes.maths.archive import pack
+
+FACTOR = int(os.environ.get("SDEXPLAIN_FUZZ", "1"))
+hypothesis.settings.register_profile(
+    "fuzz",
+    max_examples=60 * FACTOR,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
+    suppress_health_check=tuple(hypothesis.HealthCheck),
+)
+
+
+@pytest.fixture(scope="session")
+def factor() -> int:
+    return FACTOR
+
+
+_told: list[str] = []
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Writes a line below the results: how many cases there were, and how they ended."""
+    return lambda words: _told.append(f"{request.node.name}: {words}")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    for line in _told:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def besieged() -> Iterator[Server]:
+    with Server(
+        find_host(), packs={"sdexplain_probe": Path(__file__).resolve().parent.parent / "probe_pack"}
+    ) as server:
+        (server.base / "input" / "saved.safetensors").write_bytes(pack(made_predictions()))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def client(besieged: Server) -> WordlessClient:
+    return WordlessClient(besieged.url)
+
+
+@pytest.fixture(scope="session")
+def info(client: WordlessClient) -> dict[str, Any]:
+    return client.object_info()
+
+
+@pytest.fixture(scope="session")
+def fresh(client: WordlessClient, info: dict[str, Any]) -> dict[str, list[str]]:
+    """What good runs gave when the server had just been started: see `good_runs`."""
+    return good_runs(client, info)
