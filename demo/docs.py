@@ -128,10 +128,18 @@ def before_saving(graph: Graph) -> dict[str, list[str]]:
         target_paraphrase=encode("a drawing of a zebra"),
         contrast_paraphrase=encode("a drawing of a horse"),
     )
+    explained = add(
+        "SDExplainExplain", model=model, clip=clip, vae=vae, image=image, steps=STEPS, samples=SAMPLES, percentile=99.0
+    )
+    film = add("SDExplainStepAnimation", image=image, predictions=predictions, percentile=99.0)
     classes = [[add("SDExplainExamplePicture", class_name=name, seed=SEED), 0] for name in CLASSES]
     return {
         "SDExplainExamplePicture": show(image, twin, mask([picture, 2])),
         "SDExplainLoadDiffusers": show(*classes),
+        "SDExplainExplain": [explained, *show(mask([explained, 2]), [explained, 4])],
+        "SDExplainStepAnimation": [
+            *show(*([add("ImageFromBatch", image=[film, 0], batch_index=place, length=1), 0] for place in (2, 10, STEPS - 5)))
+        ],
         "SDExplainNoiseLatent": show(decode([noising, 1])),
         "SDExplainPredictNoise": [scaled, *questions],
         "SDExplainRivals": [
