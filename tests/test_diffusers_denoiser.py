@@ -187,6 +187,20 @@ def test_an_unconditional_model_has_one_prediction(tmp_path: Path) -> None:
 
 
 @torch.inference_mode()
+def test_weights_that_are_shuffled_for_a_check_come_back(tmp_path: Path) -> None:
+    from sdexplain.nodes.host.randomised import shuffled_weights
+
+    save_dit(tmp_path)
+    model, clip, autoencoder = load(tmp_path)
+    noised = noise(model, autoencoder.encode(torch.rand(1, 2 * CELLS, 2 * CELLS, 3)))
+    before, found = state_of(model), predict(model, noised, clip, "zebra")
+    with shuffled_weights(model, seed=0) as shuffled:
+        assert (predict(shuffled, noised, clip, "zebra") - found).abs().max() > 0.01
+    assert_same_state(state_of(model), before)
+    assert torch.equal(predict(model, noised, clip, "zebra"), found)
+
+
+@torch.inference_mode()
 def test_grey_pictures_of_any_colour_have_one_channel(tmp_path: Path) -> None:
     network = save_pixels(tmp_path, 10, channels=1)
     model, clip, pixels = load(tmp_path)
