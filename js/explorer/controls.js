@@ -7,6 +7,7 @@ import { button, make } from './dom.js'
 /** @typedef {import('./model.js').Frame} Frame */
 
 const NAMES = { 'channel norm': 'how much', 'channel mean': 'signed mean' }
+const READINGS = 'evidence: what speaks for (+) or against (−) the first prompt. information, absolute: where the prompts differ at all. difference: how, in the latent’s own colours.'
 const SIGNS = { both: 'for and against', positive: 'only for', negative: 'only against' }
 
 export class Controls {
@@ -37,7 +38,7 @@ export class Controls {
             gear.focus()
         })
         this.element = make('div', { className: 'sdx-tools', role: 'toolbar', 'aria-label': 'What is shown' },
-            this.#select('reading', 'Reading'), this.#select('scalar', 'Number per cell', NAMES), this.#select('sign', 'Side', SIGNS), this.#select('view', 'View'),
+            this.#select('reading', 'Reading', {}, READINGS), this.#select('scalar', 'Number per cell', NAMES), this.#select('sign', 'Side', SIGNS), this.#select('view', 'View'),
             make('span', { className: 'sdx-space' }),
             make('div', { className: 'sdx-group' },
                 button('PNG', 'Save the picture with its legend, settings and workflow', on.savePicture),
@@ -45,9 +46,9 @@ export class Controls {
             gear)
     }
 
-    /** @param {keyof View} name @param {string} says @param {Record<string, string>} [names] */
-    #select(name, says, names = {}) {
-        const select = make('select', { title: says, 'aria-label': says, className: `sdx-field sdx-${name}` })
+    /** @param {keyof View} name @param {string} says @param {Record<string, string>} [names] @param {string} [more] what a tooltip tells besides */
+    #select(name, says, names = {}, more = '') {
+        const select = make('select', { title: more || says, 'aria-label': says, className: `sdx-field sdx-${name}` })
         for (const option of this.on.options(name)) select.append(make('option', { value: option, textContent: names[option] ?? option }))
         select.addEventListener('change', () => this.on.write({ [name]: select.value }))
         this.fields.set(name, select)

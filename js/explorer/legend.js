@@ -9,6 +9,8 @@ import { formatValue, withError } from './scale.js'
 /** @typedef {import('./model.js').Frame} Frame */
 /** @typedef {import('./colours.js').Look} Look */
 
+const NATS = 'The sum over all cells and the chosen steps. 2.3 nats: the model holds the one label for ten times as likely as the other; 4.6 nats: a hundred times.'
+
 export class Legend {
     constructor() {
         this.title = make('div', { className: 'sdx-title' })
@@ -17,7 +19,7 @@ export class Legend {
         this.ends = [make('span'), make('span')]
         this.key = make('div', { className: 'sdx-key' }, this.bar,
             make('div', { className: 'sdx-row' }, ...this.numbers), make('div', { className: 'sdx-row sdx-ends' }, ...this.ends))
-        this.verdict = make('div', { className: 'sdx-verdict', role: 'status' })
+        this.verdict = make('div', { className: 'sdx-verdict', role: 'status', title: NATS })
         this.source = make('div', { className: 'sdx-source' })
         this.element = make('div', { className: 'sdx-legend' }, this.title, this.key, this.verdict, this.source)
         /** @type {string} what the colour bar shows */

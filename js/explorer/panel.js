@@ -91,7 +91,7 @@ export class Panel {
         this.readout = make('div', { className: 'sdx-readout', hidden: true, role: 'status' })
         this.badge = make('div', { className: 'sdx-badge', hidden: true })
         this.message = make('div', { className: 'sdx-message', role: 'status' })
-        this.steps = make('div', { className: 'sdx-steps' }, make('span'), make('span'))
+        this.steps = make('div', { className: 'sdx-steps', title: 'σ: noise level, λ: log signal-to-noise ratio, of the first and of the last step' }, make('span'), make('span'))
         this.element = this.#build()
         this.#greet()
         // the curve's ink is the theme's, and the colour bar is as wide as the node
