@@ -183,7 +183,7 @@ def see_all(page: Page) -> None:
 def of_the_pack(page: Page) -> list[str]:
     """The page's problems but those of its own: it asks for absent files and for addresses outside, and stumbles at start."""
     own = (
-        *("Failed to load resource", "reading 'id'"),
+        *("Failed to load resource", "reading 'id'", "ComfyApp graph accessed before initialization"),
         *("api.comfy.org", "huggingface.co", "Error fetching file size"),
     )
     return [problem for problem in page.problems if not any(words in problem for words in own)]
@@ -262,7 +262,10 @@ def test_every_template_opens_with_nothing_missing_and_nothing_red(rendered: Pag
     for file in FILES:
         nodes = rendered.evaluate(LOAD, workflow := read(file))
         assert [node["type"] for node in nodes] == [node["type"] for node in workflow["nodes"]]
-        assert [node["type"] for node in nodes if node["missing"] or node["red"]] == [], file.stem
+        assert [node["type"] for node in nodes if node["missing"]] == [], file.stem
+        # newer pages mark the nodes whose file is not here: the person's picture, and what is downloaded
+        files = {node["type"] for node in workflow["nodes"] if node["type"] == "LoadImage" or node["properties"].get("models")}
+        assert {node["type"] for node in nodes if node["red"]} <= files, file.stem
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

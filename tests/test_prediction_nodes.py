@@ -229,7 +229,7 @@ def test_what_can_be_seen_without_running_is_refused_before_anything_runs(
         ({"noise": {"sigmas": ["empty", 0]}}, "there is no step"),
         ({"noise": {"sigmas": ["high", 0]}}, "run from 80 to .*this model knows those from 14.6"),
         ({"noise": {"noise": ["none", 0]}}, "noise is zero everywhere"),
-        ({"noise": {"latent": ["video", 0]}}, "five dimensions are a video's"),
+        ({"noise": {"latent": ["video", 0]}}, "is a video of 2 frames"),
         ({"noise": {"latent": ["wide", 0]}}, "16 channels, but the model takes 4"),
         ({"noise": {"model": ["flow", 0]}}, "noised latents .*Connect the model that the noising node has"),
         ({"noise": {"scheduler": "kl_optimal", "steps": 1}}, "kl_optimal has no schedule of 1 steps"),
