@@ -93,13 +93,18 @@ def random_weights(name: str) -> Network:
     config = CONFIGS[name]
     with torch.device("meta"):
         unet = UNet2DConditionModel(**config)
-    weights = {key: random_weight(key, tensor.shape) for key, tensor in unet.state_dict().items()}
+    shapes = {key: tensor.shape for key, tensor in unet.state_dict().items()}
+    # no room for SDXL's weights twice: ComfyUI is given zeros that take none, and its own copy is filled
+    zero = torch.zeros((), dtype=torch.bfloat16)
+    weights = {key: zero.expand(shape) if name == SDXL else random_weight(key, shape) for key, shape in shapes.items()}
     options = {"dtype": torch.bfloat16, "custom_operations": comfy.ops.disable_weight_init}
     model = comfy.sd.load_diffusion_model_state_dict(dict(weights), model_options=options)
     model.model.manual_cast_dtype = None  # ComfyUI would widen bfloat16 to float32 on a CPU, in every call
     prompts = [torch.randn(1, 77, config["cross_attention_dim"], dtype=torch.bfloat16) for _ in PROMPTS]
     latent = (4, config["sample_size"], config["sample_size"])
     if name == SDXL:
+        for key, weight in model.model.diffusion_model.state_dict().items():
+            fill(key, weight)
         return Network(name, model, prompts, latent, None, pooled=torch.randn(1, 1280))
     unet.load_state_dict(weights, assign=True)
     small = AutoencoderKL(block_out_channels=[32] * 4, down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4)
@@ -118,8 +123,12 @@ def random_weights(name: str) -> Network:
 
 def random_weight(name: str, shape: torch.Size) -> Tensor:
     """Random, of the size that keeps what comes out as large as what went in; norms do nothing."""
-    weight = torch.empty(shape, dtype=torch.bfloat16)
-    if len(shape) < 2:
+    return fill(name, torch.empty(shape, dtype=torch.bfloat16))
+
+
+def fill(name: str, weight: Tensor) -> Tensor:
+    """Fill a weight or bias in place, as `random_weight` says."""
+    if weight.ndim < 2:
         return weight.fill_(float(name.endswith("weight")))
     return weight.normal_(0, weight[0].numel() ** -0.5)
 

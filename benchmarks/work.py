@@ -17,7 +17,7 @@ from .stopwatch import measure, timed
 OURS, BARE, SINGLY = "the graph", "bare network, best batch", "bare network, one step and prompt at a time"
 MASK, LOOP = "diffusers' generate_mask", "plain diffusers loop"
 BATCHES = (1, 2, 4, 8, 16, 32)
-MOST_CELLS = 32768  # tried in one call, to find the best batch
+MOST_CELLS = 32768  # tried in one call of a small network to find its best batch, and half of it of a large one
 
 NETWORK, CALL, EVALUATION, SESSION, COLLECTION = "network", "call", "evaluation", "session", "collection"
 _seeds = itertools.count(1)
@@ -54,14 +54,17 @@ class Work:
 
 def best_batch(network: Network) -> dict[str, Any]:
     """At which batch size an evaluation of the bare network is quickest: "best", and the "seconds" for each."""
-    seconds: dict[int, float] = {}
     cells = network.latent[1] * network.latent[2]
-    sizes = [size for size in BATCHES if size * cells <= MOST_CELLS and (size < 8 or cells < 4096)]
+    small = cells < 64 * 64
+    sizes = [size for size in BATCHES if size * cells <= (MOST_CELLS if small else MOST_CELLS // 2)]
+    if len(sizes) == 1:
+        return {"best": sizes[0], "seconds": {}}
+    seconds: dict[int, float] = {}
     with torch.inference_mode():
         _forwards(network, sizes[0], sizes[0])
-        for repeated in range(3 if cells < 4096 else 1):
+        for _ in range(3 if small else 1):
             for size in sizes:
-                count = max(sizes) if cells < 4096 else size
+                count = max(sizes) if small else size
                 began = time.perf_counter()
                 _forwards(network, count, size)
                 spent = (time.perf_counter() - began) / count
