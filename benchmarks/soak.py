@@ -51,7 +51,8 @@ from trials import MISSING, Trial, trials_of  # noqa: E402
 WARM_UP = 40
 MOST_GROWTH = 0.05
 MOST_FOLDERS = 8
-LONGEST = 300
+LONGEST, LARGE = 300, 10
+"""Seconds that a run may take, and after which one of several inputs is cancelled, as a schedule of 1,000 steps has to be."""
 KINDS = {"workflow": 8, "node": 6, "several inputs": 3, "cancelled": 3, "broken network": 2}
 """What is run, and how often of 22 runs."""
 
@@ -78,13 +79,13 @@ def workflows(info: Info) -> dict[str, dict[str, Any]]:
 def varied(prompt: Prompt, chance: random.Random) -> Prompt:
     """Few steps and another seed everywhere, so that little is found in a cache."""
     for entry in prompt.values():
-        for name, small in (("steps", chance.randint(2, 5)), ("ranges", 2), ("window", 2), ("frames", 3)):
+        for name, small in (("steps", chance.randint(2, 4)), ("ranges", 2), ("window", 2), ("frames", 3)):
             if isinstance(entry["inputs"].get(name), int):
                 entry["inputs"][name] = small
         if isinstance(entry["inputs"].get("seed"), int):
             entry["inputs"]["seed"] = chance.randrange(1_000_000, 2_000_000)
         if entry["class_type"] == "SDExplainExamplePicture":
-            entry["inputs"]["size"] = chance.choice([128, 192, 256])
+            entry["inputs"]["size"] = chance.choice([64, 96, 128])
     return prompt
 
 
@@ -110,7 +111,7 @@ class Soak:
 
     def node(self, name: str, number: int) -> tuple[str, Any, list[str]]:
         ended = contract.outcome(
-            self.client, around(name, self.info, {}, seed=number, cells=self.chance.choice([8, 16])), LONGEST
+            self.client, around(name, self.info, {}, seed=number, cells=self.chance.choice([8, 12])), LONGEST
         )
         return name, ended, contract.complaints(ended, self.info[name], []) if isinstance(ended, Run) else [str(ended)]
 
@@ -120,7 +121,7 @@ class Soak:
         }
         changes = {given: trial.value for given, trial in tried.items() if trial.value is not MISSING}
         removed = tuple(given for given, trial in tried.items() if trial.value is MISSING)
-        ended = contract.outcome(self.client, around(name, self.info, changes, removed, seed=number), LONGEST)
+        ended = contract.outcome(self.client, around(name, self.info, changes, removed, seed=number), LARGE)
         about = " + ".join(map(str, tried.values()))
         return about, ended, contract.complaints(ended, self.info[name], [trial.given for trial in tried.values()])
 

@@ -198,9 +198,9 @@ def latent(difference: NoiseDifference, x0: Tensor, direction: Direction, base: 
         raise ValueError(f"The strength is {strength}; expected a finite factor, 1 for the sum as it is.")
     signs = dict(zip(get_args(Direction), (-1, 1), strict=True))
     if direction not in signs:
-        raise ValueError(f"The direction is {direction!r}; expected one of {', '.join(signs)}.")
+        raise ValueError(f"The latent_direction is {direction!r}; expected one of {', '.join(signs)}.")
     if base not in get_args(Base):
-        raise ValueError(f"The base is {base!r}; expected one of {', '.join(get_args(Base))}.")
+        raise ValueError(f"The latent_base is {base!r}; expected one of {', '.join(get_args(Base))}.")
     change = strength * signs[direction] * difference.mean
     return difference.to_vae(change if base == "difference alone" else x0 + change)
 
