@@ -248,7 +248,7 @@ def test_the_first_look_opens_as_an_app_with_the_questions_and_the_answer(comfyu
         declared = comfyui.object_info(nodes[number]["type"])[nodes[number]["type"]]["input"]["required"]
         assert name in declared
     (answer,) = workflow["extra"]["linearData"]["outputs"]
-    assert nodes[answer]["type"] == "SDExplainExplain"
+    assert nodes[answer]["type"] == "PreviewImage"  # which shows its picture again where nothing has changed
 
 
 def test_inpainting_by_the_difference_changes_nothing_outside_of_the_mask(comfyui: Client) -> None:
