@@ -438,6 +438,14 @@ def test_no_prompt_at_all_is_refused(wrong: object) -> None:
         check_conditioning(wrong, "contrast")
 
 
+def test_a_conditioning_of_nan_is_refused_by_name() -> None:
+    from sdexplain.nodes.host.prediction import check_conditioning
+
+    check_conditioning([[torch.zeros(1, 2, 3), {}]], "target")
+    with pytest.raises(ValueError, match="The target conditioning contains NaN or infinity. Encode the prompt again"):
+        check_conditioning([[torch.full((1, 2, 3), math.nan), {}]], "target")
+
+
 # ---------------------------------------------------------------------------------------------------- memory, cancel, failures
 
 

@@ -92,7 +92,7 @@ def predict(
 
 
 def check_conditioning(conditioning: Conditioning, name: str) -> None:
-    """Refuse a conditioning that holds no prompt.
+    """Refuse a conditioning that holds no prompt, or one of no numbers.
 
     Raises:
         ValueError: as above; `name` says which input it came from.
@@ -102,6 +102,8 @@ def check_conditioning(conditioning: Conditioning, name: str) -> None:
             f"The {name} conditioning is {'empty' if conditioning == [] else repr(conditioning)[:40]}; expected at least one "
             "prompt. Connect a CLIP Text Encode node; an empty text there is the empty prompt."
         )
+    if any(isinstance(entry[0], Tensor) and not torch.isfinite(entry[0]).all() for entry in conditioning):
+        raise ValueError(f"The {name} conditioning contains NaN or infinity. Encode the prompt again, with another CLIP if it stays so.")
 
 
 def may_mix_levels(model: ModelPatcher, conditioning: Conditioning) -> bool:
