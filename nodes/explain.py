@@ -156,6 +156,11 @@ class ExplainImage(io.ComfyNode):
         return step_range.check(*(None if value is None else only("range", value) for value in (start, end)))
 
     @classmethod
+    def fingerprint_inputs(cls, **_: Any) -> float:
+        """Expand at every run: the overlay is shown by a part, which ComfyUI reaches only so. Parts that did not change stay cached."""
+        return float("nan")  # a new one each time: the very same would be equal to itself
+
+    @classmethod
     def execute(cls, **values: list[Any]) -> io.NodeOutput:
         check(**{name: only(name, value) for name, value in values.items()})
         # links stay links: only what hangs on a link can be found in ComfyUI's cache
