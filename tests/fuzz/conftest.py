@@ -71,6 +71,8 @@ def info(client: WordlessClient) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def fresh(client: WordlessClient, info: dict[str, Any]) -> dict[str, list[str]]:
-    """What good runs gave when the server had just been started: see `good_runs`."""
-    return good_runs(client, info)
+def unshaken(client: WordlessClient, info: dict[str, Any]) -> Iterator[None]:
+    """Good runs on the server that has just been started, and again after all tests: they give the same, to the last bit."""
+    fresh = good_runs(client, info)
+    yield
+    assert good_runs(client, info) == fresh
