@@ -21,6 +21,7 @@ BUILD = """async ([steps, samples]) => {
         node.pos = [x, y]
         app.graph.add(node)
         for (const [name, value] of Object.entries(values)) node.widgets.find(widget => widget.name === name).value = value
+        for (const widget of node.widgets ?? []) if (widget.name === 'control_after_generate') widget.value = 'fixed'
         return node
     }
     const link = (from, output, to, input) => from.connect(from.outputs.findIndex(slot => slot.name === output), to,

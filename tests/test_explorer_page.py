@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING
 
@@ -108,11 +109,47 @@ def test_exports_hold_the_settings_and_the_maps_numbers(explorer: Page) -> None:
     picture = Image.open(saved.value.path())
     told = json.loads(picture.text["SDExplain"])
     assert told["reading"] == "evidence" and told["target"] == "a photo of a zebra" and picture.width == 1024
+    kept = base64.b64encode(saved.value.path().read_bytes()).decode()
     with explorer.expect_download() as saved:
         explorer.get_by_text("NPY", exact=True).click()
     array = np.load(saved.value.path())
     assert array.shape == (32, 32) and array.dtype == np.float32
     assert array.sum() == pytest.approx(float(explorer.locator(".sdx-verdict").get_attribute("data-value")), rel=1e-4)
+    view = widgets(explorer)
+    explorer.evaluate("app.graph.clear()")
+    explorer.evaluate("""async kept => { const bytes = Uint8Array.from(atob(kept), letter => letter.charCodeAt(0))
+        await app.handleFile(new File([bytes], 'explanation.png', { type: 'image/png' })) }""", kept)
+    explorer.wait_for_function("app.graph.nodes.length > 5")
+    assert widgets(explorer) == view
+
+
+def test_a_workflow_from_before_the_vae_input_opens_and_with_a_vae_the_picture_says_what_is_decoded(explorer: Page) -> None:
+    explorer.evaluate("""async () => {
+        const saved = JSON.parse(JSON.stringify(app.graph.serialize())), node = saved.nodes.find(node => node.type === 'SDExplainExplore')
+        node.inputs = node.inputs.filter(input => input.name !== 'vae')
+        for (const link of saved.links) if (link[3] === node.id) link[4] = node.inputs.findIndex(input => input.link === link[0])
+        node.widgets_values[12] = 'decoded'
+        await app.loadGraphData(saved, true, true, 'test')
+    }""")
+    look_at(explorer)
+    run(explorer)
+    explorer.wait_for_function("document.querySelector('.sdx-badge').textContent === 'estimate without VAE'")
+    explorer.evaluate("""() => { const find = type => app.graph.nodes.find(node => node.type === type), to = find('SDExplainExplore'), from = find('SDExplainLoadDiffusers')
+        from.connect(from.outputs.findIndex(slot => slot.name === 'VAE'), to, to.inputs.findIndex(slot => slot.name === 'vae')) }""")
+    run(explorer)
+    explorer.wait_for_function("document.querySelector('.sdx-badge').textContent === 'decoded by the VAE'")
+    last = explorer.get_by_role("slider", name="Last step")
+    last.press("Shift")  # the focus is seen from now on
+    exact = pixels(explorer)
+    last.press("ArrowLeft")
+    explorer.wait_for_function("document.querySelector('.sdx-badge').textContent.startsWith('estimate, R² 0.')")
+    assert "Run the workflow" in words(explorer, ".sdx-source")
+    run(explorer)
+    explorer.wait_for_function("document.querySelector('.sdx-badge').textContent === 'decoded by the VAE'")
+    last.press("End")  # a range that ran before: its picture is still there
+    explorer.wait_for_function("document.querySelector('.sdx-steps').textContent.includes('0–6') && document.querySelector('.sdx-badge').textContent === 'decoded by the VAE'")
+    explorer.mouse.move(0, 0)
+    assert np.array_equal(pixels(explorer), exact)
 
 
 def test_settings_survive_saving_and_the_data_a_refresh(explorer: Page) -> None:

@@ -220,46 +220,41 @@ export class Panel {
         if (!files) return this.#greet()
         if (!model) return
         const view = this.view
-        if (await this.#fetched(model, files, view)) {
-            if (this.model === model) this.refresh()
-        } else this.#show(model, view)
+        const fetching = this.#fetch(model, files, view)
+        if (!fetching) return this.#show(model, view)
+        await fetching
+        if (this.model === model) this.refresh()
     }
 
     /**
-     * Fetch what the view lacks, one thing at a time; whether there was one.
+     * Fetch the first thing that the view lacks, null where it lacks nothing.
      * @param {Model} model @param {Files} files @param {View} view
+     * @returns {Promise<void> | null}
      */
-    async #fetched(model, files, view) {
-        const image = model.image(view), name = model.decodedName(view)
-        if (this.parts?.header.reading !== view.reading || this.parts?.header.image !== image) {
-            const parts = await files.read(`${view.reading}-${image}`)
-            if (this.model === model) this.parts = parts
-            return true
-        }
-        if (this.photoShown !== image) {
-            const bitmap = await files.picture(`photo-${image}`)
-            if (this.model === model) {
+    #fetch(model, files, view) {
+        const image = model.image(view), name = model.decodedName(view), picture = `${name}-${image}`
+        if (this.parts?.header.reading !== view.reading || this.parts?.header.image !== image)
+            return files.read(`${view.reading}-${image}`).then(parts => {
+                if (this.model === model) this.parts = parts
+            })
+        if (this.photoShown !== image)
+            return files.picture(`photo-${image}`).then(bitmap => {
+                if (this.model !== model) return bitmap.close()
                 this.stage.setPhoto(bitmap)
                 this.photoShown = image
-            } else bitmap.close()
-            return true
-        }
-        if (view.view !== 'decoded') return false
-        if (this.differences?.header.image !== image) {
-            const parts = await files.read(`difference-${image}`)
-            if (this.model === model) this.differences = parts
-            return true
-        }
-        const picture = `${name}-${image}`
-        if (files.place.decoded?.includes(name) && this.decoded?.name !== picture) {
-            const bitmap = await files.picture(`decoded-${picture}`)
-            if (this.model === model) {
+            })
+        if (view.view !== 'decoded') return null
+        if (this.differences?.header.image !== image)
+            return files.read(`difference-${image}`).then(parts => {
+                if (this.model === model) this.differences = parts
+            })
+        if (files.place.decoded?.includes(name) && this.decoded?.name !== picture)
+            return files.picture(`decoded-${picture}`).then(bitmap => {
+                if (this.model !== model) return bitmap.close()
                 this.decoded?.bitmap.close()
                 this.decoded = { name: picture, bitmap }
-            } else bitmap.close()
-            return true
-        }
-        return false
+            })
+        return null
     }
 
     /** @param {Model} model @param {View} view */

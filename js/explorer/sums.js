@@ -79,22 +79,9 @@ export class Sums {
         return out
     }
 
-    /**
-     * One cell's number, as `map` makes it.
-     * @param {number} cell
-     * @param {number} start
-     * @param {number} end
-     * @param {number} sample
-     * @param {Scalar} scalar
-     */
+    /** One cell's number, as `map` makes it. @param {number} cell @param {number} start @param {number} end @param {number} sample @param {Scalar} scalar */
     at(cell, start, end, sample, scalar) {
-        const { channels, cells } = this.layout, sums = this.prefix(sample), low = start * this.plane, high = end * this.plane
-        let total = 0
-        for (let k = cell; k < this.plane; k += cells) {
-            const value = sums[high + k] - sums[low + k]
-            total += scalar === 'channel norm' ? value * value : value
-        }
-        return scalar === 'channel norm' ? Math.sqrt(total) : scalar === 'channel mean' ? -total / channels : total
+        return this.map(start, end, sample, scalar, new Float32Array(1), cell)[0]
     }
 
     /**
@@ -103,10 +90,20 @@ export class Sums {
      * @param {number} end
      * @param {number} sample
      * @param {Scalar} scalar
-     * @param {Float32Array} [out]
+     * @param {Float32Array} [out] as many cells as it has room for
+     * @param {number} [first] the first of them
      */
-    map(start, end, sample, scalar, out = new Float32Array(this.layout.cells)) {
-        for (let cell = 0; cell < this.layout.cells; cell++) out[cell] = this.at(cell, start, end, sample, scalar)
+    map(start, end, sample, scalar, out = new Float32Array(this.layout.cells), first = 0) {
+        const { channels, cells } = this.layout
+        const sums = this.prefix(sample), low = start * this.plane, high = end * this.plane
+        for (let i = 0; i < out.length; i++) {
+            let total = 0
+            for (let k = first + i; k < this.plane; k += cells) {
+                const value = sums[high + k] - sums[low + k]
+                total += scalar === 'channel norm' ? value * value : value
+            }
+            out[i] = scalar === 'channel norm' ? Math.sqrt(total) : scalar === 'channel mean' ? -total / channels : total
+        }
         return out
     }
 
