@@ -60,17 +60,19 @@ function placeholder(node) {
 
 /** @param {ComfyNode} node */
 function mount(node) {
-    const panel = new Panel(settings(node))
+    /** @type {Panel | null} null once the node is removed: newer pages keep removed nodes and their elements */
+    let panel = new Panel(settings(node))
+    const { element } = panel
     for (const widget of node.widgets) {
         hide(widget)
         const callback = widget.callback
         widget.callback = function (...told) {
             const answer = callback?.apply(this, told)
-            panel.refresh()
+            panel?.refresh()
             return answer
         }
     }
-    const shown = node.addDOMWidget('explorer', 'sdexplain-explorer', panel.element, {
+    const shown = node.addDOMWidget('explorer', 'sdexplain-explorer', element, {
         serialize: false,
         hideOnZoom: false,
         getMinHeight: () => LEAST_HEIGHT,
@@ -86,20 +88,21 @@ function mount(node) {
 
     node.onConnectionsChange = function (...told) {
         onConnectionsChange?.apply(this, told)
-        panel.refresh()
+        panel?.refresh()
     }
     node.onExecuted = function (output) {
         onExecuted?.call(this, output)
         const place = output?.sdexplain?.[0]
         if (!place) return
         remember(key(node), place)
-        panel.open(place)
+        panel?.open(place)
     }
     node.onRemoved = function () {
         onRemoved?.call(this)
         panels.delete(node)
-        panel.element.replaceWith(placeholder(node))
-        panel.remove()
+        element.replaceWith(placeholder(node))
+        panel?.remove()
+        panel = null
     }
 }
 

@@ -58,6 +58,7 @@ export class Panel {
         /** @type {string} the settings, but for the range, that the controls show */
         this.settingsShown = ''
         this.waiting = 0
+        this.removed = new AbortController()
 
         this.stage = new Stage()
         this.gestures = new Gestures(this.stage, {
@@ -111,10 +112,11 @@ export class Panel {
         const element = make('div', { className: 'sdx widget-expands', role: 'group', 'aria-label': 'Explorer' }, this.controls.element, picture,
             make('div', { className: 'sdx-range' }, this.sweep.element, this.slider.element), this.steps, this.legend.element)
         // what is typed and dragged here is not for the graph
-        for (const name of ['pointerdown', 'pointermove', 'pointerup', 'dblclick', 'contextmenu']) element.addEventListener(name, event => event.stopPropagation())
+        const { signal } = this.removed
+        for (const name of ['pointerdown', 'pointermove', 'pointerup', 'dblclick', 'contextmenu']) element.addEventListener(name, event => event.stopPropagation(), { signal })
         element.addEventListener('keydown', event => {
             if (!event.ctrlKey && !event.metaKey) event.stopPropagation()
-        })
+        }, { signal })
         return element
     }
 
@@ -356,7 +358,9 @@ export class Panel {
         this.sweep.remove()
         this.slider.remove()
         this.stage.remove()
+        this.removed.abort()
         this.element.remove()
+        this.element.replaceChildren()
     }
 }
 
