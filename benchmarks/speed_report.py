@@ -55,7 +55,7 @@ def machine() -> str:
     except (OSError, StopIteration):
         pass
     return (
-        f"{processor}, {torch.get_num_threads()} threads, torch {torch.__version__}. The bundled model in float32; {SD15.split(',')[0]} and "
+        f"{processor}, torch {torch.__version__}. The bundled model in float32; {SD15.split(',')[0]} and "
         f"{SDXL.split(',')[0]} at their true sizes with random weights, in bfloat16. ComfyUI with --use-pytorch-cross-attention, which it "
         "chooses by itself on a GPU."
     )
@@ -100,8 +100,9 @@ def ratios(log: Log) -> Table:
         seconds = statistics.median(value["seconds"] for value in ours.values())
         cells = [spread(ratio(log, name, work, variant)) for variant in OTHERS]
         processor = spread(ratio(log, name, work, BARE, "processor"))
-        rows.append([name, *_sizes(work), work.evaluations, f"{seconds:.2f}", *cells, processor, len(ours)])
-    head = ["network", "steps", "images", "samples", "evaluations", "the graph, s", *(f"÷ {variant}" for variant in OTHERS), PROCESSOR, "rounds"]
+        threads = max(value["threads"] for value in ours.values())
+        rows.append([name, threads, *_sizes(work), work.evaluations, f"{seconds:.2f}", *cells, processor, len(ours)])
+    head = ["network", "threads", "steps", "images", "samples", "evaluations", "the graph, s", *(f"÷ {variant}" for variant in OTHERS), PROCESSOR, "rounds"]
     note = (
         "The graph is Noise Latent Across Schedule and Collect Noise Predictions in ComfyUI's executor, from the latent to both "
         "prompts' predictions. The others are given the same latents and encoded prompts; generate_mask runs as many evaluations "

@@ -82,7 +82,7 @@ def test_ratios_are_taken_within_a_round_and_the_goals_are_judged_by_their_media
     log, parts = Log(tmp_path / "log"), {"network": 1, "call": 2, "evaluation": 3, "session": 4, "collection": 5}
     for number, (ours, bare, mask) in enumerate([(10, 10, 20), (30, 25, 20), (20, 20, 20)]):
         for variant, seconds in ((OURS, ours), (BARE, bare), (MASK, mask)):
-            value = {"seconds": seconds, "processor": seconds, "extra": 5_000_000, "resident": 10**9}
+            value = {"seconds": seconds, "processor": seconds, "threads": 1, "extra": 5_000_000, "resident": 10**9}
             log.add((BUNDLED, Work(50), variant, number), value | ({"parts": parts} if variant == OURS else {}))
     text = speed_report.write(log, tmp_path)
     assert "1.000 × bare network, best batch; goal ≤ 1.05: met" in text
