@@ -254,8 +254,11 @@ class Client:
                 raise ComfyUIError(f"ComfyUI finished the prompt {prompt_id}, but does not list it.")
             time.sleep(0.02)
         entry, outputs = history[prompt_id], {}
+        own, told = entry["prompt"][2], entry.get("meta", {})
         for node, output in entry["outputs"].items():
-            outputs.setdefault(entry.get("meta", {}).get(node, {}).get("display_node", node), {}).update(output)
+            # nodes of one content share what is told of them: only of parts it says where they are shown
+            shown = node if node in own else told.get(node, {}).get("display_node", node)
+            outputs.setdefault(shown, {}).update(output)
         return outputs
 
 

@@ -14,7 +14,6 @@ from .host import appearance, step_range
 from .host.schema import schema
 from .maths.difference import Reading, check_range
 from .maths.overlay import colour_map_name
-from .noising import FRESH
 
 if TYPE_CHECKING:
     from comfy.sd import CLIP, VAE
@@ -268,7 +267,7 @@ def open_graph(
         scheduler="normal",
         seed=seed,
         samples=samples,
-        step_noise=FRESH,
+        step_noise="fresh per step",
     )
     target = graph.node("CLIPTextEncode", "target", clip=clip, text=target_prompt)
     contrast = graph.node("CLIPTextEncode", "contrast", clip=clip, text=contrast_prompt)

@@ -167,7 +167,8 @@ def test_a_dit_predicts_what_diffusers_does(tmp_path: Path, learns_variance: boo
         for step, timestep in enumerate(scheduler.timesteps):
             x_t = scheduler.add_noise(noised.x0, noised.noise_at(0, step)[None], timestep)
             output = pipeline.transformer(x_t, timestep[None], torch.tensor([label])).sample[:, :4]
-            torch.testing.assert_close(found[step], output, **TOLERANCE)
+            rest = (1 - scheduler.alphas_cumprod[timestep]).sqrt().item()  # what of the noise is left, by which the last bits of x0 are divided
+            torch.testing.assert_close(found[step], output, atol=1e-5 / rest, rtol=1e-5)
     decoded = pipeline.vae.decode(expected).sample.movedim(1, -1) / 2 + 0.5
     torch.testing.assert_close(autoencoder.decode(latents), decoded.clamp(0, 1), **TOLERANCE)
 
