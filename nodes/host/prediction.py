@@ -136,10 +136,8 @@ class _PromptGuider(comfy.samplers.CFGGuider):
 
     def denoise(self, x: Tensor, sigma: Tensor, model_options: dict[str, Any]) -> Tensor:
         """D, the estimate of x0, for noised latents x [N,C,h,w] at the levels sigma [N]."""
-        conditionings, scale = [self.conds["prompt"]], noise_scale(self.model_patcher)
-        x = x if scale == 1 else x * scale
-        denoised = comfy.samplers.calc_cond_batch(self.inner_model, conditionings, x, sigma, model_options)[0]
-        return denoised if scale == 1 else denoised / scale
+        conditionings = [self.conds["prompt"]]
+        return comfy.samplers.calc_cond_batch(self.inner_model, conditionings, x, sigma, model_options)[0]
 
 
 @dataclass
@@ -175,10 +173,11 @@ class _Collector(comfy.samplers.Sampler):
         """What ComfyUI calls with the model loaded and the conditioning prepared; returns the placeholder unchanged."""
         self._check_switched_on(model_wrap.conds["prompt"])
         self._fit_into_memory(model_wrap.inner_model, noise.device)
+        scale = noise_scale(model_wrap.model_patcher)
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-            x = _as_frames(x, self.noised.framed).to(noise.device)
-            denoised = model_wrap.denoise(x, sigma.to(noise.device), extra_args["model_options"])
+            x = _as_frames(x * scale, self.noised.framed).to(noise.device)
+            denoised = model_wrap.denoise(x, sigma.to(noise.device), extra_args["model_options"]) / scale
             return denoised.squeeze(2) if self.noised.framed else denoised
 
         done = 0
