@@ -32,9 +32,7 @@ class StepAnimation(io.ComfyNode):
             search_aliases=["heatmap", "video", "animation", "timesteps", "sweep", "explain"],
             advanced=appearance.ADVANCED,
             inputs=[
-                io.Image.Input(
-                    "image", tooltip="The picture that was encoded; for a batch, its pictures in order, or one for all."
-                ),
+                appearance.image(),
                 types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions or Explain Image."),
                 io.Int.Input(
                     "window",

@@ -40,9 +40,7 @@ class Explorer(io.ComfyNode):
             advanced=appearance.ADVANCED,
             is_output_node=True,
             inputs=[
-                io.Image.Input(
-                    "image", tooltip="The picture that was encoded; for a batch, its pictures in order, or one for all."
-                ),
+                appearance.image(),
                 types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions."),
                 step_range.start(),
                 step_range.end(),

@@ -35,9 +35,7 @@ class HeatmapOverlay(io.ComfyNode):
             advanced=appearance.ADVANCED,
             is_output_node=True,
             inputs=[
-                io.Image.Input(
-                    "image", tooltip="The picture that was encoded; for a batch, its pictures in order, or one for all."
-                ),
+                appearance.image(),
                 types.NoiseDifference.Input("difference", tooltip="From Sum Noise Difference."),
                 appearance.scalar(),
                 io.Combo.Input(

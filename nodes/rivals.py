@@ -53,9 +53,7 @@ class RivalLabels(io.ComfyNode):
                     tooltip="The noised latents, from Noise Latent Across Schedule. Take 4 samples or more: labels can be dropped "
                     "after 2 independent ones, and two opposite samples count as one.",
                 ),
-                io.Image.Input(
-                    "image", tooltip="The picture that was encoded; for a batch, its pictures in order, or one for all."
-                ),
+                appearance.image(),
                 io.String.Input(
                     "labels",
                     default="zebra\nhorse",

@@ -36,9 +36,7 @@ class StepSheet(io.ComfyNode):
             advanced=appearance.ADVANCED,
             is_output_node=True,
             inputs=[
-                io.Image.Input(
-                    "image", tooltip="The picture that was encoded; for a batch, its pictures in order, or one for all."
-                ),
+                appearance.image(),
                 types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions."),
                 io.Int.Input(
                     "ranges",

@@ -33,3 +33,10 @@ def zebra_against_horse(model: str, **changes: Any) -> dict[str, Node]:
         "horse": prompt("a photo of a horse"),
         "predict": node("SDExplainPredictNoise", model=[model, 0], **links, **labels),
     }
+
+
+def summing(**changes: Any) -> Node:
+    """Sum Noise Difference of what "predict" gives: the plain difference over all steps."""
+    settings = {"start": 0, "end": -1, "reading": "difference", "weighting": "uniform"}
+    of_latent = {"latent_direction": "target - contrast", "latent_base": "difference alone", "latent_strength": 1.0}
+    return node("SDExplainSumDifference", predictions=["predict", 0], **settings | of_latent | changes)

@@ -73,14 +73,7 @@ def test_it_gives_what_the_open_graph_gives_bit_for_bit(comfyui: Client) -> None
         "encode": graphs.node("VAEEncode", pixels=["picture", 0], vae=["load", 2]),
         "noise": graphs.noising("load", STEPS, seed=3, samples=SAMPLES),
         **graphs.zebra_against_horse("load"),
-        "sum": graphs.node(
-            "SDExplainSumDifference",
-            predictions=["predict", 0],
-            **{name: SETTINGS[name] for name in ("start", "end", "reading", "weighting")},
-            latent_direction="target - contrast",
-            latent_base="difference alone",
-            latent_strength=1.0,
-        ),
+        "sum": graphs.summing(**{name: SETTINGS[name] for name in ("start", "end", "reading", "weighting")}),
         "heatmap node": graphs.node(
             "SDExplainHeatmap",
             image=["picture", 0],

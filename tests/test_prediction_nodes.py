@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from graphs import node, noising, prompt, zebra_against_horse
+from graphs import node, noising, prompt, summing, zebra_against_horse
 from PIL import Image
 from sdexplain.demo import architecture
 from sdexplain.demo.tokenizer import build_tokenizer
@@ -53,17 +53,7 @@ def graph(pipeline_folder: str, picture: str, request: pytest.FixtureRequest) ->
         "encode": node("VAEEncode", pixels=["picture", 0], vae=["load", 2]),
         "noise": noising("count", STEPS),
         **zebra_against_horse("count"),
-        "sum": node(
-            "SDExplainSumDifference",
-            predictions=["predict", 0],
-            start=0,
-            end=-1,
-            reading="difference",
-            weighting="uniform",
-            latent_direction="target - contrast",
-            latent_base="difference alone",
-            latent_strength=1.0,
-        ),
+        "sum": summing(),
         "decode": node("VAEDecode", samples=["sum", 1], vae=["load", 2]),
         "show": node("PreviewImage", images=["decode", 0]),
     }

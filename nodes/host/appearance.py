@@ -14,6 +14,12 @@ ADVANCED = ("percentile", "background", "interpolation")
 """Those that hardly anybody changes."""
 
 
+def image() -> io.Image.Input:
+    return io.Image.Input(
+        "image", tooltip="The picture that was encoded; for a batch, its pictures in order, or one for all."
+    )
+
+
 def scalar() -> io.Combo.Input:
     return io.Combo.Input(
         "scalar",

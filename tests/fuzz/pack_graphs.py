@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphs import Node, node
+from graphs import Node, node, noising, summing, zebra_against_horse
 from sdexplain.demo.api import Client, Prompt
 
 Definition = Mapping[str, Any]
@@ -39,36 +39,15 @@ GOOD = {
 
 def neighbours(cells: int = 8, steps: int = 2, samples: int = 4, seed: int = 0) -> Prompt:
     """Nodes that give a good value of every type, with as little work for the model as there can be."""
-    noise = {"scheduler": "normal", "seed": seed, "samples": samples, "step_noise": "fresh per step"}
-    labels = {"target_label": "zebra", "contrast_label": "horse"}
     return {
         "load": node("SDExplainLoadDiffusers", folder="bundled model"),
         "picture": node("SDExplainExamplePicture", class_name="zebra", seed=1_000_000, size=8 * cells),
         "encode": node("VAEEncode", pixels=["picture", 0], vae=["load", 2]),
-        "zebra": node("CLIPTextEncode", text="a photo of a zebra", clip=["load", 1]),
-        "horse": node("CLIPTextEncode", text="a photo of a horse", clip=["load", 1]),
         "sigmas": node("BasicScheduler", model=["load", 0], scheduler="normal", steps=steps, denoise=1.0),
         "random": node("RandomNoise", noise_seed=seed),
-        "noise": node("SDExplainNoiseLatent", model=["load", 0], latent=["encode", 0], steps=steps, **noise),
-        "predict": node(
-            "SDExplainPredictNoise",
-            model=["load", 0],
-            noised=["noise", 0],
-            target=["zebra", 0],
-            contrast=["horse", 0],
-            **labels,
-        ),
-        "sum": node(
-            "SDExplainSumDifference",
-            predictions=["predict", 0],
-            start=0,
-            end=-1,
-            reading="difference",
-            weighting="uniform",
-            latent_direction="target - contrast",
-            latent_base="difference alone",
-            latent_strength=1.0,
-        ),
+        "noise": noising("load", steps, seed=seed, samples=samples),
+        **zebra_against_horse("load"),
+        "sum": summing(),
     }
 
 
