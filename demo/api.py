@@ -246,7 +246,8 @@ class Client:
     def _outputs(self, prompt_id: str) -> dict[str, dict[str, Any]]:
         """What the nodes showed, those from the cache too; written down just after the server says that it is done.
 
-        What the parts of a node showed that expands into others stands under the node on which the page shows it.
+        What the parts of a node showed that expands into others stands under the node on which the page shows it; what the page
+        shows nowhere is left out.
         """
         deadline = time.monotonic() + self.timeout
         while prompt_id not in (history := self._get(f"/history/{prompt_id}").json()):
@@ -258,7 +259,8 @@ class Client:
         for node, output in entry["outputs"].items():
             # nodes of one content share what is told of them: only of parts it says where they are shown
             shown = node if node in own else told.get(node, {}).get("display_node", node)
-            outputs.setdefault(shown, {}).update(output)
+            if shown in own:
+                outputs.setdefault(shown, {}).update(output)
         return outputs
 
 

@@ -105,6 +105,7 @@ def test_it_shows_the_overlay_on_itself_and_nothing_else(comfyui: Client) -> Non
         run = comfyui.run(prompt, timeout=240)
         (picture,) = run.pictures("explain")
         assert np.array_equal(np.asarray(comfyui.image(picture)), pixels(comfyui, run, "overlay")[0])
+        assert {each.node for each in run.pictures()} <= prompt.keys()  # the parts' own pictures are nobody's
     assert not [node for node in run.ran if node.startswith("explain.")]
 
 
