@@ -49,8 +49,8 @@ def plan(quick: bool) -> Plan:
             (SDXL, Work(1), {OURS: 1, BARE: 1}),
         ]
     return [
-        (BUNDLED, Work(50), rounds(7, 5)),
-        (BUNDLED, Work(10), rounds(7, 5)),
+        (BUNDLED, Work(50), rounds(15, 5)),
+        (BUNDLED, Work(10), rounds(15, 5)),
         (BUNDLED, Work(200), rounds(3, 1)),
         (BUNDLED, Work(50, images=4), rounds(3, 1)),
         (BUNDLED, Work(50, samples=4), rounds(3, 1)),

@@ -16,7 +16,7 @@ from .stopwatch import measure, timed
 
 OURS, BARE, SINGLY = "the graph", "bare network, best batch", "bare network, one step and prompt at a time"
 MASK, LOOP = "diffusers' generate_mask", "plain diffusers loop"
-BATCHES = (1, 2, 4, 8, 16, 32)
+BATCHES = (1, 2, 4, 8, 12, 16, 24, 32)
 MOST_CELLS = 32768  # tried in one call of a small network to find its best batch, and half of it of a large one
 
 NETWORK, CALL, EVALUATION, SESSION, COLLECTION = "network", "call", "evaluation", "session", "collection"
@@ -64,7 +64,7 @@ def best_batch(network: Network) -> dict[str, Any]:
         _forwards(network, sizes[0], sizes[0])
         for _ in range(3 if small else 1):
             for size in sizes:
-                count = max(sizes) if small else size
+                count = max(sizes) // size * size if small else size  # whole batches alone
                 began = time.perf_counter()
                 _forwards(network, count, size)
                 spent = (time.perf_counter() - began) / count
@@ -73,8 +73,10 @@ def best_batch(network: Network) -> dict[str, Any]:
 
 
 def _forwards(network: Network, evaluations: int, batch: int) -> None:
-    for first in range(0, evaluations, batch):
-        network.forward(min(batch, evaluations - first))
+    """In calls of even size, at most the batch: a small last one would be slow."""
+    calls = -(-evaluations // batch)
+    for number in range(calls):
+        network.forward((evaluations + number) // calls)
 
 
 def _graph(network: Network, work: Work) -> dict[str, Any]:

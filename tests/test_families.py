@@ -141,9 +141,9 @@ def test_a_batch_equals_single_pictures_in_any_chunk(model: Any, family: Family)
     noised, prompt = noise(model, family, images=2, samples=2), families.conditioning(family, 1)
     together = predict(model, noised, prompt)
     cells = noised.x0[0, 0].numel()
-    assert_close(predict(model, noised, prompt, most_cells=cells), together, noised)
+    assert_close(predict(model, noised, prompt, cells=cells), together, noised)
     alone = replace(noised, x0=noised.x0[1:])
-    assert_close(predict(model, alone, prompt, most_cells=3 * cells)[:, :, 0], together[:, :, 1], noised)
+    assert_close(predict(model, alone, prompt, cells=3 * cells)[:, :, 0], together[:, :, 1], noised)
 
 
 def assert_close(found: Tensor, expected: Tensor, noised: NoisedLatents) -> None:

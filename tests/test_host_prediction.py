@@ -337,21 +337,26 @@ def test_the_same_prompt_gives_the_same_predictions_to_the_last_bit(model: Any) 
     assert torch.equal(predict(model, noised, prompt(1)), predict(model, noised, prompt(1)))
 
 
-@pytest.mark.parametrize("most_evaluations", [1, 2, 5, 100])
-def test_the_chunk_never_changes_a_result(model: Any, calls: list[list[float]], most_evaluations: int) -> None:
+@pytest.mark.parametrize("evaluations", [1, 2, 5, 20, 100])
+def test_the_chunk_never_changes_a_result(model: Any, calls: list[list[float]], evaluations: int) -> None:
     noised = noise_for(model, 5, samples=2, images=3)
     whole = predict(model, noised, prompt(1))
     assert [len(call) for call in calls] == [30]
     calls.clear()
-    chunked = predict(model, noised, prompt(1), most_cells=most_evaluations * CELLS)
+    chunked = predict(model, noised, prompt(1), cells=evaluations * CELLS)
     torch.testing.assert_close(chunked, whole, **TOLERANCE)
-    assert max(len(call) for call in calls) <= most_evaluations
+    assert max(len(call) for call in calls) <= 1.5 * evaluations
     assert sum(len(call) for call in calls) == 30
 
 
-@pytest.mark.parametrize(("count", "most", "sizes"), [(10, 8, [5, 5]), (17, 4, [4, 4, 3, 3, 3]), (9, 16, [9]), (5, 7, [3, 2])])
-def test_calls_are_of_even_size(model: Any, calls: list[list[float]], count: int, most: int, sizes: list[int]) -> None:
-    predict(model, noise_for(model, count), prompt(1), most_cells=most * CELLS)
+@pytest.mark.parametrize(
+    ("count", "wished", "sizes"),
+    [(10, 8, [10]), (12, 8, [6, 6]), (13, 8, [7, 6]), (17, 4, [5, 4, 4, 4]), (9, 16, [9]), (3, 0.2, [1, 1, 1])],
+)
+def test_calls_are_of_even_size(
+    model: Any, calls: list[list[float]], count: int, wished: float, sizes: list[int]
+) -> None:
+    predict(model, noise_for(model, count), prompt(1), cells=wished * CELLS)
     assert [len(call) for call in calls] == sizes
 
 
@@ -395,11 +400,11 @@ def test_what_looks_at_the_noise_level_gets_one_a_call(model: Any, calls: list[l
             assert sum(len(call) for call in calls) == 24
 
 
-@pytest.mark.parametrize("most_evaluations", [1, 3, 100])
-def test_conditionings_of_their_own_stay_with_their_images(model: Any, most_evaluations: int) -> None:
+@pytest.mark.parametrize("evaluations", [1, 3, 100])
+def test_conditionings_of_their_own_stay_with_their_images(model: Any, evaluations: int) -> None:
     noised = noise_for(model, 3, samples=2, images=2)
     conditioning = [[torch.cat([text(1), text(2)]), {}]]
-    both = predict(model, noised, conditioning, most_cells=most_evaluations * CELLS)
+    both = predict(model, noised, conditioning, cells=evaluations * CELLS)
     for image, seed in enumerate((1, 2)):
         alone = predict(model, replace(noised, x0=noised.x0[image : image + 1]), prompt(seed))
         torch.testing.assert_close(both[:, :, image], alone[:, :, 0], **TOLERANCE)
@@ -461,7 +466,7 @@ def test_out_of_memory_halves_the_chunk_and_goes_on(
     sizes = fail_in_call(monkeypatch, lambda number, size: error if size > 3 else None)
     found = predict(model, noised, prompt(1), called=told.append)
     torch.testing.assert_close(found, whole, **TOLERANCE)
-    assert sizes == [20, 7, 4, *[2] * 10]
+    assert sizes == [20, 10, 5, *[2] * 10]
     assert told == [2] * 10
 
 
@@ -513,7 +518,7 @@ def test_cancel_takes_effect_within_one_model_call(model: Any, calls: list[list[
             noised,
             prompt(1),
             called=lambda count: comfy.model_management.interrupt_current_processing(),
-            most_cells=2 * CELLS,
+            cells=2 * CELLS,
         )
     assert [len(call) for call in calls] == [2]
     assert torch.isfinite(predict(model, noised, prompt(1))).all()
@@ -525,7 +530,7 @@ def test_a_failing_model_is_left_as_it_was(model: Any, monkeypatch: pytest.Monke
     with monkeypatch.context() as patch:
         fail_in_call(patch, lambda number, size: KeyError("a broken patch") if number == 1 else None)
         with pytest.raises(ValueError, match="under the target conditioning .KeyError: 'a broken patch'") as failed:
-            predict(model, noised, prompt(1), most_cells=2 * CELLS, name="target")
+            predict(model, noised, prompt(1), cells=2 * CELLS, name="target")
     assert isinstance(failed.value.__cause__, KeyError)
     assert torch.equal(predict(model, noised, prompt(1)), before)
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 Conditioning = list[list[Any]]
 
-MOST_CELLS = 65536
-"""Latent cells in one model call at most (16 pictures of 512 px for SD): progress and cancel stay prompt on any device."""
+CELLS = 65536
+"""Latent cells in one model call, about (16 pictures of 512 px for SD): progress and cancel stay prompt on any device."""
 
-MOST_CELLS_CPU = 16384
+CELLS_CPU = 16384
 """The same on a CPU, where larger calls are no faster: they leave its caches."""
 
 TIMED = {"start_percent", "end_percent", "clip_start_percent", "clip_end_percent"}
@@ -49,7 +49,7 @@ def predict(
     predictions: Tensor,
     evaluations: list[Evaluation],
     called: Callable[[int], None] = lambda count: None,
-    most_cells: int | None = None,
+    cells: int | None = None,
     name: str = "",
 ) -> None:
     """Predict the noise under one prompt for the (sample, step, image) of `evaluations`, into `predictions` [R,S,B,C,h,w].
@@ -60,7 +60,7 @@ def predict(
 
     Args:
         called: told the number of evaluations after every model call.
-        most_cells: how many latent cells a call may have at most, if not what suits the device.
+        cells: about how many latent cells a call should have, if not what suits the device; never half as many again.
         name: what errors call the conditioning, "target" for example.
 
     Raises:
@@ -69,9 +69,9 @@ def predict(
     """
     if not evaluations:
         return
-    if most_cells is None:
-        most_cells = MOST_CELLS_CPU if model.load_device.type == "cpu" else MOST_CELLS
-    sampler = _Collector(noised, predictions, evaluations, may_mix_levels(model, conditioning), called, most_cells)
+    if cells is None:
+        cells = CELLS_CPU if model.load_device.type == "cpu" else CELLS
+    sampler = _Collector(noised, predictions, evaluations, may_mix_levels(model, conditioning), called, cells)
     guider = _PromptGuider(model)
     guider.inner_set_conds({"prompt": conditioning})
     # ComfyUI reserves memory for twice the batch that it is shown. Per-image conditionings have to see the true batch.
@@ -149,15 +149,16 @@ class _Collector(comfy.samplers.Sampler):
     evaluations: list[Evaluation]
     mix_levels: bool
     called: Callable[[int], None]
-    most_cells: int
+    cells: int
 
     def __post_init__(self) -> None:
         self.unit = 1 if self.mix_levels else self.noised.images
         """Evaluations that can't be parted: where each image may have a conditioning of its own, all of a batch."""
-        cells = self.noised.x0[0, 0].numel()
-        most = self.unit * _power_of_two(self.most_cells // cells // self.unit)
-        self.size = min(most, len(self.evaluations))
-        """Evaluations in one call at most. Powers of two where memory sets it, so that a little less of it seldom changes it."""
+        units = len(self.evaluations) // self.unit
+        fitting = self.cells / self.noised.x0[0, 0].numel() / self.unit
+        calls = min(max(round(units / fitting), 1), units)
+        self.size = self.unit * -(-units // calls)
+        """Evaluations in one call at most. Where memory sets it, it is halved: a little less of it seldom changes it."""
 
     def sample(
         self,
@@ -208,7 +209,7 @@ class _Collector(comfy.samplers.Sampler):
         return self.evaluations[done : done + -(-units // calls) * self.unit]
 
     def _halve(self) -> None:
-        self.size = self.unit * _power_of_two(self.size // self.unit // 2)
+        self._shrink()
         logging.warning("SDExplain: out of memory; going on with %d evaluations in a model call", self.size)
         comfy.model_management.soft_empty_cache()
 
@@ -217,7 +218,10 @@ class _Collector(comfy.samplers.Sampler):
         shape = self.noised.x0.shape[1:]
         # The same estimate and margin as in ComfyUI's calc_cond_batch.
         while self.size > self.unit and inner_model.memory_required([self.size, *shape]) * 1.5 > free:
-            self.size = self.unit * _power_of_two(self.size // self.unit // 2)
+            self._shrink()
+
+    def _shrink(self) -> None:
+        self.size = self.unit * max(self.size // self.unit // 2, 1)
 
     def _check_switched_on(self, conditioning: list[dict[str, Any]]) -> None:
         for step in sorted({step for _, step, _ in self.evaluations}):
@@ -237,11 +241,6 @@ def _as_frames(x: Tensor, framed: bool) -> Tensor:
 
 def _is_on(entry: dict[str, Any], sigma: float) -> bool:
     return entry.get("timestep_end", 0.0) <= sigma <= entry.get("timestep_start", float("inf"))
-
-
-def _power_of_two(number: int) -> int:
-    """The largest power of two up to `number`, at least 1."""
-    return 1 << (max(number, 1).bit_length() - 1)
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
