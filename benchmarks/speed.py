@@ -24,11 +24,11 @@ if __package__ in (None, ""):  # run as a script: give it its place in the packa
 import torch  # noqa: E402
 from diffusers.utils import logging as diffusers_logging  # noqa: E402
 
-from . import graph, speed_report  # noqa: E402
-from .calls import time_calls  # noqa: E402
-from .networks import BUNDLED, SD15, SDXL, build  # noqa: E402
-from .stopwatch import Log  # noqa: E402
-from .work import BARE, LOOP, MASK, OURS, SINGLY, Work, best_batch  # noqa: E402
+from .timing import graph, report  # noqa: E402
+from .timing.calls import time_calls  # noqa: E402
+from .timing.networks import BUNDLED, SD15, SDXL, build  # noqa: E402
+from .timing.stopwatch import Log  # noqa: E402
+from .timing.work import BARE, LOOP, MASK, OURS, SINGLY, Work, best_batch  # noqa: E402
 
 ALL = (OURS, BARE, SINGLY, MASK, LOOP)
 Plan = list[tuple[str, Work, dict[str, int]]]
@@ -75,9 +75,9 @@ def main() -> None:
     planned = [part for part in plan(options.quick) if part[0] in networks]
     for name in dict.fromkeys(name for name, _, _ in planned):
         measure(log, name, [part for part in planned if part[0] == name], options.output)
-    if BUNDLED in networks and not log.has(speed_report.CALLS):
-        log.add(speed_report.CALLS, time_calls(5 if options.quick else 15))
-    print(speed_report.write(log, options.output))
+    if BUNDLED in networks and not log.has(report.CALLS):
+        log.add(report.CALLS, time_calls(5 if options.quick else 15))
+    print(report.write(log, options.output))
 
 
 def measure(log: Log, name: str, parts: Plan, output: Path) -> None:
@@ -104,7 +104,7 @@ def measure(log: Log, name: str, parts: Plan, output: Path) -> None:
         measured = work.run(variant, network, batch)
         log.add((name, work, variant, number), measured)
         print(f"{name}, {work}, {variant}, round {number + 1}: {measured['seconds']:.2f} s", flush=True)
-        speed_report.write(log, output)
+        report.write(log, output)
 
 
 def turned(variants: list[str], number: int) -> list[str]:

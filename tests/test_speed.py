@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from sdexplain.benchmarks import speed_report
+from sdexplain.benchmarks.timing import report
 from sdexplain.benchmarks.diffedit import as_diffedit
-from sdexplain.benchmarks.networks import BUNDLED, Network, random_weight
-from sdexplain.benchmarks.stopwatch import Log, measure, timed
-from sdexplain.benchmarks.work import BARE, LOOP, MASK, OURS, SINGLY, Work
+from sdexplain.benchmarks.timing.networks import BUNDLED, Network, random_weight
+from sdexplain.benchmarks.timing.stopwatch import Log, measure, timed
+from sdexplain.benchmarks.timing.work import BARE, LOOP, MASK, OURS, SINGLY, Work
 from sdexplain.demo import architecture
 from sdexplain.demo.tokenizer import build_tokenizer
 
@@ -74,7 +74,7 @@ def test_a_stopped_run_goes_on_and_other_code_does_not_count(tmp_path: Path, mon
     key = (BUNDLED, Work(10), OURS, 0)
     Log(tmp_path / "log").add(key, {"seconds": 1.0})
     assert Log(tmp_path / "log").get(key) == {"seconds": 1.0} and not Log(tmp_path / "log").has((BUNDLED, Work(10), OURS, 1))
-    monkeypatch.setattr("sdexplain.benchmarks.stopwatch.fingerprint", lambda: "other")
+    monkeypatch.setattr("sdexplain.benchmarks.timing.stopwatch.fingerprint", lambda: "other")
     assert not Log(tmp_path / "log").has(key)
 
 
@@ -84,10 +84,10 @@ def test_ratios_are_taken_within_a_round_and_the_goals_are_judged_by_their_media
         for variant, seconds in ((OURS, ours), (BARE, bare), (MASK, mask)):
             value = {"seconds": seconds, "processor": seconds, "threads": 1, "extra": 5_000_000, "resident": 10**9}
             log.add((BUNDLED, Work(50), variant, number), value | ({"parts": parts} if variant == OURS else {}))
-    text = speed_report.write(log, tmp_path)
+    text = report.write(log, tmp_path)
     assert "1.000 × bare network, best batch; goal ≤ 1.05: met" in text
     assert "1.000 × diffusers' generate_mask; goal ≤ 1.00: met" in text
     assert "1.000 [1.000, 1.200]" in text and "1.000 [0.500, 1.500]" in text
-    shares = [row[-1] for row in speed_report.profile(log).rows]
+    shares = [row[-1] for row in report.profile(log).rows]
     assert shares == ["5.00"] * 5 + ["75.00"]
     assert {file.name for file in tmp_path.iterdir()} >= {"speed.md", "speed.csv", "speed_memory.csv", "speed_profile.csv", "speed.png"}

@@ -12,7 +12,7 @@ import tempfile
 from types import SimpleNamespace
 from typing import Any
 
-from ..demo.environment import find_host
+from ...demo.environment import find_host
 
 Prompt = dict[str, dict[str, Any]]
 
@@ -39,7 +39,7 @@ def start() -> None:
 
     server.PromptServer.instance = SILENT
 
-    pack = importlib.import_module(__package__.rpartition(".")[0])
+    pack = importlib.import_module(__package__.rsplit(".", 2)[0])
     extension = asyncio.run(pack.comfy_entrypoint())
     for node in asyncio.run(extension.get_node_list()):
         nodes.NODE_CLASS_MAPPINGS[node.GET_SCHEMA().node_id] = node

@@ -82,7 +82,7 @@ def _forwards(network: Network, evaluations: int, batch: int) -> None:
 def _graph(network: Network, work: Work) -> dict[str, Any]:
     import comfy.samplers
 
-    from ..nodes.host import kept, prediction
+    from ...nodes.host import kept, prediction
 
     kept._runs.clear()  # what an earlier round left
     graph, times = Graph(), {}

@@ -94,9 +94,9 @@ class Log:
 
 
 def fingerprint() -> str:
-    """Of the pack's nodes, this benchmark and torch."""
-    root = Path(__file__).resolve().parent.parent
+    """Of the pack's nodes, what this benchmark runs, and torch."""
+    here = Path(__file__).resolve().parent
     digest = hashlib.sha256(torch.__version__.encode())
-    for file in sorted([*root.glob("nodes/**/*.py"), *(root / "benchmarks" / f"{name}.py" for name in ("work", "networks", "graph"))]):
+    for file in [*sorted((here.parents[1] / "nodes").rglob("*.py")), *(here / f"{name}.py" for name in ("graph", "networks", "work"))]:
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
