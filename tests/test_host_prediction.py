@@ -648,6 +648,36 @@ def test_a_cancelled_run_leaves_what_was_kept_before(model: Any) -> None:
     assert collected(model, noised, prompt(1), prompt(2))[2] == 0
 
 
+def test_a_run_that_stops_leaves_the_prompts_it_is_done_with_and_the_last_whole_run(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import comfy.model_management
+    from sdexplain.nodes.host import kept
+
+    noised = noise_for(model, 4)
+    collected(model, noised, prompt(1), prompt(2))
+
+    second, real = prompt(4), kept.predict
+
+    def cancelled_within_the_second(*arguments: Any, **options: Any) -> None:
+        *arguments, called = arguments
+
+        def cancel(count: int) -> None:
+            called(count)
+            if arguments[2] is second:
+                comfy.model_management.interrupt_current_processing()
+
+        real(*arguments, cancel, cells=2 * noised.x0[0, 0].numel(), **options)
+
+    monkeypatch.setattr(kept, "predict", cancelled_within_the_second)
+    collection = kept.Collection(model, noised, [prompt(3), second], "1", "float32")
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        collection.predict([1, 1])
+    monkeypatch.undo()
+    assert collection.effort.predicted == 4 + 2
+    assert collected(model, noised, prompt(1), prompt(2), node="another")[2] == 0  # the last whole run
+    assert collected(model, noised, prompt(3), prompt(5))[2] == 4  # prompt 3 is there, prompt 5 is new
+    assert not [node for node in kept._runs[model] if node.endswith("stopped")]
+
+
 def test_kept_predictions_go_with_their_model_and_are_few(models: dict[str, Any]) -> None:
     from sdexplain.nodes.host import kept
 

@@ -5,6 +5,7 @@ run of every node that asks for predictions stays here: its noised latents, and 
 predictions. A new run takes from the kept runs of the same MODEL object whatever was predicted for the same conditioning
 at the same noised latent. Conditionings and noised latents are compared by content, not by name: a prompt that is typed again,
 a second node that shares a prompt, more samples and more steps all find what is there, and nothing else is ever found.
+A run that is cancelled or fails leaves the prompts that it is done with, beside the node's last whole run.
 
 Runs are kept only as long as ComfyUI keeps the model. For two prompts they are the arrays that ComfyUI's own cache holds
 for the node anyway; those of nodes that are gone are held by nobody else. So the runs made longest ago go where there are
@@ -149,6 +150,17 @@ class Collection:
         """
         _make_room(self._run)
         self._asked = [max(pair) for pair in zip(self._asked, samples, strict=True)]
+        try:
+            self._predict()
+        except BaseException:  # cancelled, or failed
+            if done := [kept for kept in self._prompts if kept.known.any()]:
+                _keep(self.model, f"{self.node_id}, stopped", _Run(self.noised, done))
+            raise
+        _forget(f"{self.node_id}, stopped")
+        _keep(self.model, self.node_id, self._run)
+        return [self._prompts[place].predictions for place in self._places]
+
+    def _predict(self) -> None:
         for place, kept in enumerate(self._prompts):
             needed = max(count for count, own in zip(self._asked, self._places, strict=True) if own == place)
             known = kept.known.tolist()
@@ -160,8 +172,6 @@ class Collection:
             name = self._names[place]
             predict(self.model, self.noised, kept.prompt, kept.predictions, evaluations, self._called, name=name)
             kept.known[:needed] = True
-        _keep(self.model, self.node_id, self._run)
-        return [self._prompts[place].predictions for place in self._places]
 
     def _called(self, count: int) -> None:
         self._effort.predicted += count
@@ -209,9 +219,13 @@ def _is_everything(levels: dict[tuple[int, int], tuple[int, int]], noised: Noise
     return len(levels) == noised.samples * noised.steps and all(level == other for level, other in levels.items())
 
 
-def _keep(model: ModelPatcher, node_id: str, run: _Run) -> None:
+def _forget(node_id: str) -> None:
     for runs in _runs.values():
         runs.pop(node_id, None)
+
+
+def _keep(model: ModelPatcher, node_id: str, run: _Run) -> None:
+    _forget(node_id)
     _runs.setdefault(model, {})[node_id] = run
     _make_room(run)
 
