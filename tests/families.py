@@ -8,6 +8,7 @@ written here without them: how an image is noised, what number stands for a nois
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -787,10 +788,16 @@ def build(family: Family, dtype: torch.dtype = torch.float32) -> ModelPatcher:
     """The family's network with random weights behind ComfyUI's MODEL, stored as `dtype`, computed in float32 on the CPU."""
     import comfy.model_patcher
 
-    try:
-        model = _model(family, {**family.network, **family.newer}, dtype)
-    except TypeError:
-        model = _model(family, family.network, dtype)
+    network = {**family.network, **family.newer}
+    while True:
+        try:
+            model = _model(family, network, dtype)
+            break
+        except TypeError as error:  # an older ComfyUI that does not know one of them
+            unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+            if unknown is None or unknown[1] not in family.newer:
+                raise
+            del network[unknown[1]]
     randomise(model.diffusion_model)
     cpu = torch.device("cpu")
     return comfy.model_patcher.ModelPatcher(model.eval(), load_device=cpu, offload_device=cpu)

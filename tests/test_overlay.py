@@ -201,7 +201,7 @@ def test_the_box_is_what_comfyuis_vae_encodes(comfy_host: Path, size: tuple[int,
 
     rows, columns = torch.meshgrid(*(torch.arange(length) for length in size), indexing="ij")
     pixels = torch.stack([rows, columns], -1)[None]
-    stand_in = SimpleNamespace(crop_input=True, spacial_compression_encode=lambda: 8)
+    stand_in = SimpleNamespace(crop_input=True, output_channels=2, spacial_compression_encode=lambda: 8)
     cropped = VAE.vae_encode_crop_pixels(stand_in, pixels)[0]
     top, left = cropped[0, 0].tolist()
     assert covered_box(size, (size[0] // 8, size[1] // 8), 8) == Box(top, left, *cropped.shape[:2])
