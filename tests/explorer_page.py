@@ -57,10 +57,13 @@ def run(page: Page) -> None:
 
 
 def look_at(page: Page) -> None:
-    """Bring the explorer into sight and wait until it shows the run."""
+    """Bring the explorer into sight and wait until it shows the run and has the width of its node."""
     page.evaluate("""() => { const [x, y] = app.graph.nodes.find(node => node.type === 'SDExplainExplore').pos
         Object.assign(app.canvas.ds, { scale: 1, offset: [300 - x, 150 - y] }); app.canvas.draw(true, true) }""")
     page.wait_for_function("document.querySelector('.sdx-verdict')?.dataset.value")
+    page.wait_for_function("""() => { app.canvas.draw(true, true)
+        const [width] = app.graph.nodes.find(node => node.type === 'SDExplainExplore').size
+        return Math.abs(document.querySelector('.sdx').offsetWidth - width) < 40 }""")
 
 
 def frames(page: Page) -> None:

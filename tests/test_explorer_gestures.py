@@ -143,7 +143,7 @@ CONTRASTS = """() => {
 
 def test_all_words_have_enough_contrast_in_both_themes(explorer: Page) -> None:
     explorer.get_by_label("More settings").click()
-    explorer.locator(".sdx-picture").hover(position={"x": 100, "y": 200})
+    explorer.locator(".sdx-picture").hover(position={"x": 100, "y": 100})
     # the classic renderer draws the node itself on its canvas: what is behind the panel is the node's colour
     node = "document.querySelector('.sdx').parentElement.style.backgroundColor = LiteGraph.NODE_DEFAULT_BGCOLOR"
     for theme in ("dark", "light"):
