@@ -75,9 +75,12 @@ function mount(node) {
     const shown = node.addDOMWidget('explorer', 'sdexplain-explorer', element, {
         serialize: false,
         hideOnZoom: false,
+        hideInPanel: true, // the page's properties panel would give it a row with nothing in it
         getMinHeight: () => LEAST_HEIGHT,
     })
     shown.serialize = false
+    // pages with such a panel, but without that option, write the panel's width here, and the element would keep it on the node
+    Object.defineProperty(shown, 'width', { get: () => undefined, set: () => {} })
     const { computeSize, onExecuted, onRemoved, onConnectionsChange } = node
     node.computeSize = function (...told) {
         const [width, height] = computeSize.apply(this, told)

@@ -234,6 +234,23 @@ def test_lost_files_are_said_on_the_node_and_come_back_with_the_next_run(explore
     assert "nformation" in words(explorer, ".sdx-source")
 
 
+def test_the_pages_properties_panel_leaves_it_as_wide_as_its_node(explorer: Page) -> None:
+    setting = "app.extensionManager.setting"
+    if explorer.evaluate(f"{setting}.get('Comfy.RightSidePanel.IsOpen') === undefined"):
+        pytest.skip("the page of this ComfyUI has no properties panel")
+    width = explorer.locator(".sdx").bounding_box()["width"]
+    explorer.evaluate(f"() => app.canvas.selectNode({EXPLORERS}[0])")
+    explorer.evaluate(f"async () => await {setting}.set('Comfy.RightSidePanel.IsOpen', true)")
+    explorer.get_by_text("Parameters", exact=True).wait_for()
+    frames(explorer)
+    explorer.evaluate("app.canvas.deselectAll()")
+    explorer.evaluate(f"async () => await {setting}.set('Comfy.RightSidePanel.IsOpen', false)")
+    explorer.get_by_text("Parameters", exact=True).wait_for(state="detached")
+    explorer.evaluate("app.canvas.draw(true, true)")
+    frames(explorer)
+    assert explorer.locator(".sdx").bounding_box()["width"] == width
+
+
 def test_within_a_subgraph_it_shows_its_run(explorer: Page) -> None:
     explorer.evaluate(f"() => {{ const made = app.graph.convertToSubgraph(new Set([{EXPLORERS}[0]])); window.inner = made.node ?? made }}")
     explorer.wait_for_function("document.querySelectorAll('.sdx').length === 0 || app.graph.nodes.every(node => node.type !== 'SDExplainExplore')")
