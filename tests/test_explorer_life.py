@@ -102,8 +102,9 @@ def test_odd_shapes_are_shown_and_dragged(empty: Page) -> None:
         empty.get_by_label("Play", exact=False).click()
         empty.wait_for_timeout(300)
         empty.get_by_label("Play", exact=False).click()
-        empty.evaluate(f"Object.assign({EXPLORERS}[0].widgets.find(widget => widget.name === 'end'), {{ value: -1 }})")
-        empty.evaluate(f"Object.assign({EXPLORERS}[0].widgets.find(widget => widget.name === 'start'), {{ value: 0 }})")
+        empty.evaluate(f"""() => {{ for (const widget of {EXPLORERS}[0].widgets) {{
+            if (widget.name === 'start') widget.value = 0
+            if (widget.name === 'end') widget.value = -1 }} }}""")
         assert empty.locator(".sdx-message").is_hidden()
         frames(empty)
 
