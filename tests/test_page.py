@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +42,9 @@ SHOWING = (
     "PreviewImage",
 )
 
+# Each under a name of its own: newer pages show what nodes of the same name's graph gave before.
 LOAD = """async workflow => {
-    await app.loadGraphData(workflow, true, true, 'test')
+    await app.loadGraphData(workflow, true, true, workflow.id)
     return app.graph.nodes.map(node => ({
         type: node.type,
         missing: !(node.type in LiteGraph.registered_node_types),
@@ -156,6 +158,13 @@ CROSSINGS = """() => {
     return { drawn, found: [...found] }
 }"""
 
+# Left, top, right and bottom of each node, as the renderer draws it: Nodes 2.0 makes small ones larger than they were saved.
+BOXES = """() => app.graph.nodes.map(node => {
+    const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect(), { scale } = app.canvas.ds
+    const [width, height] = drawn ? [drawn.width / scale, drawn.height / scale] : [node.size[0], node.size[1] + 30]
+    return [node.title, node.pos[0], node.pos[1] - 30, node.pos[0] + width, node.pos[1] - 30 + height]
+})"""
+
 
 def read(file: Path) -> dict[str, Any]:
     return json.loads(file.read_text(encoding="utf-8"))
@@ -268,6 +277,32 @@ def test_every_template_opens_with_nothing_missing_and_nothing_red(rendered: Pag
         # newer pages mark the nodes whose file is not here: the person's picture, and what is downloaded
         files = {node["type"] for node in workflow["nodes"] if node["type"] == "LoadImage" or node["properties"].get("models")}
         assert {node["type"] for node in nodes if node["red"]} <= files, file.stem
+
+
+def test_no_nodes_of_a_template_lie_over_each_other(rendered: Page) -> None:
+    rendered.set_viewport_size({"width": 2600, "height": 1600})
+    nodes_2 = rendered.evaluate("app.extensionManager.setting.get('Comfy.VueNodes.Enabled')")
+    for file in FILES:
+        rendered.evaluate(LOAD, workflow := read(file))
+        rendered.evaluate("Object.assign(app.canvas.ds, { scale: 0.4, offset: [250, 300] }); app.canvas.draw(true, true)")
+        if nodes_2:
+            rendered.wait_for_function("count => document.querySelectorAll('.lg-node').length === count", arg=len(workflow["nodes"]))
+        boxes = at_rest(rendered, BOXES)
+        assert [f"{one[0]} and {other[0]}" for one, other in combinations(boxes, 2) if overlap(one, other)] == [], file.stem
+
+
+def at_rest(page: Page, expression: str) -> Any:
+    """What an expression gives once it gives the same a third of a second later."""
+    before, now = None, page.evaluate(expression)
+    while now != before:
+        page.wait_for_timeout(300)
+        before, now = now, page.evaluate(expression)
+    return now
+
+
+def overlap(one: list[Any], other: list[Any]) -> bool:
+    (_, left, top, right, bottom), (_, left_2, top_2, right_2, bottom_2) = one, other
+    return left < right_2 and left_2 < right and top < bottom_2 and top_2 < bottom
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
