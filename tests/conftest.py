@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
+HOSTS = {"comfyui_server", "comfy_host", "besieged", "watched"}
+"""Fixtures with a ComfyUI behind them; the last two are servers of their own, in fuzz and in test_security.py."""
 # No first-visit tour, and no question whether to leave a changed workflow.
 PAGE_SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Window.UnloadConfirmation": False}
 
@@ -64,7 +66,7 @@ load_pack()
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that a ComfyUI takes part in, so that `-m host` runs these alone on a further one."""
     for item in items:
-        if {"comfyui_server", "comfy_host"} & set(getattr(item, "fixturenames", ())):
+        if HOSTS & set(getattr(item, "fixturenames", ())):
             item.add_marker("host")
 
 

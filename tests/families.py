@@ -101,6 +101,13 @@ def cosine_time(sigma: Tensor) -> Tensor:
     return ((kept * first) ** 0.5).acos() / (torch.pi / 2) * (1 + shift) - shift
 
 
+def longcat_start(text: Tensor) -> float:
+    """Where ComfyUI places a picture's first token: after the prompt's, before 0.19 after the 512 that LongCat's own prompts have."""
+    from comfyui_version import __version__
+
+    return float(text.shape[1]) if tuple(map(int, __version__.split("."))) >= (0, 19) else 512.0
+
+
 # ------------------------------------------------------------------------------------------------------ what an output means
 
 
@@ -691,10 +698,9 @@ FAMILIES = (
         {**FLUX, "guidance_embed": False, "vec_in_dim": None},
         "flow",
         times(1),
-        # ComfyUI places the picture's tokens after the prompt's
         call=lambda text, pooled, batch: {
             "context": text,
-            "transformer_options": {"rope_options": {"shift_t": 1.0, "shift_y": 7.0, "shift_x": 7.0}},
+            "transformer_options": {"rope_options": {"shift_t": 1.0, "shift_y": longcat_start(text), "shift_x": longcat_start(text)}},
         },
         latent=(16, 8, 6),
         newer={"txt_ids_dims": [1, 2]},
