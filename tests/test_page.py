@@ -310,12 +310,11 @@ def overlaps(page: Page) -> list[str]:
     while boxes != before:
         page.wait_for_timeout(300)
         before, boxes = boxes, page.evaluate(BOXES)
-    return [f"{one[0]} and {other[0]}" for one, other in combinations(boxes, 2) if overlap(one, other)]
-
-
-def overlap(one: list[Any], other: list[Any]) -> bool:
-    (_, left, top, right, bottom), (_, left_2, top_2, right_2, bottom_2) = one, other
-    return left < right_2 and left_2 < right and top < bottom_2 and top_2 < bottom
+    return [
+        f"{one} and {other}"
+        for (one, left, top, right, bottom), (other, left_2, top_2, right_2, bottom_2) in combinations(boxes, 2)
+        if left < right_2 and left_2 < right and top < bottom_2 and top_2 < bottom
+    ]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
