@@ -86,6 +86,20 @@ def test_arrows_move_the_pin_and_widen_it(explorer: Page) -> None:
         assert widgets(explorer)["selection"] == selection
 
 
+def test_a_click_and_keys_that_come_within_one_frame_all_count(explorer: Page) -> None:
+    far = cell_at(explorer)
+    explorer.evaluate("""() => {
+        const picture = document.querySelector('.sdx-picture'), box = picture.getBoundingClientRect()
+        const at = { button: 0, pointerId: 1, bubbles: true, clientX: box.left + 0.35 * box.width, clientY: box.top + 0.35 * box.height }
+        for (const kind of ['pointerdown', 'pointerup']) picture.dispatchEvent(new PointerEvent(kind, at))
+        for (const key of ['+', '+', '+', '+']) picture.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true })) }""")
+    assert cell_at(explorer) == far
+    pinned = [int(number) for number in widgets(explorer)["selection"].split(",")]
+    explorer.evaluate("""() => { for (const key of ['ArrowRight', 'ArrowRight', 'ArrowDown'])
+        document.querySelector('.sdx-picture').dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true })) }""")
+    assert widgets(explorer)["selection"] == f"{pinned[0] + 2},{pinned[1] + 1}"
+
+
 def test_the_divider_follows_pointer_and_keys(explorer: Page) -> None:
     explorer.get_by_label("View", exact=True).select_option("swipe")
     explorer.get_by_label("left of the divider").wait_for()

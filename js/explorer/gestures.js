@@ -13,6 +13,7 @@ export class Gestures {
      * @param {import('./stage.js').Stage} stage
      * @param {object} on
      * @param {(cell: Point | null) => void} on.hover
+     * @param {() => Selection | null} on.selection what is pinned, drawn or not yet
      * @param {(selection: Selection | null) => void} on.select
      */
     constructor(stage, on) {
@@ -97,7 +98,7 @@ export class Gestures {
         this.end = () => {
             const made = stage.drawn ?? (from && { left: from.x, right: from.x, top: from.y, bottom: from.y })
             stage.drawn = null
-            this.on.select(same(made, stage.picture?.selection ?? null) ? null : made)
+            this.on.select(same(made, this.on.selection()) ? null : made)
         }
     }
 
@@ -132,12 +133,13 @@ export class Gestures {
     #key(event) {
         const { stage } = this, { picture } = stage
         if (!picture) return
+        const pinned = this.on.selection()
         const by = MOVES[/** @type {keyof typeof MOVES} */ (event.key)]
         const zoom = (/** @type {number} */ factor) => {
-            const at = picture.selection && stage.centreOf(picture.selection)
+            const at = pinned && stage.centreOf(pinned)
             stage.zoomBy(factor, at?.x, at?.y)
         }
-        if (by) this.on.select(moved(picture, by, event.shiftKey))
+        if (by) this.on.select(moved(pinned, picture, by, event.shiftKey))
         else if (event.key === 'Escape') this.on.select(null)
         else if (event.key === '+' || event.key === '=') zoom(1.25)
         else if (event.key === '-') zoom(0.8)
@@ -151,10 +153,10 @@ export class Gestures {
 
 /**
  * The pin one cell further, or the box that much wider; the middle cell where nothing was pinned.
- * @param {import('./stage.js').Picture} picture @param {number[]} by @param {boolean} widen
+ * @param {Selection | null} old @param {import('./stage.js').Picture} picture @param {number[]} by @param {boolean} widen
  * @returns {Selection}
  */
-function moved({ selection: old, rows, columns }, [right, down], widen) {
+function moved(old, { rows, columns }, [right, down], widen) {
     const x = Math.max(0, Math.min(columns - 1, old ? (widen ? old.right : old.left) + right : columns >> 1))
     const y = Math.max(0, Math.min(rows - 1, old ? (widen ? old.bottom : old.top) + down : rows >> 1))
     return old && widen ? { ...old, right: Math.max(old.left, x), bottom: Math.max(old.top, y) } : { left: x, right: x, top: y, bottom: y }

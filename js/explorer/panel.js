@@ -63,6 +63,7 @@ export class Panel {
         this.stage = new Stage()
         this.gestures = new Gestures(this.stage, {
             hover: cell => this.#hover(cell),
+            selection: () => this.model && readSelection(this.view.selection, this.model.header.width, this.model.header.height),
             select: selection => this.write({ selection: selection ? writeSelection(selection) : '' }),
         })
         this.slider = new Slider((start, end, done) => {
