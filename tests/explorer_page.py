@@ -52,7 +52,6 @@ WIDGETS = """() => Object.fromEntries(app.graph.nodes.find(node => node.type ===
 
 
 def run(page: Page) -> None:
-    page.wait_for_function("window.comfyAPI.api.api.socket?.readyState === 1")  # before that nobody hears that it has ended
     assert page.evaluate(RUN) == {"refused": [], "failed": None}
 
 

@@ -435,6 +435,23 @@ def test_an_area_of_one_prompt_does_not_reach_another(model: Any) -> None:
     torch.testing.assert_close(beside, predict(model, noised, prompt(2)), **TOLERANCE)
 
 
+def test_a_patch_that_acts_on_the_positive_prompt_acts_on_both(model: Any) -> None:
+    """Image adapters and the like take whatever comes second in a call for the negative prompt, and give it something else."""
+    from sdexplain.nodes.host import kept
+
+    noised, patched, places = noise_for(model, 3), model.clone(), []
+
+    def doubled_for_positive(q: Tensor, k: Tensor, v: Tensor, extra: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
+        places.append(extra["cond_or_uncond"])
+        return q, k, v * 2 if extra["cond_or_uncond"] == [0] else v
+
+    patched.set_model_attn2_patch(doubled_for_positive)
+    target, contrast, _ = kept.collect(patched, noised, prompt(1), prompt(2), "patched", "float32")
+    assert places and all(place == [0] for place in places)
+    swapped, back, _ = kept.collect(patched.clone(), noised, prompt(2), prompt(1), "patched", "float32")
+    assert torch.equal(target, back) and torch.equal(contrast, swapped)
+
+
 @pytest.mark.parametrize("wrong", [[], None, "a zebra", 5])
 def test_no_prompt_at_all_is_refused(wrong: object) -> None:
     from sdexplain.nodes.host.prediction import check_conditioning

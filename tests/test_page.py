@@ -108,6 +108,7 @@ MADE_OF_TEXT = """() => [...document.querySelectorAll('img[src=x]')].filter(imag
 # The page's own Run. Resolves when everything has run, with what went wrong, if anything did.
 RUN = """async () => {
     const api = window.comfyAPI.api.api
+    while (api.socket?.readyState !== 1) await new Promise(done => setTimeout(done, 50)) // before that nobody hears that it has ended
     const ended = new Promise(resolve => {
         api.addEventListener('execution_success', () => resolve(null))
         for (const kind of ['execution_error', 'execution_interrupted'])
@@ -184,9 +185,12 @@ def with_few_steps(workflow: dict[str, Any]) -> dict[str, Any]:
 
 
 def see_all(page: Page) -> None:
-    """Bring the whole graph into sight: what is out of it has no wires yet, and loads no pictures."""
-    page.set_viewport_size({"width": 2200, "height": 1300})
-    page.evaluate("Object.assign(app.canvas.ds, { scale: 0.6, offset: [250, 300] })")
+    """Bring the whole graph into sight: what is out of it has no wires yet, loads no pictures, and in Nodes 2.0 is not drawn."""
+    page.set_viewport_size({"width": 2600, "height": 1600})
+    page.evaluate("Object.assign(app.canvas.ds, { scale: 0.4, offset: [250, 300] })")
+    if page.evaluate("app.extensionManager.setting.get('Comfy.VueNodes.Enabled')"):
+        page.wait_for_function("""() => { app.canvas.draw(true, true)
+            return document.querySelectorAll('.lg-node').length === app.graph.nodes.length }""")
     page.wait_for_timeout(500)
     page.evaluate("app.canvas.draw(true, true)")
 
@@ -281,7 +285,8 @@ def test_every_template_opens_with_nothing_missing_and_nothing_red(rendered: Pag
 
 def test_no_nodes_of_a_template_lie_over_each_other(rendered: Page) -> None:
     for file in FILES:
-        open_from_afar(rendered, read(file))
+        rendered.evaluate(LOAD, read(file))
+        see_all(rendered)
         assert overlaps(rendered) == [], file.stem
 
 
@@ -289,19 +294,11 @@ def test_nodes_that_grow_with_their_results_lie_over_no_others(rendered: Page) -
     version = tuple(map(int, rendered.evaluate("window.__COMFYUI_FRONTEND_VERSION__").split(".")[:2]))
     if version < (1, 47) and rendered.evaluate("app.extensionManager.setting.get('Comfy.VueNodes.Enabled')"):
         pytest.skip("Nodes 2.0 of this page gives pictures a height of their own, however large their node was saved")
-    open_from_afar(rendered, with_few_steps(read(WORKFLOWS / "zebra_or_horse.json")))
+    rendered.evaluate(LOAD, with_few_steps(read(WORKFLOWS / "zebra_or_horse.json")))
+    see_all(rendered)
     assert rendered.evaluate(RUN) == {"refused": [], "failed": None}
     rendered.wait_for_function("[...document.images].every(image => image.complete)")
     assert overlaps(rendered) == []
-
-
-def open_from_afar(page: Page, workflow: dict[str, Any]) -> None:
-    """With all of the graph in sight: Nodes 2.0 draws nothing that is out of it."""
-    page.set_viewport_size({"width": 2600, "height": 1600})
-    page.evaluate(LOAD, workflow)
-    page.evaluate("Object.assign(app.canvas.ds, { scale: 0.4, offset: [250, 300] }); app.canvas.draw(true, true)")
-    if page.evaluate("app.extensionManager.setting.get('Comfy.VueNodes.Enabled')"):
-        page.wait_for_function("count => document.querySelectorAll('.lg-node').length === count", arg=len(workflow["nodes"]))
 
 
 def overlaps(page: Page) -> list[str]:

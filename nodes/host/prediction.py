@@ -54,9 +54,10 @@ def predict(
 ) -> None:
     """Predict the noise under one prompt for the (sample, step, image) of `evaluations`, into `predictions` [R,S,B,C,h,w].
 
-    One prompt a session, never two in one: ComfyUI copies a conditioning that has an area into every other one, and what
-    a prompt gives must not depend on its company, so that it can be kept. The evaluations are cut into model calls
-    of the same size for every prompt, hence equal prompts give equal predictions to the last bit.
+    One prompt a session, never two in one: ComfyUI copies a conditioning that has an area into every other one, patches such as
+    image adapters take the second prompt of a call for the negative one, and what a prompt gives must not depend on its
+    company, so that it can be kept. The evaluations are cut into model calls of the same size for every prompt, hence equal
+    prompts give equal predictions to the last bit.
 
     Args:
         called: told the number of evaluations after every model call.
