@@ -90,10 +90,11 @@ ODD = {
 
 
 def test_odd_shapes_are_shown_and_dragged(empty: Page) -> None:
-    serve(empty, {name: random_predictions(*shape) for name, shape in ODD.items()})
+    serve(empty, {name: random_predictions(*shape, (name, "other")) for name, shape in ODD.items()})
     for name, (_, steps, _, _) in ODD.items():
         open_run(empty, name)
-        empty.wait_for_function("steps => document.querySelector('.sdx-steps').textContent.includes(`of ${steps}`)", arg=steps)
+        empty.wait_for_function("name => document.querySelector('.sdx-title').textContent.includes(name)", arg=name)
+        assert f"of {steps}," in words(empty, ".sdx-steps")
         frames(empty)  # words of other lengths may move the slider
         drag(empty, empty.locator(".sdx-slider"), (0.97, 0.5), (0.4, 0.5))
         assert widgets(empty)["end"] == (-1 if steps == 1 else round(0.4 * steps)) or steps > 100
