@@ -55,7 +55,7 @@ def plan(quick: bool) -> Plan:
         (BUNDLED, Work(50, images=4), rounds(3, 1)),
         (BUNDLED, Work(50, samples=4), rounds(3, 1)),
         (BUNDLED, Work(50, samples=16), {OURS: 1, BARE: 1}),
-        (SD15, Work(50), {OURS: 3, BARE: 3, MASK: 1}),
+        (SD15, Work(50), {OURS: 5, BARE: 5, MASK: 1}),
         (SD15, Work(10), rounds(3, 1)),
         (SDXL, Work(5), {OURS: 1, BARE: 1}),
     ]

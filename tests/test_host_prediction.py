@@ -351,7 +351,7 @@ def test_the_chunk_never_changes_a_result(model: Any, calls: list[list[float]], 
 
 @pytest.mark.parametrize(
     ("count", "wished", "sizes"),
-    [(10, 8, [10]), (12, 8, [6, 6]), (13, 8, [7, 6]), (17, 4, [5, 4, 4, 4]), (9, 16, [9]), (3, 0.2, [1, 1, 1])],
+    [(10, 8, [10]), (12, 8, [6, 6]), (13, 8, [7, 6]), (17, 4, [5, 4, 4, 4]), (50, 4, [5, 5] + [4] * 10), (9, 16, [9]), (3, 0.2, [1, 1, 1])],
 )
 def test_calls_are_of_even_size(
     model: Any, calls: list[list[float]], count: int, wished: float, sizes: list[int]

@@ -156,8 +156,9 @@ class _Collector(comfy.samplers.Sampler):
         self.unit = 1 if self.mix_levels else self.noised.images
         """Evaluations that can't be parted: where each image may have a conditioning of its own, all of a batch."""
         units = len(self.evaluations) // self.unit
-        fitting = self.cells / self.noised.x0[0, 0].numel() / self.unit
-        calls = min(max(round(units / fitting), 1), units)
+        self.wished = self.cells / self.noised.x0[0, 0].numel() / self.unit
+        """Units in one call, about; rarely a whole number."""
+        calls = min(max(round(units / self.wished), 1), units)
         self.size = self.unit * -(-units // calls)
         """Evaluations in one call at most. Where memory sets it, it is halved: a little less of it seldom changes it."""
 
@@ -206,7 +207,7 @@ class _Collector(comfy.samplers.Sampler):
             step = self.evaluations[done][1]
             end = next((other for other in range(done, end) if self.evaluations[other][1] != step), end)
         units = (end - done) // self.unit
-        calls = -(-units // (self.size // self.unit))
+        calls = max(-(-units // (self.size // self.unit)), round(units / self.wished))
         return self.evaluations[done : done + -(-units // calls) * self.unit]
 
     def _halve(self) -> None:
