@@ -91,4 +91,6 @@ def drag(page: Page, place: Locator, start: tuple[float, float], end: tuple[floa
 
 
 def words(page: Page, name: str) -> str:
+    """What a part of the explorer says, once it is drawn."""
+    frames(page)
     return page.locator(name).inner_text()

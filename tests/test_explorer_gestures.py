@@ -16,7 +16,6 @@ def cell_at(page: Page, x: float = 0.35, y: float = 0.35) -> str:
     box = page.locator(".sdx-picture").bounding_box()
     page.mouse.move(box["x"] + 2, box["y"] + 2)
     page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
-    frames(page)
     return words(page, ".sdx-readout").split(":")[0]
 
 

@@ -39,7 +39,6 @@ def test_keys_and_a_drag_that_come_within_one_frame_all_count(explorer: Page) ->
             { button: 0, pointerId: 1, bubbles: true, clientX: box.left + share * box.width, clientY: y }))
         point('pointerdown', 0.97); point('pointermove', 0.66); point('pointerup', 0.66) }""")
     assert (widgets(explorer)["start"], widgets(explorer)["end"]) == (2, 4)
-    frames(explorer)
     assert "steps 2–4 of 6" in words(explorer, ".sdx-steps")
 
 
@@ -48,6 +47,7 @@ def test_arrows_move_the_ends_and_every_control_has_a_name(explorer: Page) -> No
     first.focus()
     explorer.keyboard.press("ArrowRight")
     explorer.keyboard.press("ArrowRight")
+    frames(explorer)
     assert widgets(explorer)["start"] == 2 and first.get_attribute("aria-valuetext").startswith("step 2 of 6")
     explorer.keyboard.press("Shift+Home")
     assert widgets(explorer)["start"] == 0 and widgets(explorer)["end"] == 4
@@ -66,7 +66,6 @@ def test_hover_names_a_cell_a_click_pins_it_and_a_drag_draws_a_box(explorer: Pag
     drag(explorer, picture, (0.45, 0.4), (0.55, 0.6))
     assert len(widgets(explorer)["selection"].split(",")) == 4
     explorer.locator(".sdx-title").hover()
-    frames(explorer)
     assert words(explorer, ".sdx-readout").startswith("Box of ")
     picture.focus()
     explorer.keyboard.press("Escape")
@@ -95,7 +94,6 @@ def test_readings_views_and_looks_are_drawn_and_kept_in_the_widgets(explorer: Pa
 def test_samples_are_seen_one_by_one_and_play_sweeps(explorer: Page) -> None:
     mean = words(explorer, ".sdx-verdict")
     explorer.get_by_label("Next noise sample").click()
-    frames(explorer)
     assert "sample 1 of 4" in words(explorer, ".sdx-pagers") and "±" in mean and "±" not in words(explorer, ".sdx-verdict")
     explorer.get_by_label("Play", exact=False).click()
     explorer.wait_for_function("document.querySelector('.sdx-steps').textContent.includes('steps 2–3')")
