@@ -42,6 +42,7 @@ SHOWING = (
     "PreviewImage",
 )
 
+IN_NODES_2 = "app.extensionManager.setting.get('Comfy.VueNodes.Enabled')"
 # Each under a name of its own: newer pages show what nodes of the same name's graph gave before.
 LOAD = """async workflow => {
     await app.loadGraphData(workflow, true, true, workflow.id)
@@ -188,7 +189,7 @@ def see_all(page: Page) -> None:
     """Bring the whole graph into sight: what is out of it has no wires yet, loads no pictures, and in Nodes 2.0 is not drawn."""
     page.set_viewport_size({"width": 2600, "height": 1600})
     page.evaluate("Object.assign(app.canvas.ds, { scale: 0.4, offset: [250, 300] })")
-    if page.evaluate("app.extensionManager.setting.get('Comfy.VueNodes.Enabled')"):
+    if page.evaluate(IN_NODES_2):
         page.wait_for_function("""() => { app.canvas.draw(true, true)
             return document.querySelectorAll('.lg-node').length === app.graph.nodes.length }""")
     page.wait_for_timeout(500)
@@ -223,7 +224,7 @@ def test_every_node_of_the_pack_mounts_with_all_its_slots_and_widgets(rendered: 
         assert node["title"] == info["display_name"], kind
         values = {name for name, (kind_of, *_) in inputs.items() if isinstance(kind_of, list) or kind_of in WIDGET_TYPES}
         assert values <= set(node["widgets"]), kind
-    if rendered.evaluate("app.extensionManager.setting.get('Comfy.VueNodes.Enabled')"):
+    if rendered.evaluate(IN_NODES_2):
         for kind, node in mounted.items():
             rendered.evaluate("id => { app.canvas.centerOnNode(app.graph.getNodeById(id)) }", node["id"])
             box = rendered.locator(f"[data-node-id='{node['id']}']")
@@ -292,7 +293,7 @@ def test_no_nodes_of_a_template_lie_over_each_other(rendered: Page) -> None:
 
 def test_nodes_that_grow_with_their_results_lie_over_no_others(rendered: Page) -> None:
     version = tuple(map(int, rendered.evaluate("window.__COMFYUI_FRONTEND_VERSION__").split(".")[:2]))
-    if version < (1, 47) and rendered.evaluate("app.extensionManager.setting.get('Comfy.VueNodes.Enabled')"):
+    if version < (1, 47) and rendered.evaluate(IN_NODES_2):
         pytest.skip("Nodes 2.0 of this page gives pictures a height of their own, however large their node was saved")
     rendered.evaluate(LOAD, with_few_steps(read(WORKFLOWS / "zebra_or_horse.json")))
     see_all(rendered)

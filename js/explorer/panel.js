@@ -48,8 +48,6 @@ export class Panel {
         this.decoded = null
         /** @type {Frame | null} */
         this.frame = null
-        /** @type {Selection | null} */
-        this.selection = null
         /** @type {Partial<View>} what a drag or the sweep shows before it is kept */
         this.passing = {}
         /** @type {{ x: number, y: number } | null} */
@@ -63,7 +61,7 @@ export class Panel {
         this.stage = new Stage()
         this.gestures = new Gestures(this.stage, {
             hover: cell => this.#hover(cell),
-            selection: () => this.model && readSelection(this.view.selection, this.model.header.width, this.model.header.height),
+            selection: () => this.selection,
             select: selection => this.write({ selection: selection ? writeSelection(selection) : '' }),
         })
         this.slider = new Slider((start, end, done) => {
@@ -106,6 +104,11 @@ export class Panel {
     /** The settings as they are shown. @returns {View} */
     get view() {
         return { ...this.settings.read(), ...this.passing }
+    }
+
+    /** What is pinned, drawn or not yet. @returns {Selection | null} */
+    get selection() {
+        return this.model && readSelection(this.view.selection, this.model.header.width, this.model.header.height)
     }
 
     #build() {
@@ -267,7 +270,6 @@ export class Panel {
         const exact = this.decoded?.name === `${model.decodedName(view)}-${model.image(view)}` ? this.decoded.bitmap : null
         const decoding = view.view === 'decoded' && this.differences
         this.#say('')
-        this.selection = readSelection(view.selection, header.width, header.height)
         this.stage.show({
             levels: frame.levels,
             rows: header.height,
