@@ -22,14 +22,14 @@ async def comfy_entrypoint() -> ComfyExtension:
 
     class SDExplainExtension(ComfyExtension):
         async def get_node_list(self) -> list[type[io.ComfyNode]]:
-            from .nodes.agreement import CompareMaps
             from .nodes.animation import StepAnimation
+            from .nodes.comparison import CompareMaps
             from .nodes.difference import SumDifference
             from .nodes.example_picture import ExamplePicture
             from .nodes.explain import ExplainImage
-            from .nodes.explore import Explorer
+            from .nodes.explorer import Explorer
             from .nodes.heatmap import HeatmapOverlay
-            from .nodes.host.checks import checked
+            from .nodes.inputs.checks import checked
             from .nodes.load_diffusers import LoadDiffusers
             from .nodes.load_predictions import LoadPredictions
             from .nodes.noising import NoiseLatent

@@ -5,7 +5,7 @@
     python dev.py ui                 start ComfyUI with SDExplain for the browser
     python dev.py test               run all tests (what follows is passed on to pytest)
     python dev.py setup              only install what these need
-    python dev.py run SCRIPT ...     run a script in the environment, such as benchmarks/truth.py
+    python dev.py run SCRIPT ...     run a script in the environment, such as benchmarks.truth
 
 The first run installs a Python environment into .venv and, unless COMFYUI_PATH names one or this folder lies in the
 custom_nodes of one, a ComfyUI into .comfyui. Later runs install nothing and need no network.
@@ -25,7 +25,7 @@ if sys.version_info < (3, 10):
         % (sys.version_info[0], sys.version_info[1], sys.executable)
     )
 
-from demo.commands import main  # noqa: E402
+from tools.commands import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())

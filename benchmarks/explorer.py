@@ -1,6 +1,6 @@
 """How long the explorer takes for a frame while its range is dragged, in ComfyUI's real page.
 
-    python dev.py run benchmarks/explorer.py
+    python dev.py run benchmarks.explorer
 
 The data are drawn at random: 50 steps of 128 × 128 cells of 4 channels and 2 noise samples, over a picture of 1024 pixels. Each
 pointer move is followed by one frame; its script's time is printed, and the time until the screen has shown two frames, which is 33 ms at 60 Hz if none is late.
@@ -10,25 +10,20 @@ from __future__ import annotations
 
 import argparse
 import io
-import sys
-from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 import numpy as np
 import torch
 from playwright.sync_api import Page, Route, sync_playwright
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-import browser  # noqa: E402
-import conftest  # noqa: E402, F401  (loads the pack)
-from sdexplain.demo.environment import find_host  # noqa: E402
-from sdexplain.demo.server import Server  # noqa: E402
-from sdexplain.nodes.maths.explorer import overview, parts  # noqa: E402
-from sdexplain.nodes.maths.noising import NoisedLatents, draw_noise  # noqa: E402
-from sdexplain.nodes.maths.overlay import to_image  # noqa: E402
-from sdexplain.nodes.maths.prediction import NoisePredictions  # noqa: E402
+from ..nodes.maths.files.explorer import overview, parts
+from ..nodes.maths.images import to_image
+from ..nodes.maths.method.noising import NoisedLatents, draw_noise
+from ..nodes.maths.method.prediction import NoisePredictions
+from ..tools import browser
+from ..tools.environment import find_host
+from ..tools.page import SETTINGS
+from ..tools.server import Server
 
 STEPS, CELLS, SAMPLES = 50, 128, 2
 # Moves the right end of the range to and fro; the panel draws in the animation frame after each move.
@@ -103,7 +98,7 @@ def main() -> None:
     parser.add_argument("--moves", type=int, default=40, help="pointer moves for each line")
     moves = parser.parse_args().moves
     print(f"{STEPS} steps, {CELLS} x {CELLS} cells, {SAMPLES} samples; milliseconds, median (95th percentile)")
-    with Server(find_host(), settings=conftest.PAGE_SETTINGS) as server, sync_playwright() as playwright:
+    with Server(find_host(), settings=SETTINGS) as server, sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=browser.find(), args=browser.ARGUMENTS)
         for vue in (False, True):
             page = started.new_page(viewport={"width": 1600, "height": 1000})
@@ -116,7 +111,3 @@ def main() -> None:
                 told = ", ".join(f"{name} {np.median(t):.1f} ({np.percentile(t, 95):.1f})" for name, t in times.items())
                 print(f"{'Nodes 2.0' if vue else 'classic':10} {reading:10} {told}", flush=True)
         started.close()
-
-
-if __name__ == "__main__":
-    main()

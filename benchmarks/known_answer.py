@@ -1,6 +1,6 @@
 """The evidence against the exact log-odds, on data whose exact denoiser is known: no model, no picture, nothing to learn.
 
-`python benchmarks/known_answer.py` prints a table (below a minute on one core) and writes it as CSV beside a figure. The
+`python dev.py run benchmarks.known_answer` prints a table (below a minute on one core) and writes it as CSV beside a figure. The
 error of an evidence map has two parts, which are told apart: the schedule's (a sum for an integral over a finite range), seen alone
 where the mean over the noise is taken exactly, and the noise's, which more samples or steps make smaller.
 """
@@ -9,32 +9,24 @@ from __future__ import annotations
 
 import argparse
 import csv
-import importlib
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-ROOT = Path(__file__).resolve().parent.parent
-if __package__ in (None, ""):  # run as a script: give it its place in the package (PEP 366)
-    sys.path.append(str(ROOT.parent))
-    __package__ = f"{ROOT.name}.benchmarks"
-    importlib.import_module(__package__)
-    importlib.import_module(f"{ROOT.name}.demo.environment").enter(__file__)
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+from tqdm import tqdm
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
-from torch import Tensor  # noqa: E402
-from tqdm import tqdm  # noqa: E402
-
-from ..nodes.maths.difference import sum_steps  # noqa: E402
-from ..nodes.maths.noising import NoisedLatents, draw_noise  # noqa: E402
-from ..nodes.maths.prediction import NoisePredictions, collect_prompt  # noqa: E402
+from ..nodes.maths.method.difference import sum_steps
+from ..nodes.maths.method.noising import NoisedLatents, draw_noise
+from ..nodes.maths.method.prediction import NoisePredictions, collect_prompt
+from ..tools.environment import ROOT
 
 FAMILIES = ("eps", "v", "x0", "flow")
 Noise = Literal["antithetic pairs", "independent", "exact mean"]
@@ -438,7 +430,3 @@ def main() -> None:
     rows = measure(options.seed, options.seeds, options.steps)
     write(options.output, rows)
     print(table(rows))
-
-
-if __name__ == "__main__":
-    main()

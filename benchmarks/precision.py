@@ -1,6 +1,6 @@
 """What keeping noise predictions in half precision costs, beside what another pair of noise samples changes.
 
-    python dev.py run benchmarks/precision.py
+    python dev.py run benchmarks.precision
 
 The bundled model is asked about held-out scenes, in float32. Every map is then made again from its predictions rounded to
 float16, as Collect Noise Predictions keeps them; from residuals (prediction − noise) rounded to float16; and from predictions
@@ -10,32 +10,24 @@ rounded to bfloat16.
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-if __package__ in (None, ""):  # run as a script: give it its place in the package (PEP 366)
-    sys.path[0] = str(ROOT.parent)  # instead of this folder, whose statistics.py would hide Python's
-    __package__ = f"{ROOT.name}.benchmarks"
-    importlib.import_module(__package__)
-    importlib.import_module(f"{ROOT.name}.demo.environment").enter(__file__)
+import torch
+from torch import Tensor
 
-import torch  # noqa: E402
-from torch import Tensor  # noqa: E402
-
-from ..nodes.maths.agreement import auroc  # noqa: E402
-from ..nodes.maths.difference import sum_steps  # noqa: E402
-from ..nodes.maths.prediction import NoisePredictions  # noqa: E402
-from .cases import Case, cases  # noqa: E402
-from .collect import collect  # noqa: E402
-from .maps import READINGS, Recipe, enlarge  # noqa: E402
-from .questions import SECOND_PAIR, Setting, both_labels, fingerprint_of  # noqa: E402
-from .stored import Stored, select  # noqa: E402
-from .tables import Table  # noqa: E402
+from ..nodes.maths.answers.measures import auroc
+from ..nodes.maths.method.difference import sum_steps
+from ..nodes.maths.method.prediction import NoisePredictions
+from ..tools.environment import ROOT
+from .ground_truth.cases import Case, cases
+from .ground_truth.collect import collect
+from .ground_truth.maps import READINGS, Recipe, enlarge
+from .ground_truth.questions import SECOND_PAIR, Setting, both_labels, fingerprint_of
+from .ground_truth.stored import Stored, select
+from .tables import Table
 
 MAPS = ("magnitude of the sum", "sum of magnitudes", "information", "evidence")
 Kept = Callable[[NoisePredictions], NoisePredictions]
@@ -116,11 +108,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--scenes", type=int, default=4, help="scenes a pair; each is drawn as both classes (default: 4)")
     made.add_argument("--steps", type=int, default=25)
-    made.add_argument("--model", type=Path, default=ROOT / "demo" / "model")
+    made.add_argument("--model", type=Path, default=ROOT / "example" / "model")
     made.add_argument("--output", type=Path, default=ROOT / "output" / "precision", help="answers and tables")
     made.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, of one thread each")
     return made
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Two hundred mixed runs on one server: what it holds must not grow.
 
-    python dev.py run benchmarks/soak.py              200 runs
-    python dev.py run benchmarks/soak.py --runs 40    fewer, for a look
+    python dev.py run benchmarks.soak              200 runs
+    python dev.py run benchmarks.soak --runs 40    fewer, for a look
 
 Workflows and single nodes with changing settings, inputs that are refused, runs that are cancelled and networks that break, in
 an order that the seed says. The table and the figure go to `benchmarks/results/soak.csv` and `soak.png` after 200 runs or more, else
@@ -19,35 +19,28 @@ import csv
 import json
 import os
 import random
-import sys
 import threading
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
-TESTS = ROOT / "tests"
-sys.path.insert(0, str(TESTS))
+import matplotlib
+import psutil
+from scipy.stats import theilslopes
 
-import conftest  # noqa: E402, F401  (loads the pack)
-
-sys.path.append(str(TESTS / "fuzz"))
-
-import contract  # noqa: E402
-import matplotlib  # noqa: E402
-import psutil  # noqa: E402
-from contract import WordlessClient  # noqa: E402
-from graphs import node  # noqa: E402
-from pack_graphs import TESTED, Info, around, good_runs, inputs_of, pack_nodes, report  # noqa: E402
-from predictions import made_predictions  # noqa: E402
-from scipy.stats import theilslopes  # noqa: E402
-from sdexplain.demo.api import ComfyUIError, Interrupted, NodeFailed, Prompt, Run, to_prompt  # noqa: E402
-from sdexplain.demo.environment import find_host  # noqa: E402
-from sdexplain.demo.run import downloads  # noqa: E402
-from sdexplain.demo.server import Server  # noqa: E402
-from sdexplain.nodes.maths.archive import pack  # noqa: E402
-from trials import MISSING, Trial, trials_of  # noqa: E402
+from ..nodes.maths.files.archive import pack
+from ..tools.client import ComfyUIError, Interrupted, NodeFailed, Run
+from ..tools.demo import downloads
+from ..tools.environment import ROOT, find_host
+from ..tools.graphs import node
+from ..tools.server import Server
+from ..tools.trials import contract
+from ..tools.trials.contract import WordlessClient
+from ..tools.trials.graphs import TESTED, Info, around, good_runs, inputs_of, pack_nodes, report
+from ..tools.trials.predictions import made_predictions
+from ..tools.trials.values import MISSING, Trial, trials_of
+from ..tools.workflow_file import Prompt, to_prompt
 
 # Left to itself, glibc takes blocks of up to 32 MB from its heap, whose holes it keeps: what is resident would then creep up while
 # nothing more is held. So large ones come from the system and go back to it.
@@ -207,7 +200,7 @@ def main() -> int:
     rows, wrong = list[Row](), list[str]()
     if not options.usual_malloc:
         os.environ.update(MALLOC)
-    with Server(find_host(), packs={"sdexplain_probe": TESTS / "probe_pack"}) as server:
+    with Server(find_host(), packs={"sdexplain_probe": ROOT / "tools" / "probe_pack"}) as server:
         (server.base / "input" / "saved.safetensors").write_bytes(pack(made_predictions()))
         client = WordlessClient(server.url)
         info = client.object_info()
@@ -242,7 +235,3 @@ def main() -> int:
     print(f"good runs at the end as at the start, to the last bit: {identical}")
     print("\n".join([f"{len(wrong)} wrong ends", *wrong]))
     return int(bool(wrong) or growth >= MOST_GROWTH or folders > MOST_FOLDERS or not identical)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

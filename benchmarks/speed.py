@@ -1,6 +1,6 @@
 """How long the pack takes, and how much memory, beside the bare network's forwards and beside diffusers.
 
-    python dev.py run benchmarks/speed.py
+    python dev.py run benchmarks.speed
 
 Every line is measured against the others in turns within one process, so that what else the machine does cancels in the
 ratios. Stopped, it goes on where it was, as long as the pack's code is the same.
@@ -9,26 +9,18 @@ ratios. Stopped, it goes on where it was, as long as the pack's code is the same
 from __future__ import annotations
 
 import argparse
-import importlib
 import logging
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-if __package__ in (None, ""):  # run as a script: give it its place in the package (PEP 366)
-    sys.path[0] = str(ROOT.parent)  # instead of this folder, whose statistics.py would hide Python's
-    __package__ = f"{ROOT.name}.benchmarks"
-    importlib.import_module(__package__)
-    importlib.import_module(f"{ROOT.name}.demo.environment").enter(__file__)
+import torch
+from diffusers.utils import logging as diffusers_logging
 
-import torch  # noqa: E402
-from diffusers.utils import logging as diffusers_logging  # noqa: E402
-
-from .timing import graph, report  # noqa: E402
-from .timing.calls import time_calls  # noqa: E402
-from .timing.networks import BUNDLED, SD15, SDXL, build  # noqa: E402
-from .timing.stopwatch import Log  # noqa: E402
-from .timing.work import BARE, LOOP, MASK, OURS, SINGLY, Work, best_batch  # noqa: E402
+from ..tools.environment import ROOT
+from .timing import graph, report
+from .timing.calls import time_calls
+from .timing.networks import BUNDLED, SD15, SDXL, build
+from .timing.stopwatch import Log
+from .timing.work import BARE, LOOP, MASK, OURS, SINGLY, Work, best_batch
 
 ALL = (OURS, BARE, SINGLY, MASK, LOOP)
 Plan = list[tuple[str, Work, dict[str, int]]]
@@ -120,7 +112,3 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--threads", type=int, default=0, help="torch's threads (default: torch's own choice)")
     made.add_argument("--output", type=Path, default=ROOT / "output" / "speed", help="measurements, tables and figure")
     return made
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Measure how true this pack's maps are: a known answer, twins, other methods, their cost, and where the maps fail.
 
-`python benchmarks/truth.py` asks the bundled model about held-out scenes (about two hours of one processor core), trains the
+`python dev.py run benchmarks.truth` asks the bundled model about held-out scenes (about two hours of one processor core), trains the
 classifier whose attributions are compared (ten minutes) and writes tables (CSV, Markdown) and figures (PNG). Stopped, it goes on
 where it was; the same seed gives the same figures.
 """
@@ -9,33 +9,26 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-if __package__ in (None, ""):  # run as a script: give it its place in the package (PEP 366)
-    sys.path.append(str(ROOT.parent))
-    __package__ = f"{ROOT.name}.benchmarks"
-    importlib.import_module(__package__)
-    importlib.import_module(f"{ROOT.name}.demo.environment").enter(__file__)
+import numpy as np
 
-import numpy as np  # noqa: E402
-
-from . import figures, known_answer  # noqa: E402
-from .attributions import VARIANTS, Variant  # noqa: E402
-from .cases import Case, twins  # noqa: E402
-from .choose import choose  # noqa: E402
-from .classifier import made, trained  # noqa: E402
-from .collect import collect  # noqa: E402
-from .measure import Bench, measure_choice, measure_scene  # noqa: E402
-from .parallel import spread  # noqa: E402
-from .questions import Extent, Setting, fingerprint_of, parts  # noqa: E402
-from .records import recorded  # noqa: E402
-from .report import Results, summary, tables  # noqa: E402
-from .stored import Stored  # noqa: E402
+from ..tools.environment import ROOT
+from . import known_answer
+from .ground_truth import figures
+from .ground_truth.attributions import VARIANTS, Variant
+from .ground_truth.cases import Case, twins
+from .ground_truth.choose import choose
+from .ground_truth.classifier import made, trained
+from .ground_truth.collect import collect
+from .ground_truth.measure import Bench, measure_choice, measure_scene
+from .ground_truth.parallel import spread
+from .ground_truth.questions import Extent, Setting, fingerprint_of, parts
+from .ground_truth.records import recorded
+from .ground_truth.report import Results, summary, tables
+from .ground_truth.stored import Stored
 
 Scene = tuple[Case, Case]
 VARIANTS_ON = 2  # the rivals' variants, which take longest, are tried on every so many-th choice scene
@@ -62,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--choice-scenes", type=int, default=40, help="other scenes a pair, to choose ranges and defaults by")
     made.add_argument("--deep-scenes", type=int, default=10, help="scenes a pair to report on with 16 noise samples")
     made.add_argument("--steps", type=int, default=25)
-    made.add_argument("--model", type=Path, default=ROOT / "demo" / "model")
+    made.add_argument("--model", type=Path, default=ROOT / "example" / "model")
     made.add_argument("--output", type=Path, default=ROOT / "output" / "truth", help="answers, records, tables and figures")
     made.add_argument("--pictures", type=Path, default=ROOT / "output" / "training", help="the training's, for the classifier")
     made.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, of one thread each")
@@ -133,7 +126,3 @@ def write(results: Results, accuracy: dict[str, float], stored: Stored, folder: 
     (folder / "summary.md").write_text(summary(results) + "\n", encoding="utf-8")
     figures.write(results, folder, lambda case, recipe: recipe.draw(stored.predictions(case, case.label, case.twin)))
     print("\n\n".join(text))
-
-
-if __name__ == "__main__":
-    main()

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, get_args
 from comfy_api.latest import io
 
 from . import types
-from .host import appearance
-from .host.schema import schema
-from .maths.animation import animate
-from .maths.difference import Reading, Weighting
-from .maths.overlay import Appearance, Background, Interpolation
-from .maths.prediction import NoisePredictions
+from .inputs import appearance
+from .inputs.schema import schema
+from .maths.method.difference import Reading, Weighting
+from .maths.method.placing import Interpolation
+from .maths.method.prediction import NoisePredictions
+from .maths.pictures.animation import animate
+from .maths.pictures.overlay import Appearance, Background
 
 if TYPE_CHECKING:
     import torch

@@ -7,9 +7,9 @@ from typing import get_args
 from comfy_api.latest import io
 
 from . import types
-from .host import step_range
-from .host.schema import schema
-from .maths import difference, prediction
+from .inputs import step_range
+from .inputs.schema import schema
+from .maths.method import difference, prediction
 
 
 class SumDifference(io.ComfyNode):

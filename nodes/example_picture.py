@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ..demo.scenes import CLASSES, draw, sample_scene, truth_mask, twin_of
-from .host.schema import schema
+from ..example.scenes import CLASSES, draw, sample_scene, truth_mask, twin_of
+from .inputs.schema import schema
 
 
 def to_image(picture: np.ndarray) -> torch.Tensor:

@@ -10,10 +10,10 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
 from . import types
-from .host import appearance, step_range
-from .host.schema import schema
-from .maths.difference import Reading, check_range
-from .maths.overlay import colour_map_name
+from .inputs import appearance, step_range
+from .inputs.schema import schema
+from .maths.method.difference import Reading, check_range
+from .maths.pictures.colours import colour_map_name
 
 if TYPE_CHECKING:
     from comfy.sd import CLIP, VAE

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, get_args
 from comfy_api.latest import io, ui
 
 from . import types
-from .host import appearance
-from .host.schema import schema
-from .maths.difference import NoiseDifference
-from .maths.heatmap import Scalar, Show, make_heatmap, show_only
-from .maths.legend import add_legend, readable_size
-from .maths.overlay import Appearance, Background, Interpolation, colours, masks, overlay, place
-from .maths.reliability import Reliability
+from .inputs import appearance
+from .inputs.schema import schema
+from .maths.method.difference import NoiseDifference
+from .maths.method.heatmap import Show, make_heatmap, show_only
+from .maths.method.placing import Interpolation, masks, place
+from .maths.method.reliability import Reliability
+from .maths.method.scalar import Scalar
+from .maths.pictures.colours import colours
+from .maths.pictures.legend import add_legend, readable_size
+from .maths.pictures.overlay import Appearance, Background, overlay
 
 if TYPE_CHECKING:
     import torch

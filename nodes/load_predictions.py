@@ -6,8 +6,8 @@ from comfy_api.latest import io, ui
 
 from . import types
 from .host.archives import find_archive, list_archives
-from .host.schema import schema
-from .maths.archive import describe, read
+from .inputs.schema import schema
+from .maths.files.archive import describe, read
 
 
 class LoadPredictions(io.ComfyNode):

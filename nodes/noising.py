@@ -11,8 +11,8 @@ from torch import Tensor
 
 from . import types
 from .host import schedule
-from .host.schema import schema
-from .maths import noising
+from .inputs.schema import schema
+from .maths.method import noising
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher

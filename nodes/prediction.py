@@ -11,9 +11,9 @@ from .host import fingerprint, kept
 from .host.caveats import caveats
 from .host.prediction import Conditioning, check_conditioning
 from .host.schedule import check_same_model
-from .host.schema import schema
 from .host.telling import tell
-from .maths import noising, prediction
+from .inputs.schema import schema
+from .maths.method import noising, prediction
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, get_args
 from comfy_api.latest import io, ui
 
 from . import types
-from .host import appearance, fingerprint, kept
+from .host import fingerprint, kept
 from .host.caveats import caveats
 from .host.prediction import Conditioning
 from .host.schedule import check_same_model
-from .host.schema import schema
 from .host.telling import tell
-from .maths.difference import Reading, Weighting
-from .maths.noising import NoisedLatents
-from .maths.overlay import Appearance, Background, Interpolation
-from .maths.reliability import Reliability
-from .maths.rivals import MOST_LABELS, Contest, check_sides, choose, fill_template, split_labels
-from .maths.rivals_sheet import report, rivals_of, rivals_sheet
+from .inputs import appearance
+from .inputs.schema import schema
+from .maths.answers.rivals import MOST_LABELS, Contest, check_sides, choose, fill_template, split_labels
+from .maths.method.difference import Reading, Weighting
+from .maths.method.noising import NoisedLatents
+from .maths.method.placing import Interpolation
+from .maths.method.reliability import Reliability
+from .maths.pictures.overlay import Appearance, Background
+from .maths.pictures.rivals_sheet import report, rivals_of, rivals_sheet
 
 if TYPE_CHECKING:
     import torch

@@ -13,9 +13,10 @@ from . import types
 from .host.prediction import Conditioning, check_conditioning, predict
 from .host.randomised import shuffled_weights
 from .host.schedule import check_same_model
-from .host.schema import schema
-from .maths import noising, sanity
-from .maths.prediction import NoisePredictions, list_evaluations, predictions_shape
+from .inputs.schema import schema
+from .maths.answers import sanity
+from .maths.method import noising
+from .maths.method.prediction import NoisePredictions, list_evaluations, predictions_shape
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher

@@ -10,9 +10,9 @@ from comfy_api.latest import io, ui
 
 from . import types
 from .host.archives import new_archive
-from .host.schema import schema
-from .maths.archive import Precision, pack, write
-from .maths.prediction import NoisePredictions
+from .inputs.schema import schema
+from .maths.files.archive import Precision, pack, write
+from .maths.method.prediction import NoisePredictions
 
 
 class SavePredictions(io.ComfyNode):

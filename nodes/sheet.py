@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, get_args
 from comfy_api.latest import io, ui
 
 from . import types
-from .host import appearance
-from .host.schema import schema
-from .maths.difference import Reading, Weighting
-from .maths.heatmap import Scalar
-from .maths.overlay import Appearance, Background, Interpolation
-from .maths.prediction import NoisePredictions
-from .maths.reliability import Reliability
-from .maths.sheet import step_sheet
+from .inputs import appearance
+from .inputs.schema import schema
+from .maths.method.difference import Reading, Weighting
+from .maths.method.placing import Interpolation
+from .maths.method.prediction import NoisePredictions
+from .maths.method.reliability import Reliability
+from .maths.method.scalar import Scalar
+from .maths.pictures.overlay import Appearance, Background
+from .maths.pictures.sheet import step_sheet
 
 if TYPE_CHECKING:
     import torch

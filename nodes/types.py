@@ -5,10 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 NoisedLatents = io.Custom("NOISED_LATENTS")
-"""Carries `maths.noising.NoisedLatents`."""
+"""Carries `maths.method.noising.NoisedLatents`."""
 
 NoisePredictions = io.Custom("NOISE_PREDICTIONS")
-"""Carries `maths.prediction.NoisePredictions`."""
+"""Carries `maths.method.prediction.NoisePredictions`."""
 
 NoiseDifference = io.Custom("NOISE_DIFFERENCE")
-"""Carries `maths.difference.NoiseDifference`."""
+"""Carries `maths.method.difference.NoiseDifference`."""

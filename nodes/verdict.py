@@ -7,11 +7,11 @@ import math
 from comfy_api.latest import io, ui
 
 from . import types
-from .host import step_range
-from .host.schema import schema
-from .maths.prediction import NoisePredictions
-from .maths.verdict import judge, report
-from .maths.verdict_plot import plot_verdict
+from .inputs import step_range
+from .inputs.schema import schema
+from .maths.answers.verdict import judge, report
+from .maths.method.prediction import NoisePredictions
+from .maths.pictures.verdict_plot import plot_verdict
 
 
 class LabelVerdict(io.ComfyNode):

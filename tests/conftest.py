@@ -1,11 +1,11 @@
 """What the tests share. Run them with `python dev.py test`, or `.venv/bin/python -m pytest tests` after that.
 
 The pack is loaded as `sdexplain`, whatever this checkout's folder is called, the way ComfyUI loads a folder of
-custom_nodes: tests write `from sdexplain.nodes.maths import noising`.
+custom_nodes: tests write `from sdexplain.nodes.maths.method import noising`.
 
 Fixtures, each made once for all tests unless it says otherwise:
 
-comfyui         an `api.Client` of a real ComfyUI with this pack and `tests/probe_pack` in it, in a process of its own:
+comfyui         an `api.Client` of a real ComfyUI with this pack and `tools/probe_pack` in it, in a process of its own:
                 `comfyui.run({"1": {"class_type": …, "inputs": {…}}})`. Errors arrive as `api.NodeFailed` or
                 `api.PromptRejected`.
 comfyui_server  its `server.Server`: `.url`, `.base` (with input and output), `.log_tail()`.
@@ -36,31 +36,17 @@ import pytest
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page
+    from sdexplain.tools.client import Client
+    from sdexplain.tools.server import Server
 
-    from sdexplain.demo.api import Client
-    from sdexplain.demo.server import Server
-
-TESTS = Path(__file__).resolve().parent
-ROOT = TESTS.parent
+ROOT = Path(__file__).resolve().parent.parent
 HOSTS = {"comfyui_server", "comfy_host", "besieged", "watched"}
 """Fixtures with a ComfyUI behind them; the last two are servers of their own, in fuzz and in test_security.py."""
-# No first-visit tour, and no question whether to leave a changed workflow.
-PAGE_SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Window.UnloadConfirmation": False}
 
 
-def load_pack() -> None:
-    # `python -m pytest` puts the current folder on the path: from the root, the pack's `nodes` would then hide
-    # ComfyUI's nodes.py.
-    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
-    spec = importlib.util.spec_from_file_location(
-        "sdexplain", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["sdexplain"] = module
-    spec.loader.exec_module(module)
-
-
-load_pack()
+# `python -m pytest` puts the current folder on the path: from the root, the pack's `nodes` would then hide ComfyUI's nodes.py.
+spec = importlib.util.spec_from_file_location("launch", ROOT / "tools" / "launch.py")
+spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -75,23 +61,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def comfyui_server() -> Iterator[Server]:
-    from sdexplain.demo.environment import find_host
-    from sdexplain.demo.server import Server
+    from sdexplain.tools.environment import find_host
+    from sdexplain.tools.page import SETTINGS
+    from sdexplain.tools.server import Server
 
-    with Server(find_host(), packs={"sdexplain_probe": TESTS / "probe_pack"}, settings=PAGE_SETTINGS) as server:
+    with Server(find_host(), packs={"sdexplain_probe": ROOT / "tools" / "probe_pack"}, settings=SETTINGS) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def comfyui(comfyui_server: Server) -> Client:
-    from sdexplain.demo.api import Client
+    from sdexplain.tools.client import Client
 
     return Client(comfyui_server.url)
 
 
 @pytest.fixture(scope="session")
 def comfy_host(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from sdexplain.demo.environment import find_host
+    from sdexplain.tools.environment import find_host
 
     base = tmp_path_factory.mktemp("comfyui")
     sys.path.append(str(find_host().folder))  # last: ComfyUI's `utils`, `app` and `server` must hide nobody's
@@ -108,8 +95,7 @@ def comfy_host(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
-
-    import browser
+    from sdexplain.tools import browser
 
     found, reason = browser.get()
     if found is None:
@@ -149,7 +135,7 @@ def comfyui_page(page: Page, comfyui_server: Server) -> Page:
 
 @pytest.fixture(params=["classic", "Nodes 2.0"])
 def rendered(request: pytest.FixtureRequest, comfyui_page: Page) -> Iterator[Page]:
-    from test_page import of_the_pack
+    from sdexplain.tools.page import of_the_pack
 
     setting = "app.extensionManager.setting"
     if comfyui_page.evaluate(f"{setting}.get('Comfy.VueNodes.Enabled') === undefined") and request.param != "classic":
@@ -165,7 +151,7 @@ def rendered(request: pytest.FixtureRequest, comfyui_page: Page) -> Iterator[Pag
 
 @pytest.fixture
 def explorer(rendered: Page) -> Page:
-    from explorer_page import BUILD, SAMPLES, STEPS, look_at, run
+    from sdexplain.tools.explorer_page import BUILD, SAMPLES, STEPS, look_at, run
 
     rendered.evaluate(BUILD, [STEPS, SAMPLES])
     run(rendered)

@@ -1,1 +1,1 @@
-"""Time and memory of the same work done in five ways: what `benchmarks/speed.py` measures with."""
+"""Time and memory of the same work done in five ways: what `benchmarks.speed` measures with."""

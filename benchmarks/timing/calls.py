@@ -17,9 +17,9 @@ PICTURE = 8 * CELLS
 
 def time_calls(repetitions: int) -> dict[str, list[float]]:
     """Milliseconds of each call: median, and the fastest; over random predictions of 50 steps of 128 × 128 cells, 1024 pixels."""
-    from ...nodes.maths.difference import sum_steps
-    from ...nodes.maths.heatmap import make_heatmap
-    from ...nodes.maths.legend import draw_legend, legend_lengths
+    from ...nodes.maths.method.difference import sum_steps
+    from ...nodes.maths.method.heatmap import make_heatmap
+    from ...nodes.maths.pictures.legend import draw_legend, legend_lengths
 
     predictions, graph = random_predictions(), Graph()
     given = {"predictions": predictions, "image": torch.rand(1, PICTURE, PICTURE, 3)}
@@ -87,8 +87,8 @@ def defaults(node: str) -> dict[str, Any]:
 
 
 def random_predictions() -> Any:
-    from ...nodes.maths.noising import NoisedLatents, draw_noise
-    from ...nodes.maths.prediction import NoisePredictions
+    from ...nodes.maths.method.noising import NoisedLatents, draw_noise
+    from ...nodes.maths.method.prediction import NoisePredictions
 
     shape = (4, CELLS, CELLS)
     noise = draw_noise(shape, 1, SAMPLES, STEPS, per_step=True)

@@ -12,7 +12,7 @@ import tempfile
 from types import SimpleNamespace
 from typing import Any
 
-from ...demo.environment import find_host
+from ...tools.environment import find_host
 
 Prompt = dict[str, dict[str, Any]]
 
@@ -33,9 +33,10 @@ def start() -> None:
     args.cpu = True
     args.use_pytorch_cross_attention = True  # what ComfyUI chooses by itself on a GPU
     args.base_directory = tempfile.mkdtemp(prefix="sdexplain-benchmark-")
-    import utils.install_util  # noqa: F401  (before nodes.py puts a folder with another `utils` in front)
-    import nodes
     import server
+    import utils.install_util  # noqa: F401  (before nodes.py puts a folder with another `utils` in front)
+
+    import nodes
 
     server.PromptServer.instance = SILENT
 

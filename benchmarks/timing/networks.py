@@ -14,7 +14,7 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from torch import Tensor
 
-from ..diffedit import as_diffedit
+from ..ground_truth.diffedit import as_diffedit
 
 BUNDLED, SD15, SDXL = "bundled model, 256 px", "SD 1.5, 512 px", "SDXL, 1024 px"
 PROMPTS = ("a photo of a zebra", "a photo of a horse", "")
@@ -76,9 +76,9 @@ def build(name: str) -> Network:
 
 
 def bundled() -> Network:
-    from ...nodes.host.diffusers_folder import load_pipeline
+    from ...nodes.host.loading.diffusers_folder import load_pipeline
 
-    folder = Path(__file__).resolve().parents[2] / "demo" / "model"
+    folder = Path(__file__).resolve().parents[2] / "example" / "model"
     model, clip, _ = load_pipeline(folder, [])
     prompts = [clip.encode_from_tokens_scheduled(clip.tokenize(text))[0][0] for text in PROMPTS]
     pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32, safety_checker=None, local_files_only=True)

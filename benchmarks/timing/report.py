@@ -10,12 +10,11 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
-from ...nodes.maths.legend import INK, MUTED
-from ...nodes.maths.plot import LENGTHS, draw_plot
-from ..figures import COLOURS
+from ...nodes.maths.pictures.paper import INK, MUTED
+from ...nodes.maths.pictures.plot import LENGTHS, draw_plot
+from ..tables import COLOURS, Cell, Table
 from .networks import BUNDLED, CONFIGS, SD15, SDXL
 from .stopwatch import Log
-from ..tables import Cell, Table
 from .work import BARE, CALL, COLLECTION, EVALUATION, LOOP, MASK, NETWORK, OURS, SESSION, SINGLY, Work
 
 CALLS = "calls"

@@ -1,4 +1,4 @@
-// How many cells noise alone would take beyond a threshold: what nodes/maths/reliability.py asks scipy for.
+// How many cells noise alone would take beyond a threshold: what nodes/maths/method/reliability.py asks scipy for.
 
 /**
  * ln Gamma(x) by Lanczos (g = 7, n = 9), to 15 digits.

@@ -1,4 +1,4 @@
-// From levels to coloured pixels, as nodes/maths/overlay.py draws them: the colour tables come from there.
+// From levels to coloured pixels, as nodes/maths/pictures/overlay.py draws them: the colour tables come from there.
 
 /**
  * @typedef {{ table: Uint8Array, signed: boolean, opacity: number, smooth: boolean, solid: boolean }} Look

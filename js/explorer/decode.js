@@ -1,4 +1,4 @@
-// Reads the files that nodes/maths/explorer.py packs; the layout is described there.
+// Reads the files that nodes/maths/files/explorer.py packs; the layout is described there.
 
 const MAGIC = 'SDXP'
 const VERSION = 2

@@ -1,4 +1,4 @@
-// The scale on which a map is read, as nodes/maths/heatmap.py has it, and numbers as its legends write them.
+// The scale on which a map is read, as nodes/maths/method/heatmap.py has it, and numbers as its legends write them.
 
 /**
  * The p-th percentile with linear interpolation, numpy's default; sorts its input.

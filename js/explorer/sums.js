@@ -1,4 +1,4 @@
-// Sums of a reading over any range of steps, by prefix sums: what nodes/maths/difference.py's sum_steps does, in O(cells).
+// Sums of a reading over any range of steps, by prefix sums: what nodes/maths/method/difference.py's sum_steps does, in O(cells).
 
 /** @typedef {'channel norm' | 'channel mean' | 'value'} Scalar how a cell's one number is made of its channels */
 /**

@@ -13,11 +13,10 @@ import folder_paths
 import torch
 from comfy.model_management import throw_exception_if_processing_interrupted
 
-from ..maths.difference import Reading, Weighting
-from ..maths.explorer import Decoder, digest, overview, parts
-from ..maths.heatmap import decode_pictures
-from ..maths.overlay import to_image
-from ..maths.prediction import NoisePredictions
+from ..maths.files.explorer import Decoder, digest, overview, parts
+from ..maths.images import decode_pictures, to_image
+from ..maths.method.difference import Reading, Weighting
+from ..maths.method.prediction import NoisePredictions
 from . import fingerprint
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from ..maths.noising import NoisedLatents, shared_levels
-from ..maths.prediction import Precision, list_evaluations, predictions_shape
+from ..maths.method.noising import NoisedLatents, shared_levels
+from ..maths.method.prediction import Precision, list_evaluations, predictions_shape
 from .prediction import Conditioning, predict
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Collection:
 
     What is kept of earlier runs is looked up once; prompts of the same content share an array. The progress bar is over all
     samples of all prompts. Half precision halves the memory and moves maps a hundred times less than other noise does
-    (`benchmarks/precision.py`). Errors call the prompts by their `names`.
+    (`benchmarks.precision`). Errors call the prompts by their `names`.
     """
 
     def __init__(

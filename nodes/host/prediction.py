@@ -13,8 +13,8 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from ..maths.noising import NoisedLatents
-from ..maths.prediction import Evaluation, predict_into
+from ..maths.method.noising import NoisedLatents
+from ..maths.method.prediction import Evaluation, predict_into
 from .schedule import noise_scale
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
-from ..maths.noising import NoisedLatents, check_latent, check_levels, to_vae_space
+from ..maths.method.noising import NoisedLatents, check_latent, check_levels, to_vae_space
 
 if TYPE_CHECKING:
     from comfy.latent_formats import LatentFormat

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
-from contract import WordlessClient
-from pack_graphs import good_runs
-from predictions import made_predictions
-from sdexplain.demo.environment import find_host
-from sdexplain.demo.server import Server
-from sdexplain.nodes.maths.archive import pack
+from sdexplain.nodes.maths.files.archive import pack
+from sdexplain.tools.environment import ROOT, find_host
+from sdexplain.tools.server import Server
+from sdexplain.tools.trials.contract import WordlessClient
+from sdexplain.tools.trials.graphs import good_runs
+from sdexplain.tools.trials.predictions import made_predictions
 
 FACTOR = int(os.environ.get("SDEXPLAIN_FUZZ", "1"))
 hypothesis.settings.register_profile(
@@ -54,7 +53,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 @pytest.fixture(scope="session")
 def besieged() -> Iterator[Server]:
     with Server(
-        find_host(), packs={"sdexplain_probe": Path(__file__).resolve().parent.parent / "probe_pack"}
+        find_host(), packs={"sdexplain_probe": ROOT / "tools" / "probe_pack"}
     ) as server:
         (server.base / "input" / "saved.safetensors").write_bytes(pack(made_predictions()))
         yield server

@@ -15,17 +15,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import contract
 import pytest
-from contract import WordlessClient
-from graphs import node
-from pack_graphs import TESTED, Info, around, free, inputs_of, pack_nodes
-from predictions import made_predictions
-from sdexplain.demo.api import ComfyUIError, Interrupted, NodeFailed, Prompt, Run
-from sdexplain.demo.server import Server
-from sdexplain.nodes.maths.archive import pack, read
+from sdexplain.nodes.maths.files.archive import pack, read
+from sdexplain.tools.client import ComfyUIError, Interrupted, NodeFailed, Run
+from sdexplain.tools.environment import ROOT
+from sdexplain.tools.graphs import node
+from sdexplain.tools.server import Server
+from sdexplain.tools.trials import contract
+from sdexplain.tools.trials.contract import WordlessClient
+from sdexplain.tools.trials.graphs import TESTED, Info, around, free, inputs_of, pack_nodes
+from sdexplain.tools.trials.predictions import made_predictions
+from sdexplain.tools.workflow_file import Prompt
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 NETWORKS = {"model": 0, "clip": 1, "vae": 2}
 """Inputs with a network behind them, and which output of the loader and of ProbeFault it is."""
 LEAK = 1 << 20
@@ -218,21 +219,21 @@ def test_predictions_with_a_changed_byte_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", sorted(path.relative_to(ROOT / "demo/model").as_posix() for path in (ROOT / "demo/model").rglob("*.*"))
+    "file", sorted(path.relative_to(ROOT / "example/model").as_posix() for path in (ROOT / "example/model").rglob("*.*"))
 )
 def test_a_pipeline_with_a_cut_file_is_refused(file: str, comfy_host: Path, factor: int, tmp_path: Path) -> None:
     if file.endswith(".md"):
         pytest.skip("a text for people")
     import torch
-    from sdexplain.nodes.host.diffusers_folder import load_pipeline
+    from sdexplain.nodes.host.loading.diffusers_folder import load_pipeline
 
-    shutil.copytree(ROOT / "demo/model", tmp_path / "cut", copy_function=link)
-    place, content = tmp_path / "cut" / file, (ROOT / "demo/model" / file).read_bytes()
+    shutil.copytree(ROOT / "example/model", tmp_path / "cut", copy_function=link)
+    place, content = tmp_path / "cut" / file, (ROOT / "example/model" / file).read_bytes()
     chance = random.Random(file)
     head = range(0, min(len(content), 1 << 17), 1024) if len(content) > 4096 else range(0, len(content) - 1, 64)
     cuts = [*head, *(chance.randrange(len(content) - 1) for _ in range(20))]
     place.unlink()
-    whole = encoded(load_pipeline(ROOT / "demo/model", []))
+    whole = encoded(load_pipeline(ROOT / "example/model", []))
     for cut in chance.sample(cuts, min(len(cuts), 8 * factor)):
         place.write_bytes(content[:cut])
         try:
@@ -258,9 +259,9 @@ def test_a_cut_pipeline_leaves_no_memory_behind(comfy_host: Path, tmp_path: Path
     import gc
 
     import torch
-    from sdexplain.nodes.host.diffusers_folder import load_pipeline
+    from sdexplain.nodes.host.loading.diffusers_folder import load_pipeline
 
-    shutil.copytree(ROOT / "demo/model", tmp_path / "cut", copy_function=link)
+    shutil.copytree(ROOT / "example/model", tmp_path / "cut", copy_function=link)
     weights = tmp_path / "cut/unet/diffusion_pytorch_model.safetensors"
     content = weights.read_bytes()
     weights.unlink()

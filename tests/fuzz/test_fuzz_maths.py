@@ -6,41 +6,36 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_args
 
-import contract
 import hypothesis
 import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from predictions import made_predictions
-from sdexplain.nodes.maths.archive import pack, read
-from sdexplain.nodes.maths.difference import Reading, Weighting, latent, sum_steps
-from sdexplain.nodes.maths.explorer import overview, parts, unpack
-from sdexplain.nodes.maths.heatmap import Scalar, Show, make_heatmap, show_only
-from sdexplain.nodes.maths.legend import add_legend
-from sdexplain.nodes.maths.lettering import paragraph, plain_text
-from sdexplain.nodes.maths.overlay import (
-    AUTOMATIC,
-    DIVERGING,
-    SEQUENTIAL,
-    Appearance,
-    Background,
-    Interpolation,
-    masks,
-    match_pictures,
-    overlay,
-)
-from sdexplain.nodes.maths.prediction import NoisePredictions
-from sdexplain.nodes.maths.reliability import Reliability
-from sdexplain.nodes.maths.sheet import step_sheet
-from sdexplain.nodes.maths.verdict import judge, report
-from sdexplain.nodes.maths.verdict_plot import plot_verdict
+from sdexplain.nodes.maths.answers.verdict import judge, report
+from sdexplain.nodes.maths.files.archive import pack, read
+from sdexplain.nodes.maths.files.explorer import overview, parts, unpack
+from sdexplain.nodes.maths.images import match_pictures
+from sdexplain.nodes.maths.method.difference import Reading, Weighting, latent, sum_steps
+from sdexplain.nodes.maths.method.heatmap import Show, make_heatmap, show_only
+from sdexplain.nodes.maths.method.placing import Interpolation, masks
+from sdexplain.nodes.maths.method.prediction import NoisePredictions
+from sdexplain.nodes.maths.method.reliability import Reliability
+from sdexplain.nodes.maths.method.scalar import Scalar
+from sdexplain.nodes.maths.pictures.colours import AUTOMATIC, DIVERGING, SEQUENTIAL
+from sdexplain.nodes.maths.pictures.legend import add_legend
+from sdexplain.nodes.maths.pictures.lettering import paragraph
+from sdexplain.nodes.maths.pictures.overlay import Appearance, Background, overlay
+from sdexplain.nodes.maths.pictures.sheet import step_sheet
+from sdexplain.nodes.maths.pictures.verdict_plot import plot_verdict
+from sdexplain.nodes.maths.wording import plain_text
+from sdexplain.tools.trials import contract
+from sdexplain.tools.trials.predictions import made_predictions
 from torch import Tensor
 
 fuzzed = hypothesis.settings.get_profile("fuzz")
 drawn = hypothesis.settings(fuzzed, max_examples=fuzzed.max_examples // 3)  # what draws pictures takes longer
 
-# every kind of Unicode, whole characters only: others are refused before, see nodes/host/checks.py
+# every kind of Unicode, whole characters only: others are refused before, see nodes/inputs/checks.py
 texts = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
     st.text(st.characters(categories=["Cc", "Cf", "Zl", "Zp", "Mn", "Co", "Cn"]), max_size=12),

@@ -7,12 +7,12 @@ import random
 from collections import Counter
 from collections.abc import Callable
 
-import contract
 import pytest
-from contract import WordlessClient
-from pack_graphs import Info, around, pack_nodes
-from sdexplain.demo.api import ComfyUIError, Run
-from trials import MISSING, Trial, trials_of
+from sdexplain.tools.client import ComfyUIError, Run
+from sdexplain.tools.trials import contract
+from sdexplain.tools.trials.contract import WordlessClient
+from sdexplain.tools.trials.graphs import Info, around, pack_nodes
+from sdexplain.tools.trials.values import MISSING, Trial, trials_of
 
 LONGEST = 5
 """Seconds until a run counts as large, and is cancelled."""

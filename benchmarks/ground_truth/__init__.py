@@ -1,0 +1,1 @@
+"""What `benchmarks.truth` measures with: cases, questions, other methods, tables and figures."""

@@ -1,1 +1,0 @@
-"""The bundled example: drawn scenes whose truth is known, and the small model that is trained on them."""

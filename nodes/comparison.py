@@ -1,0 +1,138 @@
+"""Compare Maps: how well a map agrees with a mask, or with another map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+import torch
+from comfy_api.latest import io, ui
+
+from . import types
+from .inputs import appearance
+from .inputs.schema import schema
+from .maths.answers.comparison import Sign, compare_maps, compare_with_mask, mean_agreement, take_sign
+from .maths.method.difference import NoiseDifference
+from .maths.method.heatmap import make_heatmap
+from .maths.method.scalar import Scalar
+from .maths.pictures.comparison_sheet import agreement_sheet, report
+
+if TYPE_CHECKING:
+    from comfy.sd import VAE
+
+
+class CompareMaps(io.ComfyNode):
+    """Measures, writes the figures down, and shows them with a picture on the node."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="SDExplainAgreement",
+            display_name="Compare Maps",
+            category="SDExplain",
+            description="Measures how well a map agrees with a mask (does it find what it should?) or with another map (do two seeds, "
+            "ranges or models say the same?), and shows where. The model is not asked again.",
+            search_aliases=["metrics", "AUROC", "IoU", "pointing game", "Spearman", "evaluate", "mask"],
+            is_output_node=True,
+            inputs=[
+                types.NoiseDifference.Input("first", tooltip="The map to measure, from Sum Noise Difference."),
+                io.MultiType.Input(
+                    "second",
+                    types=[types.NoiseDifference, io.Mask],
+                    tooltip="What it is compared with: another sum from Sum Noise Difference, or a mask of the picture's size, true "
+                    "where it is 0.5 or more (Example Picture has one of the pixels that differ from the twin).",
+                ),
+                appearance.scalar(),
+                io.Combo.Input(
+                    "sign",
+                    options=list(get_args(Sign)),
+                    default="magnitude",
+                    tooltip="What of a signed map counts as claiming much. magnitude: far from 0 on either side. positive, negative: "
+                    "that side alone. signed: the most positive claims most, the most negative least, which is how two signed "
+                    "maps are compared. Unsigned maps are taken as they are.",
+                ),
+                io.Float.Input(
+                    "share",
+                    default=0.1,
+                    min=0.001,
+                    max=0.999,
+                    step=0.001,
+                    tooltip="Only where the second is a map: this share of its places, the largest values, is taken for true. Not "
+                    "used for Spearman, nor for a mask.",
+                ),
+                io.Image.Input("image", optional=True, tooltip="The picture that was encoded, to draw the maps on."),
+                io.Mask.Input(
+                    "inside",
+                    optional=True,
+                    tooltip="Measure only where this mask is 0.5 or more, for example inside the object, so that finding the object "
+                    "earns nothing. Without it the whole picture counts.",
+                ),
+                io.Vae.Input(
+                    "vae", optional=True, tooltip="The model's VAE; needed for the scalar decoded luminance alone."
+                ),
+            ],
+            outputs=[
+                io.String.Output(display_name="report", tooltip="All figures of each image, and their mean, as text."),
+                io.Image.Output(
+                    display_name="picture",
+                    tooltip="For each image the map with what is true outlined, where they agree in three colours, and the figures.",
+                ),
+                io.Float.Output(
+                    display_name="auroc",
+                    tooltip="How often a true place has a larger value than another one: 1 always, 0.5 by chance. Like all figures, the "
+                    "mean over the images; not a number (nan) where it has no meaning, and the report says why.",
+                ),
+                io.Float.Output(
+                    display_name="average_precision",
+                    tooltip="Precision over all thresholds: 1 perfect, the share of the true places by chance.",
+                ),
+                io.Float.Output(
+                    display_name="iou",
+                    tooltip="Intersection over union of the k largest values with the k true places: 0 apart, 1 the same.",
+                ),
+                io.Float.Output(
+                    display_name="pointing",
+                    tooltip="Is the largest value on a true place, or within half a latent cell of a mask: 1 yes, 0 no.",
+                ),
+                io.Float.Output(
+                    display_name="relevance_mass",
+                    tooltip="The share of the sum of the positive values that lies on true places, 0 to 1.",
+                ),
+                io.Float.Output(
+                    display_name="spearman",
+                    tooltip="Rank correlation of all places: 1 the same order, 0 none, -1 the opposite one.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        first: NoiseDifference,
+        second: NoiseDifference | torch.Tensor,
+        scalar: Scalar,
+        sign: Sign,
+        share: float,
+        image: torch.Tensor | None = None,
+        inside: torch.Tensor | None = None,
+        vae: VAE | None = None,
+    ) -> io.NodeOutput:
+        decode = vae.decode if vae is not None else None
+        heatmap = take_sign(make_heatmap(first, scalar, decode=decode, shared=False), sign)
+        if isinstance(second, torch.Tensor):
+            comparison = compare_with_mask(heatmap, second, inside)
+        else:
+            other = take_sign(make_heatmap(second, scalar, decode=decode, shared=False), sign)
+            comparison = compare_maps(heatmap, other, share, inside)
+        text, picture = report(comparison), agreement_sheet(comparison, image)
+        mean = mean_agreement([comparison.agreement(number) for number in range(comparison.images)])
+        return io.NodeOutput(
+            text,
+            picture,
+            mean.auroc,
+            mean.precision,
+            mean.iou,
+            mean.pointing,
+            mean.mass,
+            mean.spearman,
+            ui=ui.PreviewImage(picture, cls=cls),
+        )

@@ -1,0 +1,196 @@
+"""Explorer: drag through the steps on the node itself and watch the explanation change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+from comfy_api.latest import io
+
+from . import types
+from .host import explorer
+from .inputs import appearance, step_range
+from .inputs.schema import schema
+from .maths.files.explorer import SCALARS, one_sample
+from .maths.images import match_pictures
+from .maths.method.difference import Reading, Weighting, latent, sum_steps
+from .maths.method.heatmap import Show, make_heatmap, show_only
+from .maths.method.placing import Interpolation, masks, place
+from .maths.method.prediction import NoisePredictions
+from .maths.method.reliability import Reliability
+from .maths.method.scalar import Scalar
+from .maths.pictures.colours import colours
+from .maths.pictures.legend import add_legend, readable_size
+from .maths.pictures.overlay import Appearance, Background, overlay
+
+if TYPE_CHECKING:
+    import torch
+    from comfy.sd import VAE
+
+View = Literal["overlay", "heatmap", "side by side", "swipe", "decoded"]
+
+
+class Explorer(io.ComfyNode):
+    """Gives the page every step's readings, and computes the outputs from the view that it has set."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="SDExplainExplore",
+            display_name="Explorer",
+            category="SDExplain",
+            description="Drag through the steps, on the node itself, and watch the heatmap change: range, reading, colours and more, "
+            "without asking the model again. What you see is what the outputs give at the next run.",
+            search_aliases=["heatmap", "saliency", "attribution", "explain", "interactive", "mask"],
+            has_intermediate_output=True,
+            advanced=appearance.ADVANCED,
+            is_output_node=True,
+            inputs=[
+                appearance.image(),
+                types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions."),
+                step_range.start(),
+                step_range.end(),
+                io.Combo.Input(
+                    "reading",
+                    options=list(get_args(Reading)),
+                    default="evidence",
+                    tooltip="What is summed. evidence: for (+) or against (−) the target. information and absolute: where the "
+                    "predictions part at all. difference: the signed difference itself, where opposite signs cancel.",
+                ),
+                io.Combo.Input(
+                    "weighting",
+                    options=list(get_args(Weighting)),
+                    default="information",
+                    tooltip="What a step counts. information: its share of the log SNR axis, so that evidence is in nats. uniform: 1.",
+                ),
+                io.Combo.Input(
+                    "scalar",
+                    options=list(SCALARS),
+                    default="channel norm",
+                    tooltip="Only for the reading difference. channel norm: how much, without a sign. channel mean: signed, mean over "
+                    "the latent's channels; the sign is brightness or texture, not for or against.",
+                ),
+                io.Combo.Input(
+                    "sign",
+                    options=list(get_args(Show)),
+                    default="both",
+                    tooltip="Which side of a signed map is shown, on the same scale. both is neutral.",
+                ),
+                appearance.colour_map(),
+                appearance.opacity(),
+                appearance.background(),
+                appearance.interpolation(),
+                appearance.percentile(),
+                io.Float.Input(
+                    "scale",
+                    default=0.0,
+                    min=0.0,
+                    max=1e9,
+                    step=0.001,
+                    tooltip="The value of the full colour, in the legend's unit. 0 takes it from each image's map by the percentile.",
+                ),
+                appearance.reliability(),
+                appearance.threshold(),
+                io.Combo.Input(
+                    "view",
+                    options=list(get_args(View)),
+                    default="overlay",
+                    tooltip="How the page shows the map; no effect on the outputs. decoded: the colours that the sum adds, by the VAE if "
+                    "one is connected, else as far as the picture's own latent tells.",
+                ),
+                io.Int.Input(
+                    "sample",
+                    default=0,
+                    min=0,
+                    max=9999,
+                    tooltip="0: the mean over the noise samples. 1 and more: that sample alone, which has no standard error.",
+                ),
+                io.Int.Input(
+                    "shown_image", default=1, min=1, max=9999, tooltip="Which image of a batch the page shows; the outputs have all."
+                ),
+                io.String.Input(
+                    "selection",
+                    default="",
+                    tooltip="What is pinned on the page, in latent cells: column,row of a cell, or left,top,right,bottom of a box. No "
+                    "effect on the outputs.",
+                ),
+                io.Vae.Input(
+                    "vae",
+                    optional=True,
+                    tooltip="The model's VAE, for the view decoded: it decodes the sum of the range at each run, and ranges that were "
+                    "not run are estimated from what it decoded. No effect on the outputs.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="overlay", tooltip="The heatmap over the picture, with its legend."),
+                io.Image.Output(display_name="heatmap", tooltip="The colours alone, opaque, at the picture's size."),
+                io.Mask.Output(
+                    display_name="mask_for",
+                    tooltip="Values above 0, divided by the scale: 0 no difference, 1 full colour. Not affected by sign and opacity.",
+                ),
+                io.Mask.Output(
+                    display_name="mask_against", tooltip="The same for values below 0; 0 everywhere where the map has no sign."
+                ),
+                io.Latent.Output(
+                    display_name="latent",
+                    tooltip="The summed difference, target minus contrast, for VAE Decode. It is no natural latent: a hint, no picture.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, start: int | None = None, end: int | None = None) -> bool | str:
+        """Refuse an empty range before anything runs."""
+        return step_range.check(start, end)
+
+    @classmethod
+    def fingerprint_inputs(cls, **_: object) -> int:
+        """Run again where the page's files are gone, although no input has changed."""
+        return explorer.vanished()
+
+    @classmethod
+    def execute(
+        cls,
+        image: torch.Tensor,
+        predictions: NoisePredictions,
+        start: int,
+        end: int,
+        reading: Reading,
+        weighting: Weighting,
+        scalar: Scalar,
+        sign: Show,
+        colour_map: str,
+        opacity: float,
+        background: Background,
+        interpolation: Interpolation,
+        percentile: float,
+        scale: float,
+        view: View,
+        sample: int,
+        shown_image: int,
+        selection: str,
+        reliability: Reliability = "all",
+        threshold: float = 3.0,
+        vae: VAE | None = None,
+    ) -> io.NodeOutput:
+        stop = step_range.stop(end)
+        pictures = match_pictures(image, predictions.noised.images, tuple(predictions.noised.x0.shape[2:]))
+        summed, signed = (sum_steps(predictions, start, stop, name, weighting) for name in (reading, "difference"))
+        if sample:
+            summed, signed = one_sample(summed, sample - 1), one_sample(signed, sample - 1)
+        heatmap = make_heatmap(
+            summed, scalar, percentile=percentile, scale=scale, shared=False, reliability=reliability, threshold=threshold
+        )
+        shown, size = show_only(heatmap, sign), tuple(pictures.shape[1:3])
+        appearance = Appearance(colour_map, opacity, background, interpolation)
+        picture = overlay(pictures, shown, appearance, readable_size(*size))
+        change = latent(signed, predictions.noised.x0, "target - contrast", "difference alone")
+        folder = explorer.publish(predictions, pictures, vae, weighting)
+        shown_decoded = f"{signed.start}-{signed.end}-{weighting}-{sample}"
+        decoded = [] if vae is None else explorer.publish_decoded(folder, shown_decoded, vae, change)
+        return io.NodeOutput(
+            add_legend(picture, shown, appearance),
+            colours(place(shown, size, interpolation), shown.signed, colour_map),
+            *masks(heatmap, size, interpolation),
+            {"samples": change},
+            ui={"sdexplain": [{"subfolder": folder, "type": "temp", "decoded": decoded}]},
+        )

@@ -1,0 +1,1 @@
+"""What the method's sums answer: verdicts, rival labels, sanity checks, comparisons of maps."""

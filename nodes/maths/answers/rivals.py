@@ -1,0 +1,274 @@
+"""More than two labels at once: what the model holds for each, which are clearly out, and from which sample on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from scipy import stats
+from torch import Tensor
+
+from ..method.noising import NoisedLatents
+from ..method.prediction import NoisePredictions
+from ..method.uncertainty import degrees_of_freedom, independent, variances_of_sum
+
+MOST_LABELS = 20
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where one label stands for one image."""
+
+    label: int
+    """Its number."""
+    log_odds: float
+    """Nats against the winner, log p(image|label) - log p(image|winner): 0 for the winner, below 0 for nearly all others."""
+    error: float | None
+    """Standard error of the log-odds; None for the winner, and where the samples can't tell."""
+    probability: float
+    """Softmax over the log-odds of all labels, as if nothing else could be and all were as likely before."""
+    samples: int
+    """Noise samples that it was compared over."""
+    out: bool
+    """Whether it is clearly behind a label, see `Contest`."""
+
+
+class Contest:
+    """Compares K labels over the same noise and tells which of them need more samples.
+
+    Label k's error is e_k = sum over steps, cells and channels of Delta-lambda/2 * (noise - eps_k)^2, and e_b - e_a are the
+    log-odds of a against b that a diffusion classifier reports (Li et al. 2023). Since all labels see the same noise, the
+    differences are paired.
+
+    After 2, 4, 8 ... independent estimates (samples, or antithetic pairs) every label that is left is tested against the
+    leader, the one with the smallest mean error: it is out if its mean deficit exceeds t times the deficit's standard error
+    (one-sided t test; Welch-Satterthwaite degrees of freedom where each step has its own noise). The level is divided by the
+    rivals and by the looks (Bonferroni): the best label is out in at most 1 - confidence of all contests. What is out keeps its
+    samples and gets no more. Every image has a contest of its own; a label is predicted as long as one image needs it, but
+    counts for each image only up to where that image dropped it, so that a batch says what single runs say.
+    """
+
+    def __init__(
+        self, noised: NoisedLatents, labels: Sequence[str], confidence: float = 0.99, stop_early: bool = True
+    ) -> None:
+        """Begin a contest of at least two labels; without `stop_early` all samples are taken, and tested once at the end.
+
+        Raises:
+            ValueError: fewer than 2 labels or too many, or a confidence that is not between 0.5 and 1.
+        """
+        check_count(labels)
+        if not 0.5 <= confidence < 1:
+            raise ValueError(f"The confidence is {confidence:g}; expected 0.5 or more, and less than 1.")
+        self.noised, self.labels, self.confidence = noised, tuple(labels), confidence
+        self.looks = look_times(noised.estimates, stop_early)
+        """After how many independent estimates there is a test."""
+        shape = len(labels), noised.samples, noised.steps, noised.images
+        self.errors = torch.full(shape, torch.nan, dtype=torch.float64)
+        """[K,R,S,B] nats; float64, since they are large and their differences are small."""
+        self.samples = torch.zeros(len(labels), noised.images, dtype=torch.long)
+        """[K,B] how many samples count for each label and image."""
+        self.out = torch.zeros(len(labels), noised.images, dtype=torch.bool)
+        """[K,B] see the class."""
+        self._looked = 0
+
+    def needed(self) -> list[int] | None:
+        """How many samples of each label to predict next, or None when all is decided."""
+        wanted = self._wanted()
+        if self._looked == len(self.looks) or torch.equal(wanted, self.samples):
+            return None
+        return wanted.amax(dim=1).tolist()
+
+    def look(self, predictions: Sequence[Tensor]) -> None:
+        """Take in what was `needed`, each label's predictions [R,S,B,C,h,w], and drop the labels that are now out."""
+        wanted, before = self._wanted(), self.samples
+        for label, array in enumerate(predictions):
+            start, end = int(before[label].max()), int(wanted[label].max())
+            if end > start:
+                self.errors[label, start:end] = squared_errors(self.noised, array, start, end)
+        self.samples = wanted
+        self._looked += 1
+        for image in range(self.noised.images):
+            self._drop(image)
+
+    def _wanted(self) -> Tensor:
+        """[K,B] how many samples are to count after the next look."""
+        if self._looked == len(self.looks):
+            return self.samples
+        still = ~self.out & ((~self.out).sum(dim=0) > 1)
+        return torch.where(still, self.looks[self._looked] * self._per_estimate, self.samples)
+
+    @property
+    def _per_estimate(self) -> int:
+        return 2 if self.noised.antithetic else 1
+
+    def _drop(self, image: int) -> None:
+        leader = self.winner(image)
+        tests = (len(self.labels) - 1) * len(self.looks)
+        for label in range(len(self.labels)):
+            if label != leader and not self.out[label, image]:
+                deficit = self.log_odds(leader, label, image)
+                self.out[label, image] = bool(deficit.mean > deficit.bound(1 - (1 - self.confidence) / tests))
+
+    def winner(self, image: int) -> int:
+        """The label with the smallest mean error among those that are not out."""
+        inside = [label for label in range(len(self.labels)) if not self.out[label, image]]
+        return min(inside, key=lambda label: float(self._mean_error(label, image)))
+
+    def _mean_error(self, label: int, image: int) -> Tensor:
+        return self.errors[label, : self.samples[label, image], :, image].sum(dim=1).mean()
+
+    def shared_samples(self, first: int, second: int, image: int) -> int:
+        """How many samples count for both of two labels."""
+        return int(self.samples[[first, second], image].min())
+
+    def log_odds(self, first: int, second: int, image: int) -> LogOdds:
+        """log p(image|first) - log p(image|second) over the samples that both have."""
+        count = self.shared_samples(first, second, image)
+        parts = self.errors[second, :count, :, image] - self.errors[first, :count, :, image]
+        return LogOdds.of(parts, self.noised.antithetic, self.noised.fresh)
+
+    def pair(
+        self, predictions: Sequence[Tensor], target: int, contrast: int, image: int | None = None
+    ) -> NoisePredictions:
+        """Two labels' predictions for one image, over the samples that count for both there; or for all images.
+
+        For all images these are the samples that were predicted for both.
+        """
+        if image is None:
+            images, count = slice(None), int(self.samples[[target, contrast]].amax(dim=1).min())
+        else:
+            images, count = slice(image, image + 1), self.shared_samples(target, contrast, image)
+        return NoisePredictions(
+            noised=replace(self.noised, x0=self.noised.x0[images], noise=self.noised.noise[:count]),
+            target=predictions[target][:count, :, images],
+            contrast=predictions[contrast][:count, :, images],
+            target_label=self.labels[target],
+            contrast_label=self.labels[contrast],
+        )
+
+    def standings(self, image: int) -> list[Standing]:
+        """All labels, the winner first, the others by their log-odds against it."""
+        winner = self.winner(image)
+        found = [self.log_odds(label, winner, image) for label in range(len(self.labels))]
+        probabilities = torch.tensor([odds.mean for odds in found], dtype=torch.float64).softmax(dim=0).tolist()
+        standings = [
+            Standing(
+                label=label,
+                log_odds=odds.mean,
+                error=None if label == winner else odds.error,
+                probability=probabilities[label],
+                samples=int(self.samples[label, image]),
+                out=bool(self.out[label, image]),
+            )
+            for label, odds in enumerate(found)
+        ]
+        return sorted(standings, key=lambda standing: (standing.label != winner, -standing.log_odds, standing.label))
+
+
+@dataclass(frozen=True)
+class LogOdds:
+    """A mean in nats with its standard error, or with None where there is a single independent estimate."""
+
+    mean: float
+    error: float | None
+    degrees: float
+    """Degrees of freedom of the error."""
+
+    @classmethod
+    def of(cls, parts: Tensor, antithetic: bool, fresh: bool) -> LogOdds:
+        """From parts [R,S], the nats of every sample and step: the mean over samples of the sum over steps."""
+        mean, variances = float(parts.sum(dim=1).mean()), variances_of_sum(parts, antithetic, fresh)
+        if variances is None:
+            return cls(mean, None, 0)
+        degrees = degrees_of_freedom(variances, len(independent(parts, antithetic)))
+        return cls(mean, float(variances.sum().sqrt()), float(degrees))
+
+    def bound(self, confidence: float) -> float:
+        """How large a mean of nothing but noise would be at most, with this confidence; infinite without an error."""
+        return torch.inf if self.error is None else float(stats.t.ppf(confidence, self.degrees)) * self.error
+
+
+def look_times(estimates: int, stop_early: bool) -> list[int]:
+    """After how many of the independent estimates the labels are tested: 2, 4, 8 ... and at the end, or at the end alone."""
+    early = [2**power for power in range(1, estimates.bit_length()) if 2**power < estimates]
+    return [*early, estimates] if stop_early else [estimates]
+
+
+def squared_errors(noised: NoisedLatents, predictions: Tensor, start: int, end: int) -> Tensor:
+    """Delta-lambda/2 * sum over cells and channels of (noise - eps)^2 for the samples start ... end - 1, [end-start,S,B] float64.
+
+    predictions [R,S,B,C,h,w]. Two labels' difference is the evidence of `difference.read_step`, added up over the cells.
+    """
+    errors = [
+        (noised.noise_of(step)[start:end, None].double() - predictions[start:end, step].double())
+        .square()
+        .sum(dim=(2, 3, 4))
+        for step in range(noised.steps)
+    ]
+    return torch.stack(errors, dim=1) * noised.step_shares.double()[:, None] / 2
+
+
+def split_labels(text: str) -> list[str]:
+    """The labels of a text with one in each line; empty lines do not count.
+
+    Raises:
+        ValueError: fewer than 2 labels, too many, or the same one twice.
+    """
+    labels = [label for line in text.splitlines() if (label := line.strip())]
+    check_count(labels)
+    twice = next((label for place, label in enumerate(labels) if label in labels[:place]), None)
+    if twice is not None:
+        raise ValueError(
+            f"The labels hold {twice!r} twice. Take one of them out: a label against itself tells nothing."
+        )
+    return labels
+
+
+def check_count(labels: Sequence[str]) -> None:
+    """Refuse a contest of one label or none, or of too many.
+
+    Raises:
+        ValueError: as above.
+    """
+    if not 2 <= len(labels) <= MOST_LABELS:
+        raise ValueError(f"The number of labels is {len(labels)}; expected 2 to {MOST_LABELS}, one in each line.")
+
+
+def fill_template(template: str, labels: Sequence[str]) -> list[str]:
+    """The prompt of each label: the template with the label in place of every {}.
+
+    Raises:
+        ValueError: a template without {}.
+    """
+    if "{}" not in template:
+        raise ValueError(
+            f"The template is {template!r}; expected a prompt with {{}} where the label goes, for example 'a photo of a {{}}'."
+        )
+    return [template.replace("{}", label) for label in labels]
+
+
+def choose(name: str, labels: Sequence[str], what: str) -> int | None:
+    """The number of the label with this name, or None for an empty name; `what` says which input it came from.
+
+    Raises:
+        ValueError: a name that is no label.
+    """
+    if not name.strip():
+        return None
+    if name.strip() not in labels:
+        raise ValueError(f"The {what} is {name.strip()!r}; expected one of the labels {', '.join(labels)}, or nothing.")
+    return labels.index(name.strip())
+
+
+def check_sides(target: int | None, contrast: int | None, labels: Sequence[str]) -> None:
+    """Refuse a label against itself.
+
+    Raises:
+        ValueError: as above.
+    """
+    if target is not None and target == contrast:
+        raise ValueError(
+            f"The target and the contrast are both {labels[target]!r}. Choose another label for one of them; an empty target is "
+            "the winner, an empty contrast the target's strongest rival."
+        )

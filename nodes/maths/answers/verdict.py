@@ -1,0 +1,268 @@
+"""Which of two labels a model prefers for a picture: the evidence of all its cells, in each step and over a range of steps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from scipy import stats
+from torch import Tensor
+
+from ..method.difference import check_range, read_step, step_weights
+from ..method.prediction import NoisePredictions
+from ..method.scalar import ROUNDING_PER_STEP
+from ..method.uncertainty import degrees_of_freedom, error_of_sum, independent, variances_of_sum
+from ..wording import format_value, format_with_error, plain_text, quoted, shorten, telling_part
+
+CONFIDENCE = 0.95  # a verdict is undecided where the interval of this confidence reaches over 0
+LONGEST_LABEL = 60  # characters, of a label within a sentence
+EXTREME = 1e-4  # a probability nearer to 1 is written as more than this
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What the model says about each of B images: target or contrast, from the evidence of the steps start ... end - 1.
+
+    Over all its cells and steps the evidence adds up to log p(image|target) - log p(image|contrast), the log-odds of a
+    diffusion classifier (Li et al. 2023): above 0 it speaks for the target, below 0 for the contrast.
+    """
+
+    evidence: Tensor
+    """[R,S,B] nats of every step of the whole schedule, for each noise sample, positive for the target."""
+    differs: Tensor
+    """[B] whether the predictions differ at all within the range."""
+    counted: Tensor
+    """[S] which steps count: not those of pure noise (log SNR -inf), which say nothing about the image."""
+    log_snr: Tensor
+    """[S] lambda of each step, rising."""
+    start: int
+    """First step of the range."""
+    end: int
+    """The step after the last one of the range."""
+    temperature: float
+    """What the log-odds are divided by to be a probability."""
+    antithetic: bool
+    """See `NoisedLatents`; so for the next."""
+    fresh: bool
+    target_label: str
+    """Untrusted text of any length, as the next."""
+    contrast_label: str
+
+    @property
+    def images(self) -> int:
+        """B, the number of images."""
+        return self.evidence.shape[2]
+
+    @property
+    def steps(self) -> int:
+        """S, the number of steps of the schedule."""
+        return self.evidence.shape[1]
+
+    @property
+    def whole(self) -> bool:
+        """Whether the range is all of the schedule."""
+        return (self.start, self.end) == (0, self.steps)
+
+    @property
+    def step_evidence(self) -> Tensor:
+        """[S,B] nats of each step, the mean over the noise samples."""
+        return self.evidence.mean(dim=0)
+
+    @property
+    def step_error(self) -> Tensor | None:
+        """[S,B] its standard error, None where it can't be known."""
+        return error_of_sum(self.evidence[:, None], self.antithetic, self.fresh)
+
+    @property
+    def sums(self) -> Tensor:
+        """[end-start,B] nats from the first step of the range up to each of its steps; the last are the log-odds."""
+        return self.step_evidence[self.start : self.end].cumsum(dim=0)
+
+    @property
+    def sums_reach(self) -> Tensor | None:
+        """[end-start,B] half the width of their confidence intervals, None where it can't be known."""
+        reaches = [
+            reach_of_sum(self.evidence[:, self.start : end], self.antithetic, self.fresh)
+            for end in range(self.start + 1, self.end + 1)
+        ]
+        return None if reaches[0] is None else torch.stack(reaches)
+
+    @property
+    def log_odds(self) -> Tensor:
+        """[B] nats, above 0 for the target."""
+        return self.step_evidence[self.start : self.end].sum(dim=0)
+
+    @property
+    def error(self) -> Tensor | None:
+        """[B] the standard error of the log-odds, None where it can't be known."""
+        return error_of_sum(self.evidence[:, self.start : self.end], self.antithetic, self.fresh)
+
+    @property
+    def reach(self) -> Tensor | None:
+        """[B] half the width of the confidence interval of the log-odds, None where it can't be known."""
+        return reach_of_sum(self.evidence[:, self.start : self.end], self.antithetic, self.fresh)
+
+    @property
+    def probability(self) -> Tensor:
+        """[B] of the target: sigmoid(log-odds / temperature), if nothing but the two labels can be and both are as likely before."""
+        return torch.sigmoid(self.log_odds.double() / self.temperature)
+
+    @property
+    def decided(self) -> Tensor:
+        """[B] whether the confidence interval of the log-odds lies on one side of 0; not 0 where none is known."""
+        reach = self.reach
+        sure = self.log_odds != 0 if reach is None else (self.log_odds != 0) & (self.log_odds.abs() >= reach)
+        return self.differs & sure
+
+    def agreeing(self, image: int) -> tuple[int, int]:
+        """How many steps of the range speak for the same label as their sum does, and how many there are that count."""
+        counted = self.counted[self.start : self.end]
+        signs = self.step_evidence[self.start : self.end, image].sign()
+        return int((signs[counted] == self.log_odds[image].sign()).sum()), int(counted.sum())
+
+
+def judge(predictions: NoisePredictions, start: int = 0, end: int | None = None, temperature: float = 1.0) -> Verdict:
+    """The verdict of the steps start ... end - 1; an end of None is that of the schedule.
+
+    Raises:
+        ValueError: an empty range or one that leaves the schedule, a temperature that is not above 0, NaN.
+    """
+    noised = predictions.noised
+    check_range(start, end, noised.steps)
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"The temperature is {temperature:g}; expected a number above 0, 1 to leave the log-odds as they are.")
+    evidence = evidence_of_steps(predictions)
+    if not torch.isfinite(evidence).all():
+        raise ValueError("The noise predictions contain NaN or infinity. Check the latent, the prompts and the model.")
+    end = noised.steps if end is None else end
+    counted = torch.isfinite(noised.log_snr)
+    differs = torch.stack([_differs(predictions, step) & counted[step] for step in range(start, end)]).any(dim=0)
+    return Verdict(
+        evidence=evidence,
+        differs=differs,
+        counted=counted,
+        log_snr=noised.log_snr,
+        start=start,
+        end=end,
+        temperature=temperature,
+        antithetic=noised.antithetic,
+        fresh=noised.fresh,
+        target_label=predictions.target_label,
+        contrast_label=predictions.contrast_label,
+    )
+
+
+def evidence_of_steps(predictions: NoisePredictions) -> Tensor:
+    """Delta-lambda/2 * sum over cells and C of (noise - eps_contrast)^2 - (noise - eps_target)^2, [R,S,B] nats of each step.
+
+    "evidence" weighted by "information" as `sum_steps` sums it, here before the sum over steps and after that over cells.
+    """
+    weights = step_weights(predictions.noised, "information")
+    steps = [weight * read_step(predictions, step, "evidence").sum((2, 3, 4)) for step, weight in enumerate(weights)]
+    return torch.stack(steps, dim=1)
+
+
+def reach_of_sum(parts: Tensor, antithetic: bool, fresh: bool) -> Tensor | None:
+    """Half the width of the confidence interval of what `error_of_sum` is the error of: by Student's t, few samples widen it."""
+    variances = variances_of_sum(parts, antithetic, fresh)
+    if variances is None:
+        return None
+    degrees = degrees_of_freedom(variances.double(), len(independent(parts, antithetic)))
+    factors = torch.from_numpy(stats.t.ppf((1 + CONFIDENCE) / 2, degrees.numpy()))
+    return (factors * variances.sum(dim=0).sqrt()).float()
+
+
+def _differs(predictions: NoisePredictions, step: int) -> Tensor:
+    """Whether one step's predictions differ by more than rounding, [B]."""
+    return read_step(predictions, step, "difference").abs().amax((0, 2, 3, 4)) > ROUNDING_PER_STEP
+
+
+# ------------------------------------------------------------------------------------------------------------- in words
+
+
+def report(verdict: Verdict) -> str:
+    """The verdict as plain text: what was compared, one line for each image, and how to read it."""
+    lines = [f"{quoted(plain_text(verdict.target_label))} against {quoted(plain_text(verdict.contrast_label))}"]
+    for image in range(verdict.images):
+        number = f"Image {image + 1}: " if verdict.images > 1 else ""
+        lines.append(" ".join([f"{number}{headline(verdict, image)}.", *details(verdict, image)]))
+    return "\n".join([*lines, reading_rule(verdict)])
+
+
+def headline(verdict: Verdict, image: int) -> str:
+    """The answer in one line, without a full stop."""
+    target, contrast = label_words(verdict)
+    if not verdict.differs[image]:
+        return "No difference: both prompts give the same noise predictions"
+    nats = float(verdict.log_odds[image])
+    if not verdict.decided[image]:
+        return f"Undecided between {target} and {contrast}: {_with_error(verdict, image, nats)} nats"
+    return f"The model prefers {_leading(verdict, image)} by {_with_error(verdict, image, abs(nats))} nats"
+
+
+def preferences(verdict: Verdict) -> list[str]:
+    """Each image's log-odds in a few words: “zebra” by 13.0 ± 1.0 nats."""
+    return [
+        f"{_leading(verdict, image)} by {_with_error(verdict, image, abs(nats))} nats{'' if verdict.decided[image] else ', undecided'}"
+        if verdict.differs[image]
+        else "no difference"
+        for image, nats in enumerate(verdict.log_odds.tolist())
+    ]
+
+
+def details(verdict: Verdict, image: int) -> list[str]:
+    """Sentences on the leading label's probability, how far the steps agree, and what the standard error lacks."""
+    sentences = []
+    if verdict.differs[image]:
+        sentences += [_probability_words(verdict, image), _agreement_words(verdict, image)]
+    if verdict.differs[image] and verdict.error is None:
+        enough = "4 or more noise samples, an antithetic pair is one estimate" if verdict.antithetic else "2 or more noise samples"
+        sentences.append(f"Uncertainty unknown: take {enough}.")
+    return sentences
+
+
+def label_words(verdict: Verdict) -> tuple[str, str]:
+    """Target and contrast in quotation marks, as short as it takes to stand in a sentence and still be told apart."""
+    labels = plain_text(verdict.target_label), plain_text(verdict.contrast_label)
+    target, contrast = telling_part(*labels), telling_part(*reversed(labels))
+    return tuple(quoted(label if len(label) <= LONGEST_LABEL else shorten(label, LONGEST_LABEL)) for label in (target, contrast))
+
+
+def range_words(verdict: Verdict) -> str:
+    """Which steps the verdict is about."""
+    if verdict.whole:
+        return f"all {verdict.steps} steps" if verdict.steps > 1 else "the only step"
+    return f"steps {verdict.start}–{verdict.end} of {verdict.steps}"
+
+
+def reading_rule(verdict: Verdict) -> str:
+    """Over which steps and samples the numbers are, and what ± and "undecided" mean."""
+    samples = len(verdict.evidence)
+    taken = "one noise sample" if samples == 1 else f"mean over {samples} noise samples"
+    made = f"Sum over {range_words(verdict)}, {taken}{' in antithetic pairs' if verdict.antithetic else ''}"
+    if verdict.error is None:
+        return f"{made}."
+    return f"{made}; ± is one standard error. Where the {CONFIDENCE:.0%} interval holds 0 it is undecided."
+
+
+def _leading(verdict: Verdict, image: int) -> str:
+    return label_words(verdict)[int(verdict.log_odds[image] < 0)]
+
+
+def _with_error(verdict: Verdict, image: int, nats: float) -> str:
+    return format_with_error(nats, None if verdict.error is None else float(verdict.error[image]))
+
+
+def _agreement_words(verdict: Verdict, image: int) -> str:
+    agreeing, counted = verdict.agreeing(image)
+    says = "agree" if verdict.decided[image] else f"speak for {_leading(verdict, image)}"
+    return f"{agreeing} of {counted} steps {says}."
+
+
+def _probability_words(verdict: Verdict, image: int) -> str:
+    target = float(verdict.probability[image])
+    leading = max(target, 1 - target)
+    at = "" if verdict.temperature == 1 else f" at temperature {format_value(verdict.temperature)}"
+    share = f"over {1 - EXTREME:.2%}" if leading > 1 - EXTREME else f"{leading:.2%}"
+    return f"Probability of {_leading(verdict, image)}{at}: {share}."

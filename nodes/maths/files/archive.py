@@ -1,0 +1,191 @@
+"""Noise predictions as a file: safetensors, with a version and a checksum, so that what is read is what was written.
+
+The tensors of `NoisedLatents` stand under "noised." and their names, both predictions under "target" and "contrast". The
+metadata tells people and other programs what the file is: labels, noise levels, their log SNR, and the fingerprints of
+the model and both prompts; the checksum covers all of it and every tensor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors import torch as files
+from torch import Tensor
+
+from ..method.noising import NoisedLatents
+from ..method.prediction import NoisePredictions, Precision
+from ..wording import quoted
+
+FORMAT = "SDExplain noise predictions"
+VERSION = 1
+NOISED = "noised."
+AGAIN = "Copy the file again from where it came from, or save the predictions anew with Save Noise Predictions."
+
+
+def pack(predictions: NoisePredictions, precision: Precision = "float32") -> bytes:
+    """A file's content. With "float32" nothing is lost, and what was kept in float16 stays so; "float16" rounds the
+    predictions, and them alone, to 11 significant bits.
+
+    Takes the room of the file once more while it is made.
+
+    Raises:
+        ValueError: an unknown precision, or predictions that are too large for float16.
+    """
+    if precision not in get_args(Precision):
+        raise ValueError(f"The precision is {precision!r}; expected one of {', '.join(get_args(Precision))}.")
+    noised = {field.name: getattr(predictions.noised, field.name) for field in fields(NoisedLatents)}
+    tensors = {NOISED + name: value for name, value in noised.items() if isinstance(value, Tensor)}
+    tensors |= {name: _rounded(getattr(predictions, name), precision) for name in ("target", "contrast")}
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    if tensors["target"].untyped_storage().data_ptr() == tensors["contrast"].untyped_storage().data_ptr():
+        # two prompts of the same content share one array, which safetensors does not write twice
+        tensors["contrast"] = tensors["contrast"].clone()
+    metadata = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "labels": json.dumps({"target": predictions.target_label, "contrast": predictions.contrast_label}),
+        "fingerprints": json.dumps(predictions.fingerprints),
+        "noised": json.dumps({name: value for name, value in noised.items() if not isinstance(value, Tensor)}),
+        "sigmas": json.dumps(predictions.noised.sigmas.tolist()),
+        "log_snr": json.dumps([value if math.isfinite(value) else None for value in predictions.noised.log_snr.tolist()]),
+    }
+    return files.save(tensors, metadata | {"checksum": checksum(tensors, metadata)})
+
+
+def _rounded(array: Tensor, precision: Precision) -> Tensor:
+    if precision == "float32" or array.dtype == torch.float16:
+        return array
+    rounded = array.half()
+    if not torch.isfinite(rounded).all():
+        raise ValueError("The predictions are too large for float16 (65504 at most). Save them in float32.")
+    return rounded
+
+
+def checksum(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
+    """SHA-256 over the metadata but the checksum, and every tensor's name, type, shape and values."""
+    digest = hashlib.sha256()
+    told = {name: text for name, text in metadata.items() if name != "checksum"}
+    shapes = {name: [str(tensor.dtype), list(tensor.shape)] for name, tensor in tensors.items()}
+    digest.update(json.dumps([told, shapes], sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(tensors[name].numpy())
+    return digest.hexdigest()
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file beside its place and rename it there: it is whole or not there at all, whatever happens meanwhile.
+
+    Raises:
+        OSError: it can't be written; the message names the file and the remedy.
+    """
+    beside = path.with_name(f"{path.name}.part")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        raise OSError(
+            f"{path.name} could not be saved ({error.strerror or error}): it has {len(content) / 1e6:.1f} MB. Make room on the disk "
+            f"of {path.parent}, or choose another filename_prefix. Nothing was left behind."
+        ) from error
+    finally:
+        with suppress(OSError):  # a disk that refused the file may refuse this as well
+            beside.unlink(missing_ok=True)
+
+
+def read(path: Path) -> NoisePredictions:
+    """The predictions that a file holds, in its precision.
+
+    Raises:
+        ValueError: a file that is missing, foreign, newer, truncated or altered; the message names it and the remedy.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+        check_format(metadata, path.name)  # before a checkpoint of many gigabytes is read
+        tensors = files.load(path.read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path.name} can't be read: it is truncated or damaged ({error}). {AGAIN}") from error
+    if metadata.get("checksum") != checksum(tensors, metadata):
+        raise ValueError(f"{path.name} is damaged: its content does not match its checksum. {AGAIN}")
+    try:
+        return unpack(tensors, metadata)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path.name} does not hold noise predictions as this version writes them: {error} {AGAIN}") from error
+
+
+def check_format(metadata: dict[str, str], name: str) -> None:
+    """Refuse a file that is not Save Noise Predictions' own, or of a version that came after this pack.
+
+    Raises:
+        ValueError: as above; `name` is the file's.
+    """
+    if metadata.get("format") != FORMAT:
+        raise ValueError(
+            f"{name} is no file of noise predictions: it is another kind of safetensors file. Choose one that Save Noise "
+            "Predictions wrote."
+        )
+    version = metadata.get("version", "")
+    if not (version.isascii() and version.isdigit()):
+        raise ValueError(f"{name} is damaged: its format version is {version[:20]!r}, no number. {AGAIN}")
+    if len(version) > 9 or int(version) > VERSION:
+        raise ValueError(
+            f"{name} has format version {version[:20]}, this pack reads up to {VERSION}. Update SDExplain, or save the predictions "
+            "anew with this version."
+        )
+
+
+def unpack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> NoisePredictions:
+    """The predictions of a file's tensors and metadata. What a file of this version lacks has its default.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: they do not fit together.
+    """
+    for name, tensor in tensors.items():
+        allowed = (torch.float32,) if name.startswith(NOISED) else tuple(getattr(torch, p) for p in get_args(Precision))
+        if tensor.dtype not in allowed:
+            raise ValueError(f"{name} is of type {tensor.dtype}; expected {allowed[0]}.")
+    for name in ("target", "contrast"):
+        if not torch.isfinite(tensors[name]).all():
+            raise ValueError(f"{name} contains NaN or infinity.")
+    own = {name.removeprefix(NOISED): tensor for name, tensor in tensors.items() if name.startswith(NOISED)}
+    noised = NoisedLatents(**own, **_plain(json.loads(metadata["noised"])))
+    labels = {name: str(label) for name, label in json.loads(metadata["labels"]).items()}
+    fingerprints = {str(name): str(text) for name, text in json.loads(metadata["fingerprints"]).items()}
+    return NoisePredictions(noised, tensors["target"], tensors["contrast"], labels["target"], labels["contrast"], fingerprints)
+
+
+def _plain(values: dict[str, Any]) -> dict[str, int | bool]:
+    """The fields that are no tensors: switches, and numbers of at least 1.
+
+    Raises:
+        ValueError: anything else.
+    """
+    for name, value in values.items():
+        if not isinstance(value, bool) and not (isinstance(value, int) and 1 <= value <= 1 << 16):
+            raise ValueError(f"{name} is {str(value)[:20]}; expected true, false or a whole number from 1 on.")
+    return values
+
+
+def describe(predictions: NoisePredictions) -> str:
+    """What predictions are of, in paragraphs of words; labels are untrusted text."""
+    noised = predictions.noised
+    images, channels, height, width = noised.x0.shape
+    sizes = (
+        f"{noised.samples} noise samples, {noised.steps} steps, {images} images of {channels} channels and {width}×{height} cells"
+    )
+    sigmas, log_snr = noised.sigmas[[0, -1]].tolist(), noised.log_snr[[0, -1]].tolist()
+    levels = f"noise levels {sigmas[0]:.3g} to {sigmas[1]:.3g}, log SNR {log_snr[0]:.1f} to {log_snr[1]:.1f}"
+    made_by = [f"{name}: {digest}" for name, digest in predictions.fingerprints.items()]
+    return "\n\n".join([f"{quoted(predictions.target_label)} vs {quoted(predictions.contrast_label)}", sizes, levels, *made_by])

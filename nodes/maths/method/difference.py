@@ -1,0 +1,240 @@
+"""The difference of two noise predictions, summed over a range of steps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from .noising import NoisedLatents, to_vae_space
+from .prediction import NoisePredictions
+from .uncertainty import degrees_of_freedom, error_of_sum, variance_of_mean
+
+Reading = Literal["difference", "absolute", "information", "evidence"]
+Weighting = Literal["uniform", "information"]
+Direction = Literal["target - contrast", "contrast - target"]
+Base = Literal["difference alone", "added to the image"]
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseDifference:
+    """One reading of two noise predictions, summed over the steps start ... end - 1, for each noise sample.
+
+    The sign of "difference" is that of eps_target - eps_contrast: the sum is the noise that only the target sees, so it decodes
+    to contrast minus target, and its negative is what leads to the target. "evidence" is positive where it speaks for the target.
+    """
+
+    values: Tensor
+    """[R,B,K,h,w] in model space: K = C channels for "difference", K = 1 for all others."""
+    reading: Reading
+    """Which quantity was summed, see `sum_steps`."""
+    weighting: Weighting
+    """How much each step counted, see `step_weights`."""
+    start: int
+    """First step of the range."""
+    end: int
+    """The step after the last one of the range."""
+    steps: int
+    """S, the number of steps that the predictions have."""
+    target_label: str
+    """What to call the target in legends; untrusted text of any length."""
+    contrast_label: str
+    """What to call the contrast in legends; untrusted text of any length."""
+    latent_scale: Tensor
+    """[C] VAE-space latent = model-space latent * latent_scale + latent_shift."""
+    latent_shift: Tensor
+    """[C] see latent_scale."""
+    downscale: int = 8
+    """Image pixels per latent cell, along one side."""
+    framed: bool = False
+    """Whether the VAE takes a picture for a video of one frame, [B,C,1,h,w]."""
+    variance: Tensor | None = None
+    """[B,K,h,w] squared standard error of `mean`; None where the samples can't tell: one sample, or one antithetic pair."""
+    degrees: Tensor | None = None
+    """[B] degrees of freedom of the variance; None as above."""
+    total_error: Tensor | None = None
+    """[B] standard error of `total`; None as above."""
+
+    @property
+    def total(self) -> Tensor:
+        """The mean over the noise samples, added up over all cells and channels, [B]."""
+        return self.values.sum(dim=(2, 3, 4)).mean(dim=0)
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean over the noise samples, [B,K,h,w]."""
+        return self.values.mean(dim=0)
+
+    @property
+    def signed(self) -> bool:
+        """Whether swapping the prompts flips the sign."""
+        return self.reading in ("difference", "evidence")
+
+    def to_vae(self, latent: Tensor) -> Tensor:
+        """Model space [n,C,h,w] to VAE space, that of ComfyUI's LATENT: same shape, [n,C,1,h,w] where it is `framed`."""
+        return to_vae_space(latent, self.latent_scale, self.latent_shift, self.framed)
+
+
+def sum_steps(
+    predictions: NoisePredictions,
+    start: int = 0,
+    end: int | None = None,
+    reading: Reading = "difference",
+    weighting: Weighting = "uniform",
+) -> NoiseDifference:
+    """Sum a reading of d = eps_target - eps_contrast over the steps start ... end - 1.
+
+    "difference": sum of w * d, values [R,B,C,h,w], signed. "absolute": sum of w * mean over C of |d|, values [R,B,1,h,w],
+    the map of DiffEdit (Couairon et al. 2022). "information": sum of w/2 * sum over C of d^2, unsigned. "evidence": sum of
+    w/2 * sum over C of (noise - eps_contrast)^2 - (noise - eps_target)^2, positive where it speaks for the target; its total is the
+    log-odds of a diffusion classifier (Li et al. 2023). Weighted by information, both are in nats for each latent cell (Kong et
+    al. 2024). The weights w are those of `step_weights`; end None means all steps.
+
+    Raises:
+        ValueError: an empty range, one that leaves the schedule, an unknown reading or weighting, or NaN.
+    """
+    noised = predictions.noised
+    check_range(start, end, noised.steps)
+    end = noised.steps if end is None else end
+    if reading not in get_args(Reading):
+        raise ValueError(f"The reading is {reading!r}; expected one of {', '.join(get_args(Reading))}.")
+    weights = step_weights(noised, weighting)
+    values = torch.zeros(())
+    totals, variance, spreads = [], torch.zeros(()), []
+    for step in range(start, end):
+        part = weights[step] * read_step(predictions, step, reading)
+        values = values + part
+        totals.append(part.sum(dim=(2, 3, 4)))
+        if noised.estimates > 1 and noised.fresh:
+            step_variance = variance_of_mean(part, noised.antithetic)
+            variance = variance + step_variance
+            spreads.append(step_variance.mean(dim=(1, 2, 3)))
+    if not torch.isfinite(values).all():
+        raise ValueError(
+            "The noise predictions contain NaN or infinity, or are too large to be summed. Check the latent, the prompts and the model."
+        )
+    if noised.estimates > 1 and not noised.fresh:
+        variance = variance_of_mean(values, noised.antithetic)
+        spreads = [variance.mean(dim=(1, 2, 3))]
+    return NoiseDifference(
+        values=values,
+        variance=variance if spreads else None,
+        degrees=degrees_of_freedom(torch.stack(spreads), noised.estimates) if spreads else None,
+        total_error=error_of_sum(torch.stack(totals, dim=1), noised.antithetic, noised.fresh),
+        reading=reading,
+        weighting=weighting,
+        start=start,
+        end=end,
+        steps=noised.steps,
+        target_label=predictions.target_label,
+        contrast_label=predictions.contrast_label,
+        latent_scale=noised.latent_scale,
+        latent_shift=noised.latent_shift,
+        downscale=noised.downscale,
+        framed=noised.framed,
+    )
+
+
+def join_images(sums: list[NoiseDifference]) -> NoiseDifference:
+    """Several sums of the same predictions as one batch of images, with the words of the first."""
+    parts = {name: [getattr(part, name) for part in sums] for name in ("variance", "degrees", "total_error")}
+    return replace(
+        sums[0],
+        values=torch.cat([part.values for part in sums], dim=1),
+        **{name: None if values[0] is None else torch.cat(values) for name, values in parts.items()},
+    )
+
+
+def step_weights(noised: NoisedLatents, weighting: Weighting) -> Tensor:
+    """How much each step counts, [S]: "uniform" 1, "information" its share of the log-SNR axis (delta-lambda).
+
+    Raises:
+        ValueError: an unknown weighting.
+    """
+    if weighting == "uniform":
+        return torch.ones(noised.steps)
+    if weighting == "information":
+        return noised.step_shares
+    raise ValueError(f"The weighting is {weighting!r}; expected one of {', '.join(get_args(Weighting))}.")
+
+
+def check_range(start: int, end: int | None, steps: int | None = None) -> None:
+    """Refuse a range of steps that is empty, begins before step 0, or leaves a schedule of `steps` steps.
+
+    An `end` of None stands for the end of the schedule, and `steps` of None for a schedule that is not known yet.
+
+    Raises:
+        ValueError: as above.
+    """
+    if start < 0 or (end is not None and end < 0):
+        raise ValueError(f"The range is {start} to {end}; expected steps from 0 (the noisiest) on.")
+    if end is not None and start >= end:
+        raise ValueError(
+            f"The range {start}-{end} is empty: start has to be less than end. It is half-open, so 10-20 means the "
+            "steps 10 to 19."
+        )
+    if steps is not None and (start >= steps or (end or 0) > steps):
+        raise ValueError(
+            f"The range {start}-{'end' if end is None else end} goes past the schedule, which has {steps} steps "
+            f"(0 to {steps - 1}). Choose a start below {steps} and an end of {steps} or less."
+        )
+
+
+def latent(difference: NoiseDifference, x0: Tensor, direction: Direction, base: Base, strength: float = 1.0) -> Tensor:
+    """A signed sum as a latent in VAE space, to decode: [B,C,h,w], the mean over the noise samples.
+
+    Noise is what is to be taken away, so D_target - D_contrast = -(sigma/alpha) * d, and "target - contrast" is
+    strength * (-sum of d). It stands alone, or is added to the image's latent x0 [B,C,h,w] (model space).
+
+    Raises:
+        ValueError: another reading than the difference, a strength that is not finite, or an unknown direction or base.
+    """
+    if difference.reading != "difference":
+        raise ValueError(f'The reading {difference.reading!r} is no latent to decode. Sum the reading "difference".')
+    if not math.isfinite(strength):
+        raise ValueError(f"The strength is {strength}; expected a finite factor, 1 for the sum as it is.")
+    signs = dict(zip(get_args(Direction), (-1, 1), strict=True))
+    if direction not in signs:
+        raise ValueError(f"The latent_direction is {direction!r}; expected one of {', '.join(signs)}.")
+    if base not in get_args(Base):
+        raise ValueError(f"The latent_base is {base!r}; expected one of {', '.join(get_args(Base))}.")
+    change = strength * signs[direction] * difference.mean
+    return difference.to_vae(change if base == "difference alone" else x0 + change)
+
+
+def read_step(predictions: NoisePredictions, step: int, reading: Reading) -> Tensor:
+    """One step's reading without its weight, [R,B,K,h,w] float32: see `sum_steps`."""
+    difference = predictions.target[:, step].float() - predictions.contrast[:, step].float()
+    if reading == "absolute":
+        return difference.abs().mean(dim=2, keepdim=True)
+    if reading == "information":
+        return difference.square().sum(dim=2, keepdim=True) / 2
+    if reading == "evidence":
+        # (e - b)^2 - (e - a)^2 = (a - b)(2e - (a + b)): no cancellation of large squares, and swapping a and b flips it exactly
+        noise = predictions.noised.noise_of(step)[:, None]
+        both = predictions.target[:, step].float() + predictions.contrast[:, step].float()
+        return (difference * (2 * noise - both)).sum(dim=2, keepdim=True) / 2
+    return difference
+
+
+def split_steps(steps: int, ranges: int) -> list[tuple[int, int]]:
+    """The half-open ranges (start, end) that cut 0 ... steps - 1 into parts as equal as can be.
+
+    Raises:
+        ValueError: less than one range, or more than there are steps.
+    """
+    if not 1 <= ranges <= steps:
+        raise ValueError(f"{steps} steps can't be cut into {ranges} ranges. Choose 1 to {steps} ranges.")
+    return list(pairwise(round(part * steps / ranges) for part in range(ranges + 1)))
+
+
+def sum_ranges(
+    predictions: NoisePredictions, spans: list[tuple[int, int]], reading: Reading, weighting: Weighting
+) -> NoiseDifference:
+    """The sums of all ranges as one batch, values [R,ranges*B,K,h,w], so that they share a scale and one call of the decoder."""
+    sums = [sum_steps(predictions, start, end, reading, weighting) for start, end in spans]
+    return join_images(sums)

@@ -1,0 +1,67 @@
+"""From a summed difference to one number per place."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from ..images import Decode, decode_pictures, luminance
+from .difference import NoiseDifference
+
+Scalar = Literal["channel norm", "channel mean", "decoded luminance"]
+# Two float32 predictions of unit variance that a network computed in another order differ by some dozens of rounding steps.
+ROUNDING_PER_STEP = 64 * torch.finfo(torch.float32).eps
+SMALLEST_LUMINANCE = 0.5 / 255  # half of what an 8-bit picture can tell apart
+
+
+def scalar_map(difference: NoiseDifference, scalar: Scalar, decode: Decode | None = None) -> Tensor:
+    """One number per place from the mean over the noise samples, [B,h,w] or [B,H,W].
+
+    "channel norm": |sum d|, over the channels. "channel mean": the mean of -sum d over the channels. "decoded luminance": see
+    `decoded_luminance`. Minus, because d is noise to be taken away: -sum d leads to the target. The reading "absolute" is one
+    number per cell already, which both channel scalars leave as it is.
+
+    Raises:
+        ValueError: an unknown scalar, and what `decoded_luminance` refuses.
+    """
+    if scalar not in get_args(Scalar):
+        raise ValueError(f"The scalar is {scalar!r}; expected one of {', '.join(get_args(Scalar))}.")
+    if scalar == "decoded luminance":
+        return decoded_luminance(difference, decode)
+    if difference.reading != "difference":
+        return difference.mean[:, 0]
+    return difference.mean.norm(dim=1) if scalar == "channel norm" else -difference.mean.mean(dim=1)
+
+
+def decoded_luminance(difference: NoiseDifference, decode: Decode | None) -> Tensor:
+    """Luminance of decode(-sum d) minus that of decode(0), both through `to_vae`, [B,H,W]: what the target adds.
+
+    Raises:
+        ValueError: no decoder, a reading that is no latent, or a decoder that gives no pictures.
+    """
+    if decode is None:
+        raise ValueError("The scalar 'decoded luminance' needs a VAE. Connect the model's, or choose another scalar.")
+    if difference.reading != "difference":
+        raise ValueError(
+            f"The scalar 'decoded luminance' needs the latent of the reading 'difference', but the reading is "
+            f"{difference.reading!r}. Choose the scalar 'channel norm', or sum with the reading 'difference'."
+        )
+    towards_target = -difference.mean
+    latents = torch.cat([towards_target, torch.zeros_like(towards_target[:1])])
+    brightness = luminance(decode_pictures(decode, difference.to_vae(latents)))
+    return brightness[:-1] - brightness[-1:]
+
+
+def is_signed(difference: NoiseDifference, scalar: Scalar) -> bool:
+    """Whether below zero means something else than above."""
+    return difference.signed and (scalar != "channel norm" or difference.reading != "difference")
+
+
+def smallest_value(difference: NoiseDifference, scalar: Scalar) -> float:
+    """What float rounding alone can make of equal predictions; smaller maps are "no difference"."""
+    if scalar == "decoded luminance":
+        return SMALLEST_LUMINANCE
+    channels = difference.values.shape[2] if scalar == "channel norm" else 1
+    return ROUNDING_PER_STEP * (difference.end - difference.start) * channels**0.5

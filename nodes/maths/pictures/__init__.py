@@ -1,0 +1,1 @@
+"""The pictures that people see: overlays, legends, sheets, plots, animations."""

@@ -1,0 +1,109 @@
+"""The explanation as a film: a window of steps moves through the schedule, and the heatmap of the steps within it changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from ..images import from_image, match_pictures, to_image
+from ..method.difference import Reading, Weighting, sum_ranges
+from ..method.heatmap import make_heatmap
+from ..method.prediction import NoisePredictions
+from ..method.scalar import Scalar
+from ..wording import WEIGHTING_WORDS
+from .legend import draw_legend, legend_lengths, readable_size
+from .lettering import paragraph
+from .overlay import USUAL, Appearance, overlay
+from .paper import INK, MUTED, PAPER, Lengths, stack
+from .sheet import range_header
+
+BAR, IN_WINDOW = "#c9ced6", "#1f6feb"  # a step of the schedule, and one within the window
+
+
+def animate(
+    pictures: Tensor,
+    predictions: NoisePredictions,
+    window: int = 5,
+    reading: Reading = "information",
+    weighting: Weighting = "uniform",
+    scalar: Scalar = "channel norm",
+    *,
+    appearance: Appearance = USUAL,
+    percentile: float = 99.5,
+) -> Tensor:
+    """A frame for each place of the window, from the noisiest steps to the cleanest, [B*frames,H,W,3]: first all of image 1.
+
+    All frames share one colour scale. Below the picture stands the schedule, a bar for the magnitude of each step, with the window
+    in colour, and the legend.
+
+    Raises:
+        ValueError: a window longer than the schedule, and what `sum_steps`, `make_heatmap` and `overlay` refuse.
+    """
+    noised = predictions.noised
+    pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]))
+    spans = windows(noised.steps, window)
+    heatmap = make_heatmap(sum_ranges(predictions, spans, reading, weighting), scalar, percentile=percentile)
+    source = f"A window of {window} of {noised.steps} steps, the noisiest first, {WEIGHTING_WORDS[weighting]}"
+    heatmap = replace(heatmap, source=source, totals=(), reliability=())
+    size = readable_size(*pictures.shape[1:3])
+    lengths = legend_lengths(*size)
+    cells = overlay(pictures.repeat(len(spans), 1, 1, 1), heatmap, appearance, size).unflatten(0, (len(spans), -1))
+    strongest = int(heatmap.values.abs().amax((1, 2)).argmax())  # the scale is shared: the legend tells how far its values reach
+    legend = draw_legend(heatmap, strongest, lengths, appearance)
+    heights = step_magnitudes(predictions, reading, weighting)
+    frames = [
+        stack([framed(cell, lengths), draw_schedule(heights[:, image], noised.log_snr, span, lengths), legend])
+        for image in range(noised.images)
+        for cell, span in zip(cells[:, image], spans, strict=True)
+    ]
+    return torch.stack([from_image(frame) for frame in frames])
+
+
+def windows(steps: int, window: int) -> list[tuple[int, int]]:
+    """The half-open ranges of `window` steps, each one step on from the last, that lie within the schedule.
+
+    Raises:
+        ValueError: a window without steps, or one longer than the schedule.
+    """
+    if not 1 <= window <= steps:
+        raise ValueError(f"A window of {window} steps does not fit a schedule of {steps}. Choose a window of 1 to {steps} steps.")
+    return [(start, start + window) for start in range(steps - window + 1)]
+
+
+def step_magnitudes(predictions: NoisePredictions, reading: Reading, weighting: Weighting) -> Tensor:
+    """How much each step says, [S,B]: the mean magnitude of its reading, as a share of the largest step's."""
+    steps = [(step, step + 1) for step in range(predictions.noised.steps)]
+    values = sum_ranges(predictions, steps, reading, weighting).mean
+    means = values.unflatten(0, (len(steps), -1)).abs().mean((2, 3, 4))
+    return means / means.amax(0).clamp(min=torch.finfo(means.dtype).tiny)
+
+
+def framed(picture: Tensor, lengths: Lengths) -> Image.Image:
+    """The picture in the middle of paper as wide as the legend."""
+    paper = Image.new("RGB", (lengths.width, len(picture)), PAPER)
+    paper.paste(to_image(picture), ((lengths.width - picture.shape[1]) // 2, 0))
+    return paper
+
+
+def draw_schedule(heights: Tensor, log_snr: Tensor, span: tuple[int, int], lengths: Lengths) -> Image.Image:
+    """A bar for each step, those within the window in colour, and in words which steps they are."""
+    start, end = span
+    steps, (left, width, tall) = len(heights), (lengths(16), lengths.inner, lengths(36))
+    strip = Image.new("RGB", (lengths.width, lengths(96)), PAPER)
+    draw = ImageDraw.Draw(strip)
+    words = ", ".join(range_header(log_snr, span))
+    paragraph(words, lengths(14), width, bold=True).draw(draw, left, lengths(10), INK)
+    foot = lengths(32) + tall
+    edges = [left + round(width * step / steps) for step in range(steps + 1)]
+    for step, height in enumerate(heights.tolist()):
+        top = foot - max(1, round(tall * height))
+        gap = 1 if edges[step + 1] - edges[step] > 3 else 0
+        draw.rectangle((edges[step], top, edges[step + 1] - 1 - gap, foot), fill=IN_WINDOW if start <= step < end else BAR)
+    draw.rectangle((edges[start], foot + lengths(2), edges[end] - 1, foot + lengths(5)), fill=IN_WINDOW)
+    below = foot + lengths(8)
+    paragraph("noisiest: layout", lengths(11), width).draw(draw, left, below, MUTED)
+    paragraph("cleanest: detail", lengths(11), width).draw(draw, left + width, below, MUTED, "right")
+    return strip

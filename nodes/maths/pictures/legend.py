@@ -1,0 +1,147 @@
+"""The legend below a heatmap: what its colours mean, in numbers and in words."""
+
+from __future__ import annotations
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from ..images import from_image, to_image
+from ..method.heatmap import Heatmap
+from ..wording import format_value, quoted
+from .colours import end_colours
+from .lettering import Paragraph, fits, paragraph
+from .overlay import USUAL, Appearance, blend
+from .paper import INK, MUTED, PAPER, READABLE_WIDTH, RULE, Lengths, draw_paragraphs
+
+TALLEST = 1024  # a narrow picture is enlarged to this height at most, and stands in the middle of a wider sheet
+
+
+
+def readable_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width at which a picture stands above its legend: 512 pixels wide or more, unless that makes it too tall."""
+    factor = max(1.0, min(READABLE_WIDTH / max(width, 1), TALLEST / max(height, 1)))
+    return round(height * factor), round(width * factor)
+
+
+def legend_lengths(height: int, width: int) -> Lengths:
+    """The sizes of a legend for pictures of this size: letters grow with the picture, less so for panoramas."""
+    sheet = max(width, READABLE_WIDTH)
+    return Lengths(sheet, max(1.0, min(sheet, 1.5 * height) / READABLE_WIDTH))
+
+
+def add_legend(pictures: Tensor, heatmap: Heatmap, appearance: Appearance = USUAL) -> Tensor:
+    """Each picture of [B,H,W,3] with its own legend below it, [B,H+legend,max(W,512),3].
+
+    The appearance is that of the overlay; the colour bar shows its colours over white.
+    """
+    height, width = pictures.shape[1:3]
+    lengths = legend_lengths(height, width)
+    legends = torch.stack(
+        [from_image(draw_legend(heatmap, image, lengths, appearance)) for image in range(len(pictures))]
+    )
+    left = (lengths.width - width) // 2
+    sheet = pictures.new_ones(len(pictures), height, lengths.width, 3)
+    sheet[:, :, left : left + width] = pictures
+    return torch.cat([sheet, legends], dim=1)
+
+
+def draw_legend(heatmap: Heatmap, image: int, lengths: Lengths, appearance: Appearance = USUAL) -> Image.Image:
+    """The legend of one image: both labels, the colour key, what the image's cells say in all, and what was summed.
+
+    Its height depends on the words of all images, so that the legends of a batch have one size.
+    """
+    titles = title_lines(heatmap, lengths)
+    findings = [finding_lines(heatmap, number, lengths) for number in range(len(heatmap.values))]
+    room = max(sum(text.height for text in lines) for lines in findings)
+    details = [
+        paragraph(text, lengths(12), lengths.inner, lines=2)
+        for text in (heatmap.source, f"{heatmap.quantity}, {heatmap.unit}")
+    ]
+    key = draw_key(heatmap, image, lengths, appearance)
+    margin, gap = lengths(14), lengths(6)
+    height = 2 * margin + key.height + 2 * gap + room + sum(text.height for text in titles + details)
+    legend = Image.new("RGB", (lengths.width, height), PAPER)
+    top = draw_paragraphs(legend, titles, lengths(16), margin, INK) + gap
+    legend.paste(key, (lengths(16), top))
+    top += key.height + gap
+    draw_paragraphs(legend, findings[image], lengths(16), top, INK)
+    draw_paragraphs(legend, details, lengths(16), top + room, MUTED)
+    return legend
+
+
+def title_lines(heatmap: Heatmap, lengths: Lengths) -> list[Paragraph]:
+    """Both labels on one line, or one below the other in at most two lines each."""
+    target, contrast = quoted(heatmap.target_label), f"vs {quoted(heatmap.contrast_label)}"
+    size, width = lengths(15), lengths.inner
+    if fits(f"{target} {contrast}", size, width, bold=True):
+        return [paragraph(f"{target} {contrast}", size, width, bold=True)]
+    return [paragraph(text, size, width, lines=2, bold=True) for text in (target, contrast)]
+
+
+def finding_lines(heatmap: Heatmap, image: int, lengths: Lengths) -> list[Paragraph]:
+    """An image's total and how many of its cells are reliable, as far as that is known."""
+    texts = [*heatmap.totals[image : image + 1], *heatmap.reliability[image : image + 1]]
+    return [paragraph(text, lengths(13), lengths.inner, lines=2) for text in texts if text]
+
+
+def draw_key(heatmap: Heatmap, image: int, lengths: Lengths, appearance: Appearance = USUAL) -> Image.Image:
+    """The colour bar with the words for its ends above and numbers below, or the note that there is no difference."""
+    low, high = end_words(heatmap, lengths, appearance.colour_map)
+    words_height, bar_height, numbers_height = max(low.height, high.height) + lengths(3), lengths(14), lengths(20)
+    notes = [heatmap.note(number) for number in range(len(heatmap.values))]
+    # no room for a bar that no image of the batch has
+    height = lengths(40) if all(notes) else words_height + bar_height + numbers_height
+    key = Image.new("RGB", (lengths.inner, height), PAPER)
+    draw = ImageDraw.Draw(key)
+    if notes[image]:
+        paragraph(notes[image], lengths(13), lengths.inner, lines=2).draw(draw, 0, 0, INK)
+        return key
+    low.draw(draw, 0, 0, INK)
+    high.draw(draw, lengths.inner, 0, INK, "right")
+    key.paste(draw_bar(heatmap, lengths.inner, bar_height, appearance), (0, words_height))
+    draw.rectangle((0, words_height, lengths.inner - 1, words_height + bar_height - 1), outline=RULE, width=lengths(1))
+    _draw_numbers(key, scale_numbers(heatmap, image), words_height + bar_height, lengths)
+    return key
+
+
+def draw_bar(heatmap: Heatmap, width: int, height: int, appearance: Appearance = USUAL) -> Image.Image:
+    """The scale from its lowest to its highest level, as the overlay draws it over white."""
+    lowest, highest = heatmap.level_range
+    levels = torch.linspace(lowest, highest, width).expand(height, -1)
+    return to_image(blend(torch.ones(height, width, 3), levels, heatmap.signed, appearance))
+
+
+def end_words(heatmap: Heatmap, lengths: Lengths, colour_map: str) -> tuple[Paragraph, Paragraph]:
+    """What the left and the right end of the colour bar mean, on one line if both fit, else in half the width each."""
+    low_colour, high_colour = end_colours(colour_map, heatmap.signed)
+    lowest, highest = heatmap.level_range
+    texts = (
+        f"{low_colour}: {heatmap.negative}" if lowest < 0 or not heatmap.signed else "clear: no difference",
+        f"{high_colour}: {heatmap.positive}" if highest > 0 else "clear: no difference",
+    )
+    size = lengths(13)
+    if fits(" + ".join(texts), size, lengths.inner):
+        low, high = (paragraph(text, size, lengths.inner) for text in texts)
+    else:
+        low, high = (paragraph(text, size, 0.47 * lengths.inner, lines=3) for text in texts)
+    return low, high
+
+
+def scale_numbers(heatmap: Heatmap, image: int) -> list[tuple[float, str]]:
+    """The numbers below the colour bar, each with its share of the bar's width: the ends of the scale, and 0 where it lies."""
+    values, limit = heatmap.values[image], float(heatmap.limits[image])
+    lowest, highest = heatmap.level_range
+    beyond = {-1.0: "≤ " if values.min() < -limit else "", 0.0: "", 1.0: "≥ " if values.max() > limit else ""}
+    levels = sorted({lowest, 0.0, highest})
+    return [((level - lowest) / (highest - lowest), beyond[level] + format_value(level * limit)) for level in levels]
+
+
+def _draw_numbers(key: Image.Image, numbers: list[tuple[float, str]], top: int, lengths: Lengths) -> None:
+    draw = ImageDraw.Draw(key)
+    for share, text in numbers:
+        x = round(share * lengths.inner)
+        number = paragraph(text, lengths(12), lengths.inner)
+        number.draw(draw, x, top + lengths(2), INK, {0.0: "left", 1.0: "right"}.get(share, "middle"))
+        if 0 < share < 1:
+            draw.line((x, top, x, top + lengths(2)), fill=RULE, width=lengths(1))

@@ -1,0 +1,209 @@
+"""What a contest of labels gave, as a table and as a sheet with a map for each rival."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from ..answers.rivals import Contest, Standing
+from ..images import from_image, match_pictures
+from ..method.difference import NoiseDifference, Reading, Weighting, join_images, sum_steps
+from ..method.heatmap import Heatmap, make_heatmap
+from ..method.reliability import Reliability
+from ..wording import WEIGHTING_WORDS, format_with_error, plain_text, quoted, shorten
+from .lettering import paragraph
+from .overlay import USUAL, Appearance, overlay
+from .paper import INK, PAPER
+from .sheet import Grid, Row, cell_size, columns_per_band, draw_sheet, speak_for_all
+
+LONGEST_LABEL = 40  # characters, in the table
+COLUMN_GAP = "   "
+EXTREME = 1e-3  # probabilities nearer to 0 or 1 are written as less or more than this
+
+
+# ----------------------------------------------------------------------------------------------------------------- table
+
+
+def report(contest: Contest) -> str:
+    """Each image's table in plain text, aligned for letters of one width, and how to read it."""
+    blocks = [
+        "\n".join([headline(contest, image), "", *table_lines(contest, image)])
+        for image in range(contest.noised.images)
+    ]
+    return "\n\n".join([*blocks, reading_rule(contest)])
+
+
+def headline(contest: Contest, image: int) -> str:
+    """The winner in one sentence, with the rivals that are not ruled out."""
+    number = f"Image {image + 1}: t" if contest.noised.images > 1 else "T"
+    winner, *others = contest.standings(image)
+    doubtful = [quoted(short_label(contest, other)) for other in others if not other.out and other.error is not None]
+    doubt = f"; {', '.join(doubtful)} {'are' if len(doubtful) > 1 else 'is'} not ruled out" if doubtful else ""
+    return f"{number}he model prefers {quoted(short_label(contest, winner))}{doubt}."
+
+
+def table_lines(contest: Contest, image: int) -> list[str]:
+    """A header and a line for each label, the winner first."""
+    rows = [("label", "log-odds", "probability", "samples", "")]
+    for place, standing in enumerate(contest.standings(image)):
+        rows.append(
+            (
+                short_label(contest, standing),
+                format_with_error(standing.log_odds, standing.error) if place else "0",
+                probability_words(standing.probability),
+                str(standing.samples),
+                status(standing) if place else "winner",
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        COLUMN_GAP.join(
+            cell.rjust(width) if column in (2, 3) else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def status(standing: Standing) -> str:
+    """What the test said of a label that did not win."""
+    if standing.out:
+        return f"out after {standing.samples} samples"
+    return "not ruled out" if standing.error is not None else "error unknown"
+
+
+def reading_rule(contest: Contest) -> str:
+    """What the numbers are, and when a label is out."""
+    noised = contest.noised
+    pairs = " in opposite pairs" if noised.antithetic else ""
+    count = f"{noised.samples} noise sample{'s' * (noised.samples > 1)}{pairs}"
+    sentences = [f"Log-odds against the winner in nats, over all {noised.steps} steps and up to {count}."]
+    opposite = "; two opposite ones count as one" if noised.antithetic else ""
+    if noised.estimates < 2:
+        sentences.append(f"No standard error and no test: that takes 2 independent samples or more{opposite}.")
+    else:
+        sentences.append(
+            f"± is one standard error. Out: behind with {100 * contest.confidence:g} % confidence for all labels and looks "
+            "together (paired t tests)."
+        )
+        if len(contest.looks) > 1:
+            sentences.append("A label that is out gets no more samples.")
+    return " ".join(sentences)
+
+
+def short_label(contest: Contest, standing: Standing) -> str:
+    """A label as it stands in the table, in one line."""
+    label = plain_text(contest.labels[standing.label])
+    return label if len(label) <= LONGEST_LABEL else shorten(label, LONGEST_LABEL)
+
+
+def probability_words(probability: float) -> str:
+    """In per cent; what is nearer to 0 or 1 than these numbers deserve is less or more than something."""
+    if EXTREME <= probability <= 1 - EXTREME:
+        return f"{probability:.1%}"
+    return f"< {EXTREME:.1%}" if probability < 0.5 else f"> {1 - EXTREME:.1%}"
+
+
+# ----------------------------------------------------------------------------------------------------------------- sheet
+
+
+def rivals_sheet(
+    pictures: Tensor,
+    contest: Contest,
+    predictions: Sequence[Tensor],
+    targets: Sequence[int],
+    reading: Reading = "evidence",
+    weighting: Weighting = "information",
+    *,
+    appearance: Appearance = USUAL,
+    percentile: float = 99.5,
+    reliability: Reliability = "all",
+    threshold: float = 3.0,
+) -> Tensor:
+    """A sheet for each picture with a heatmap of its target against every rival, the strongest first, [B,H,W,3].
+
+    predictions: each label's [R,S,B,C,h,w]. targets: each image's label to explain. All maps of all sheets share one scale;
+    each is the mean over the samples that count for both of its labels.
+
+    Raises:
+        ValueError: what `sum_steps`, `make_heatmap` and `overlay` refuse.
+    """
+    noised = contest.noised
+    pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]))
+    rivals = [rivals_of(contest, target, image) for image, target in enumerate(targets)]
+    pairs = [
+        (target, rivals[image][place], image) for place in range(len(rivals[0])) for image, target in enumerate(targets)
+    ]
+    sums = [mean_sum(contest, predictions, *pair, reading, weighting) for pair in pairs]
+    heatmap = make_heatmap(join_images(sums), percentile=percentile, reliability=reliability, threshold=threshold)
+    size = cell_size(*pictures.shape[1:3], columns_per_band(len(rivals[0])))
+    cells = overlay(pictures.repeat(len(rivals[0]), 1, 1, 1), heatmap, appearance, size).unflatten(0, (-1, noised.images))
+    sheets = []
+    for image, target in enumerate(targets):
+        shown = name_sides(heatmap, contest, target, rivals[image], weighting, threshold)
+        row = Row(f"{shown.quantity} for {quoted(contest.labels[target])} against each rival, over the picture", cells)
+        headers = [rival_header(contest, target, rival, image) for rival in rivals[image]]
+        sheet = draw_sheet(shown, headers, [row], image, appearance)
+        sheets.append(from_image(add_title(headline(contest, image), sheet, Grid(len(headers), size))))
+    height = max(len(sheet) for sheet in sheets)  # labels of other lengths make other legends
+    return torch.stack(
+        [torch.nn.functional.pad(sheet, (0, 0, 0, 0, 0, height - len(sheet)), value=1) for sheet in sheets]
+    )
+
+
+def rivals_of(contest: Contest, target: int, image: int) -> list[int]:
+    """All labels but the target, the strongest first."""
+    return [standing.label for standing in contest.standings(image) if standing.label != target]
+
+
+def mean_sum(
+    contest: Contest,
+    predictions: Sequence[Tensor],
+    target: int,
+    rival: int,
+    image: int,
+    reading: Reading,
+    weighting: Weighting,
+) -> NoiseDifference:
+    """The sum over all steps for one image; its mean in place of its samples, since each pair has a number of its own."""
+    summed = sum_steps(contest.pair(predictions, target, rival, image), reading=reading, weighting=weighting)
+    return replace(summed, values=summed.mean[None])
+
+
+def name_sides(
+    heatmap: Heatmap, contest: Contest, target: int, rivals: list[int], weighting: Weighting, threshold: float
+) -> Heatmap:
+    """The heatmap with the words for one image's target and all its rivals, without the findings of single maps."""
+    label = contest.labels[target]
+    names = "”, “".join(contest.labels[rival].strip() for rival in rivals)  # the legend puts the outer quotation marks
+    evidence = heatmap.positive.startswith("speaks for")
+    return replace(
+        speak_for_all(heatmap, threshold, "Maps"),
+        target_label=label,
+        contrast_label=names,
+        positive=f"speaks for {quoted(label)}" if evidence else heatmap.positive,
+        negative="speaks for the rival" if evidence else heatmap.negative,
+        source=f"All {contest.noised.steps} steps, {WEIGHTING_WORDS[weighting]}, each rival over the samples that it has",
+    )
+
+
+def rival_header(contest: Contest, target: int, rival: int, image: int) -> tuple[str, str]:
+    """What stands above a map: the rival, the log-odds of the target against it, and after how many samples it was out."""
+    odds = contest.log_odds(target, rival, image)
+    sign = "+" if odds.mean > 0 else ""
+    out = f", out after {int(contest.samples[rival, image])}" if contest.out[rival, image] else ""
+    return f"vs {quoted(contest.labels[rival])}", f"{sign}{format_with_error(odds.mean, odds.error)} nats{out}"
+
+
+def add_title(title: str, sheet: Image.Image, grid: Grid) -> Image.Image:
+    """The sheet with a line above it."""
+    lengths = grid.lengths
+    text = paragraph(title, lengths(15), sheet.width - 2 * grid.left(0), lines=2, bold=True)
+    titled = Image.new("RGB", (sheet.width, sheet.height + text.height + lengths(14)), PAPER)
+    text.draw(ImageDraw.Draw(titled), grid.left(0), lengths(14), INK)
+    titled.paste(sheet, (0, titled.height - sheet.height))
+    return titled

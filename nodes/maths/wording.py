@@ -1,0 +1,73 @@
+"""How the pack writes labels and numbers: quoted, shortened, to the digits that mean something."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from os.path import commonprefix
+
+ELLIPSIS = "…"
+
+WEIGHTING_WORDS = {"uniform": "equally weighted", "information": "weighted by their share of log SNR"}
+
+
+def quoted(label: str) -> str:
+    """A label in quotation marks, as legends write it."""
+    return f"“{label.strip()}”" if label.strip() else "an unnamed prompt"
+
+
+def telling_part(label: str, other: str, longest: int = 32) -> str:
+    """A label of more than `longest` characters without the words that the other one has at the same end, but for one."""
+    words, others = label.split(), other.split()
+    head = len(commonprefix([words, others]))
+    tail = len(commonprefix([words[head:][::-1], others[head:][::-1]]))
+    if len(label) <= longest or head == len(words):
+        return label
+    start, end = max(0, head - 1), len(words) - max(0, tail - 1)
+    return "…" * (start > 0) + " ".join(words[start:end]) + "…" * (end < len(words))
+
+
+def format_value(value: float) -> str:
+    """At most three significant digits, with a true minus sign: 0.0123, −1.5, 1230, 2.1e−07."""
+    return f"{float(f'{value:.3g}'):g}".replace("-", "−")
+
+
+def format_with_error(value: float, error: float | None) -> str:
+    """A value to the second significant digit of its error, as far as single precision has digits: 68.9 ± 2.1; alone without one."""
+    if error is None:
+        return format_value(value)
+    shown = float(f"{error:.2g}")
+    decimals = max(0, 1 - _magnitude(shown)) if shown else 0
+    if not shown or decimals + _magnitude(value) > 6:
+        return f"{format_value(value)} ± {shown:g}"
+    return f"{value:.{decimals}f} ± {shown:.{decimals}f}".replace("-", "−")
+
+
+def _magnitude(value: float) -> int:
+    """The power of ten of the first digit: 2 for 350, −1 for 0.2, 0 for 0."""
+    return math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
+
+
+def plain_text(text: str) -> str:
+    """One line of visible characters: white space becomes single spaces, control and format characters go."""
+    text = unicodedata.normalize("NFC", text)
+    text = "".join(" " if character.isspace() else character for character in text)
+    return " ".join(
+        "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cf") and not _selects_variant(c)).split()
+    )
+
+
+def _selects_variant(character: str) -> bool:
+    """True for U+FE00 to U+FE0F, which choose between forms of the character before and draw nothing."""
+    return "\ufe00" <= character <= "\ufe0f"
+
+
+def shorten(text: str, kept: int) -> str:
+    """The beginning and the end of a text, at most `kept` characters of it, at whole words where these are short."""
+    head, tail = text[: (kept + 1) // 2], text[len(text) - kept // 2 :] if kept > 1 else ""
+    head_word, tail_word = head.rpartition(" ")[2], tail.partition(" ")[0]
+    if len(head_word) < min(12, len(head)):
+        head = head.removesuffix(head_word)
+    if len(tail_word) < min(12, len(tail)):
+        tail = tail.removeprefix(tail_word)
+    return f"{head.rstrip()} {ELLIPSIS} {tail.lstrip()}".strip()

@@ -1,0 +1,251 @@
+"""The explorer's files say what the nodes compute, and its page computes the same from them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import javascript
+import numpy as np
+import pytest
+import torch
+from sdexplain.nodes.maths.files.explorer import curve, digest, layers, one_sample, overview, pack, parts, unpack
+from sdexplain.nodes.maths.files.latent_colours import decoder_colours, picture_colours
+from sdexplain.nodes.maths.method.difference import read_step, sum_steps
+from sdexplain.nodes.maths.method.heatmap import make_heatmap, show_only
+from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
+from sdexplain.nodes.maths.method.prediction import NoisePredictions
+from sdexplain.nodes.maths.method.reliability import standard_error
+from sdexplain.nodes.maths.method.scalar import scalar_map
+
+VIEW = {
+    "start": 1,
+    "end": 4,
+    "reading": "evidence",
+    "weighting": "information",
+    "scalar": "channel norm",
+    "sign": "both",
+    "percentile": 97.0,
+    "scale": 0.0,
+    "reliability": "all",
+    "threshold": 2.0,
+    "sample": 0,
+    "shown_image": 2,
+}
+
+
+def made(
+    samples: int = 4, steps: int = 5, fresh: bool = True, antithetic: bool = False, images: int = 2, cells: tuple[int, int] = (6, 8)
+) -> NoisePredictions:
+    """Predictions that differ in the right half alone, more in the second image."""
+    generator = torch.Generator().manual_seed(5)
+    x0 = torch.randn(images, 3, *cells, generator=generator)
+    sigmas = torch.logspace(1, -1, steps)
+    noise = draw_noise((3, *cells), 7, samples, steps, per_step=fresh, antithetic=antithetic)
+    noised = NoisedLatents(x0, noise, sigmas, torch.ones(steps), torch.ones(3), torch.zeros(3), antithetic=antithetic)
+    contrast = torch.randn(samples, steps, images, 3, *cells, generator=generator)
+    change = 0.3 * torch.randn(contrast.shape, generator=generator)
+    change += torch.arange(1.0, images + 1)[:, None, None, None] * x0
+    change[..., : cells[1] // 2] = 0
+    return NoisePredictions(noised, contrast + change, contrast, "a “zebra” <b>", "horse")
+
+
+def pictures(images: int = 2, cells: tuple[int, int] = (6, 8)) -> torch.Tensor:
+    return torch.rand(images, 8 * cells[0], 8 * cells[1], 3, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def page_says(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """What the page computes for some predictions and a view."""
+
+    def ask(predictions: NoisePredictions, **changes: Any) -> dict[str, Any]:
+        view = VIEW | changes
+        shown = pictures(predictions.noised.images, tuple(predictions.noised.x0.shape[2:]))
+        files = {"overview": overview(predictions, shown), "parts": parts(predictions, view["reading"], view["shown_image"] - 1)}
+        for name, content in files.items():
+            (tmp_path / name).write_bytes(content)
+        command = [javascript.node(), str(javascript.FOLDER / "page.mjs"), *(str(tmp_path / name) for name in files), json.dumps(view)]
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return ask
+
+
+def test_a_packed_file_holds_what_went_in() -> None:
+    arrays = {"a": np.arange(5, dtype=np.float32), "b": np.arange(6, dtype=np.uint8).reshape(2, 3), "c": np.ones((), np.float32)}
+    header, found = unpack(pack({"label": "“斑馬” 🦓"}, arrays))
+    assert header["label"] == "“斑馬” 🦓"
+    assert all(entry["offset"] % 8 == 0 for entry in header["arrays"])
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_foreign_and_newer_files_and_other_types_are_refused() -> None:
+    newer = bytearray(pack({}, {}))
+    newer[4] = 9
+    with pytest.raises(ValueError, match="no file of the explorer"):
+        unpack(b"PNG0" + bytes(20))
+    with pytest.raises(ValueError, match="version 9"):
+        unpack(bytes(newer))
+    with pytest.raises(ValueError, match="float32 or uint8"):
+        pack({}, {"a": np.zeros(2)})
+
+
+def test_a_file_of_parts_holds_every_steps_reading() -> None:
+    predictions = made()
+    values = unpack(parts(predictions, "difference", 1))[1]["values"]
+    np.testing.assert_array_equal(values[:, 3], read_step(predictions, 3, "difference")[:, 1])
+
+
+def test_where_the_samples_are_too_many_their_mean_and_variance_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictions = made()
+    monkeypatch.setattr("sdexplain.nodes.maths.files.explorer.MOST_VALUES", 100)
+    assert layers(predictions.noised) == "mean"
+    arrays = unpack(parts(predictions, "evidence", 0))[1]
+    each = read_step(predictions, 2, "evidence")[:, 0]
+    np.testing.assert_allclose(arrays["values"][0, 2], each.mean(dim=0), rtol=1e-6)
+    np.testing.assert_allclose(arrays["variance"][2], each.var(dim=0)[0] / 4, rtol=1e-5)
+
+
+def test_the_curve_of_evidence_adds_up_to_the_log_odds() -> None:
+    predictions = made()
+    summed = sum_steps(predictions, 1, 4, "evidence", "information")
+    each = curve(predictions, "evidence")[:, 1:4] * predictions.noised.step_shares[1:4, None]
+    torch.testing.assert_close(each.sum(dim=1).mean(dim=0), summed.total)
+
+
+def test_the_name_of_the_files_changes_with_the_content_alone() -> None:
+    first, same, other = digest(made(), pictures()), digest(made(), pictures()), digest(made(), pictures() * 0.5)
+    assert first == same != other
+    assert digest(made(antithetic=True), pictures()) != first
+
+
+def test_the_pictures_own_colours_find_a_latent_that_is_the_picture() -> None:
+    predictions = made()
+    cells = torch.nn.functional.interpolate(predictions.noised.x0, scale_factor=8, mode="nearest").movedim(1, -1)
+    factors = picture_colours(0.5 + 0.1 * cells, predictions.noised)
+    torch.testing.assert_close(factors, 0.1 * torch.eye(3).expand(2, -1, -1), atol=0.005, rtol=0)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_the_colours_of_a_linear_decoder_are_found_exactly(steps: int) -> None:
+    predictions, matrix = made(steps=steps), torch.tensor([[0.3, 0.1, 0.0], [0.0, 0.2, 0.1], [0.05, 0.0, 0.4]])
+    colours, fit = decoder_colours(predictions, "uniform", lambda latents: 0.4 + latents.movedim(1, -1) @ matrix)
+    torch.testing.assert_close(colours, torch.cat([matrix, torch.full((1, 3), 0.4)]).expand(2, -1, -1), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(fit, torch.ones(2))
+
+
+def test_a_decoder_that_is_not_linear_is_said_to_be_fitted_in_part() -> None:
+    _, fit = decoder_colours(made(), "uniform", lambda latents: (latents.movedim(1, -1) / 2).sin())
+    assert ((0 < fit) & (fit < 0.99)).all()
+
+
+def test_equal_predictions_leave_the_decoder_only_its_constant() -> None:
+    predictions = made()
+    same = NoisePredictions(predictions.noised, predictions.target, predictions.target, "zebra", "zebra")
+    colours, fit = decoder_colours(same, "uniform", lambda latents: latents.new_full((len(latents), 6, 8, 3), 0.5))
+    torch.testing.assert_close(colours[:, -1], torch.full((2, 3), 0.5))
+    assert not colours[:, :-1].any() and (fit == 1).all()
+
+
+def test_one_sample_alone_has_no_standard_error_and_must_be_there() -> None:
+    summed = sum_steps(made(), reading="evidence")
+    torch.testing.assert_close(one_sample(summed, 2).mean, summed.values[2])
+    assert one_sample(summed, 2).variance is None
+    with pytest.raises(ValueError, match="no noise sample 5"):
+        one_sample(summed, 4)
+
+
+@pytest.mark.parametrize("weighting", ["uniform", "information"])
+@pytest.mark.parametrize(
+    ("reading", "scalar"),
+    [("evidence", "channel norm"), ("absolute", "channel norm"), ("information", "channel norm"), ("difference", "channel norm"), ("difference", "channel mean")],
+)
+def test_page_and_python_say_the_same_of_every_reading(
+    page_says: Callable[..., dict[str, Any]], reading: str, scalar: str, weighting: str
+) -> None:
+    predictions = made()
+    said = page_says(predictions, reading=reading, scalar=scalar, weighting=weighting)
+    summed = sum_steps(predictions, 1, 4, reading, weighting)
+    heatmap = make_heatmap(summed, scalar, percentile=97, shared=False)
+    np.testing.assert_allclose(said["values"], heatmap.values[1].flatten(), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(said["errors"], standard_error(summed, scalar)[1].flatten(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(said["levels"], heatmap.levels[1].flatten(), rtol=1e-4, atol=1e-5)
+    assert said["limit"] == pytest.approx(heatmap.limits[1].item(), rel=1e-5)
+    assert said["words"]["positive"] == heatmap.positive and said["unit"] == heatmap.unit
+    evidence = sum_steps(predictions, 1, 4, "evidence", weighting)
+    assert said["total"]["value"] == pytest.approx(evidence.total[1].item(), rel=1e-5)
+    assert said["total"]["error"] == pytest.approx(evidence.total_error[1].item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [{"cells": (1, 1)}, {"cells": (2, 70)}, {"cells": (70, 2)}, {"steps": 1}, {"steps": 200}, {"samples": 1}, {"samples": 9}, {"images": 5}],
+    ids=str,
+)
+def test_page_and_python_agree_on_every_size(page_says: Callable[..., dict[str, Any]], shape: dict[str, Any]) -> None:
+    predictions = made(**shape)
+    steps, image = predictions.noised.steps, predictions.noised.images
+    start, end = (0, 1) if steps == 1 else (steps // 3, steps - 1)
+    said = page_says(predictions, start=start, end=end, shown_image=image)
+    summed = sum_steps(predictions, start, end, "evidence", "information")
+    heatmap = make_heatmap(summed, percentile=97, shared=False)
+    np.testing.assert_allclose(said["values"], heatmap.values[image - 1].flatten(), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(said["levels"], heatmap.levels[image - 1].flatten(), rtol=1e-3, atol=1e-4)
+    assert said["note"] == heatmap.note(image - 1) and said["total"]["value"] == pytest.approx(summed.total[image - 1].item(), rel=1e-4)
+    assert (said["errors"] is None) == (predictions.noised.samples == 1) == (said["total"]["error"] is None)
+
+
+@pytest.mark.parametrize(("fresh", "antithetic"), [(True, True), (False, False), (False, True)])
+def test_page_and_python_agree_on_errors_for_every_kind_of_noise(
+    page_says: Callable[..., dict[str, Any]], fresh: bool, antithetic: bool
+) -> None:
+    predictions = made(fresh=fresh, antithetic=antithetic)
+    said, summed = page_says(predictions), sum_steps(predictions, 1, 4, "evidence", "information")
+    np.testing.assert_allclose(said["errors"], summed.variance[1].sum(0).sqrt().flatten(), rtol=1e-4)
+    assert said["total"]["error"] == pytest.approx(summed.total_error[1].item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("reading", "scalar"), [("evidence", "channel norm"), ("difference", "channel norm"), ("difference", "channel mean")])
+@pytest.mark.parametrize("reliability", ["reliable only", "standard errors"])
+@pytest.mark.parametrize("threshold", [1.5, 40.0])
+def test_page_and_python_agree_on_which_cells_are_reliable(
+    page_says: Callable[..., dict[str, Any]], reading: str, scalar: str, reliability: str, threshold: float
+) -> None:
+    predictions = made(samples=6)
+    changes = {"reading": reading, "scalar": scalar, "reliability": reliability, "threshold": threshold}
+    said = page_says(predictions, **changes)
+    summed = sum_steps(predictions, 1, 4, reading, "information")
+    heatmap = make_heatmap(summed, scalar, percentile=97, shared=False, reliability=reliability, threshold=threshold)
+    np.testing.assert_allclose(said["values"], heatmap.values[1].flatten(), rtol=1e-3, atol=1e-5)
+    assert (said["finding"], said["note"]) == (heatmap.reliability[1], heatmap.note(1))
+
+
+def test_page_and_python_agree_on_one_sample_and_one_side(page_says: Callable[..., dict[str, Any]]) -> None:
+    predictions = made()
+    said = page_says(predictions, sample=3, sign="negative", end=-1)
+    heatmap = make_heatmap(one_sample(sum_steps(predictions, 1, None, "evidence", "information"), 2), percentile=97, shared=False)
+    np.testing.assert_allclose(said["levels"], show_only(heatmap, "negative").levels[1].flatten(), rtol=1e-4, atol=1e-5)
+    assert said["errors"] is None and said["total"]["error"] is None
+
+
+def test_equal_predictions_are_said_to_be_no_difference(page_says: Callable[..., dict[str, Any]]) -> None:
+    predictions = made()
+    same = NoisePredictions(predictions.noised, predictions.target, predictions.target, "zebra", "zebra")
+    said = page_says(same)
+    assert said["limit"] == 0 and not any(said["values"])
+    assert said["note"] == make_heatmap(sum_steps(same, reading="evidence"), shared=False).note(0)
+
+
+def test_the_mean_alone_gives_the_same_map_and_errors(
+    page_says: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictions = made()
+    monkeypatch.setattr("sdexplain.nodes.maths.files.explorer.MOST_VALUES", 100)
+    said, summed = page_says(predictions, reading="difference"), sum_steps(predictions, 1, 4, "difference", "information")
+    np.testing.assert_allclose(said["values"], scalar_map(summed, "channel norm")[1].flatten(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(said["errors"], standard_error(summed, "channel norm")[1].flatten(), rtol=1e-4)

@@ -1,0 +1,343 @@
+"""The verdict against exact log-odds, sums and errors by hand, and clear words where there is nothing to say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import analytic
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from sdexplain.nodes.maths.answers.verdict import Verdict, headline, judge, reach_of_sum, report
+from sdexplain.nodes.maths.method.difference import sum_steps
+from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
+from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect
+from sdexplain.nodes.maths.wording import format_with_error
+from sdexplain.tools import graphs
+
+if TYPE_CHECKING:
+    from sdexplain.tools.client import Client
+
+STEPS = 8
+GAUSSIANS = analytic.Gaussians(torch.tensor([0.2, -0.1, 0.0]), torch.tensor([-0.1, 0.1, 0.05]), spread=0.8)
+
+
+def random_predictions(
+    images: int = 2, samples: int = 2, steps: int = STEPS, per_step: bool = True, antithetic: bool = False
+) -> NoisePredictions:
+    generator = torch.Generator().manual_seed(5)
+    noised = analytic.noised_latents(torch.randn(images, 3, 4, 5, generator=generator), 0, samples, steps, per_step)
+    if antithetic:
+        noise = draw_noise((3, 4, 5), 0, samples, steps, per_step, antithetic=True)
+        noised = replace(noised, noise=noise, antithetic=True)
+    target, contrast = (torch.randn(samples, steps, images, 3, 4, 5, generator=generator) for _ in range(2))
+    return NoisePredictions(noised, target, contrast, "zebra", "horse")
+
+
+def predictions_saying(nats: list[list[list[float]]], per_step: bool = True) -> NoisePredictions:
+    """Predictions whose evidence is `nats`, [R,S,B]: the contrast is right, the target is wrong or the other way round."""
+    wanted = torch.tensor(nats)
+    samples, steps, images = wanted.shape
+    noised = analytic.noised_latents(torch.zeros(images, 1, 1, 1), 0, samples, steps, per_step)
+    # half the squared error times the step's share is what a wrong prediction costs
+    errors = (2 * wanted.abs() / noised.step_shares[:, None]).sqrt()[..., None, None, None]
+    speaks_for = (wanted > 0)[..., None, None, None]
+    noise = noised.noise.expand(-1, steps, -1, -1, -1)[:, :, None]
+    target, contrast = noise + errors * ~speaks_for, noise + errors * speaks_for
+    return NoisePredictions(noised, target, contrast, "zebra", "horse")
+
+
+def swapped(predictions: NoisePredictions) -> NoisePredictions:
+    return replace(
+        predictions,
+        target=predictions.contrast,
+        contrast=predictions.target,
+        target_label=predictions.contrast_label,
+        contrast_label=predictions.target_label,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- the numbers
+
+
+@pytest.mark.parametrize("family", analytic.FAMILIES)
+def test_the_log_odds_are_the_exact_ones(family: str) -> None:
+    x0 = 0.8 * torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+    low, high = 0.01, 60.0
+    noised = analytic.noised_latents(x0, samples=2, steps=400, reach=(high, low))
+    noised = replace(noised, noise=draw_noise((3, 6, 6), 0, 2, 400, True, antithetic=True), antithetic=True)
+    if family == "flow":
+        noised = analytic.as_flow(noised)
+    verdict = judge(collect(noised, analytic.wrapped(GAUSSIANS, family), chunk=400))
+    variance = GAUSSIANS.spread**2
+    reached = variance * (1 / (variance + low**2) - 1 / (variance + high**2))
+    exact = GAUSSIANS.log_odds(x0).sum((1, 2, 3)) * reached
+    assert torch.allclose(verdict.log_odds, exact, rtol=0.01)
+
+
+def test_the_log_odds_and_their_error_are_those_of_the_summed_evidence() -> None:
+    for predictions in (random_predictions(samples=3), random_predictions(samples=4, per_step=False, antithetic=True)):
+        for start, end in ((0, None), (2, 5), (7, 8)):
+            verdict, summed = judge(predictions, start, end), sum_steps(predictions, start, end, "evidence", "information")
+            assert torch.allclose(verdict.log_odds, summed.values.mean(0).sum((1, 2, 3)), rtol=1e-4, atol=1e-3)
+            assert torch.allclose(verdict.error, summed.total_error, rtol=1e-4)
+
+
+def test_swapped_prompts_flip_the_sign_and_mirror_the_probability() -> None:
+    predictions = random_predictions()
+    one, other = judge(predictions, 1, 6, 30.0), judge(swapped(predictions), 1, 6, 30.0)
+    assert torch.equal(one.log_odds, -other.log_odds)
+    assert torch.equal(one.error, other.error)
+    assert torch.allclose(one.probability, 1 - other.probability)
+    assert (one.probability > 0.5).equal(one.log_odds > 0)
+
+
+def test_parts_of_a_range_add_up_to_it() -> None:
+    predictions = random_predictions()
+    parts = [judge(predictions, start, end).log_odds for start, end in ((0, 3), (3, 4), (4, None))]
+    whole = judge(predictions)
+    assert torch.allclose(sum(parts), whole.log_odds, atol=1e-3)
+    assert torch.allclose(whole.sums[[2, 3, 7]], torch.stack(parts).cumsum(0), atol=1e-3)
+    assert torch.allclose(judge(predictions, 3, 7).sums[-1], judge(predictions, 3, 7).log_odds)
+
+
+def test_a_batch_is_as_many_single_images() -> None:
+    predictions = random_predictions(images=3)
+    verdict = judge(predictions)
+    for image in range(3):
+        alone = replace(
+            predictions,
+            noised=replace(predictions.noised, x0=predictions.noised.x0[image : image + 1]),
+            target=predictions.target[:, :, image : image + 1],
+            contrast=predictions.contrast[:, :, image : image + 1],
+        )
+        assert torch.allclose(judge(alone).log_odds[0], verdict.log_odds[image])
+        assert headline(judge(alone), 0) == headline(verdict, image)
+
+
+def test_the_error_of_two_independent_samples_is_half_their_distance() -> None:
+    # fresh noise: sqrt(3^2 + 4^2) / 2; the same noise at every step: |7| / 2
+    nats = [[[1.0], [10.0]], [[4.0], [14.0]]]
+    assert judge(predictions_saying(nats)).error.item() == pytest.approx(2.5, rel=1e-4)
+    assert judge(predictions_saying(nats, per_step=False)).error.item() == pytest.approx(3.5, rel=1e-4)
+    verdict = judge(predictions_saying(nats))
+    assert verdict.step_error[:, 0].tolist() == pytest.approx([1.5, 2.0], rel=1e-4)
+    # Student's t for 95 %: one degree of freedom; and Satterthwaite's (1.5^2 + 2^2)^2 / (1.5^4 + 2^4)
+    degrees = (1.5**2 + 2**2) ** 2 / (1.5**4 + 2**4)
+    expected = [1.5 * stats.t.ppf(0.975, 1), 2.5 * stats.t.ppf(0.975, degrees)]
+    assert verdict.sums_reach[:, 0].tolist() == pytest.approx(expected, rel=1e-4)
+    assert verdict.reach.item() == pytest.approx(expected[-1], rel=1e-4)
+
+
+def test_pictures_without_a_preference_are_decided_no_more_often_than_the_confidence_allows() -> None:
+    pictures = 2000
+    for steps in (1, 10):
+        nats = torch.randn(2, steps, pictures, generator=torch.Generator().manual_seed(0))
+        reach, mean = reach_of_sum(nats, antithetic=False, fresh=True), nats.sum(1).mean(0)
+        # at most 5 %, and 3 standard deviations of a share that was counted 2,000 times
+        assert (mean.abs() > reach).double().mean() < 0.05 + 3 * math.sqrt(0.05 * 0.95 / pictures)
+
+
+def test_the_temperature_divides_the_log_odds_of_the_probability_alone() -> None:
+    verdict = judge(predictions_saying([[[4.0]], [[6.0]]]), temperature=2.5)
+    assert verdict.log_odds.item() == pytest.approx(5)
+    assert verdict.probability.item() == pytest.approx(1 / (1 + math.exp(-2)))
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])
+def test_a_temperature_that_is_none_is_refused(temperature: float) -> None:
+    with pytest.raises(ValueError, match="temperature is .*expected a number above 0"):
+        judge(random_predictions(), temperature=temperature)
+
+
+def test_a_range_outside_of_the_schedule_and_nan_are_refused() -> None:
+    predictions = random_predictions()
+    with pytest.raises(ValueError, match="goes past the schedule, which has 8 steps"):
+        judge(predictions, 4, 9)
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        judge(replace(predictions, target=predictions.target * math.nan))
+
+
+def test_a_step_of_pure_noise_neither_weighs_nor_votes() -> None:
+    levels = torch.tensor([1.0, 0.8, 0.4, 0.1])
+    channels = torch.ones(3)
+    noise = draw_noise((3, 4, 4), 0, 2, 4, True)
+    noised = NoisedLatents(torch.randn(1, 3, 4, 4), noise, levels, 1 - levels, channels, 0 * channels)
+    verdict = judge(collect(noised, analytic.wrapped(GAUSSIANS, "flow")))
+    assert verdict.step_evidence[0].item() == 0
+    assert verdict.agreeing(0)[1] == 3
+    alone = judge(collect(noised, analytic.wrapped(GAUSSIANS, "flow")), 0, 1)
+    assert headline(alone, 0).startswith("No difference")
+
+
+# ------------------------------------------------------------------------------------------------------------- in words
+
+
+def words(nats: list[list[list[float]]], **options: Any) -> str:
+    return report(judge(predictions_saying(nats), **options))
+
+
+def test_the_answer_names_the_preferred_label_how_far_and_how_surely() -> None:
+    text = words([[[9.0], [-1.0], [4.0]], [[11.0], [-1.0], [4.0]]])
+    assert "“zebra” against “horse”" in text
+    assert "The model prefers “zebra” by 13.0 ± 1.0 nats." in text
+    assert "2 of 3 steps agree." in text
+    assert "Probability of “zebra”: over 99.99%." in text
+    assert "Sum over all 3 steps, mean over 2 noise samples; ± is one standard error" in text
+    assert "The model prefers “horse” by 3 ± 0 nats." in words([[[-3.0]], [[-3.0]]])
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [
+        (68.93, 2.08, "68.9 ± 2.1"),
+        (812.3, 14.4, "812 ± 14"),
+        (-1.48, 11.2, "−1 ± 11"),
+        (1154.31, 4.4, "1154.3 ± 4.4"),
+        (0.01234, 0.0031, "0.0123 ± 0.0031"),
+        (13.0, 0.99999, "13.0 ± 1.0"),
+        (13.0, 1e-5, "13 ± 1e-05"),
+        (13.0, 0.0, "13 ± 0"),
+        (0.0, 1.5, "0.0 ± 1.5"),
+    ],
+)
+def test_a_value_has_no_more_digits_than_its_error_allows(value: float, error: float, words: str) -> None:
+    assert format_with_error(value, error) == words
+
+
+def test_each_image_of_a_batch_has_a_line() -> None:
+    lines = words([[[9.0, -8.0]], [[9.0, -8.0]]]).split("\n")
+    assert [line.partition(" by ")[0] for line in lines if line.startswith("Image")] == [
+        "Image 1: The model prefers “zebra”",
+        "Image 2: The model prefers “horse”",
+    ]
+
+
+@pytest.mark.parametrize(("spread", "undecided"), [(0.15, False), (0.17, True)])
+def test_where_the_interval_holds_0_it_is_undecided_and_says_so(spread: float, undecided: bool) -> None:
+    # mean 2, standard error `spread`, one degree of freedom: 95 % lie within 12.7 standard errors
+    text = words([[[2 + spread]], [[2 - spread]]])
+    assert ("Undecided between “zebra” and “horse”: 2.00 ± 0.17 nats" in text) == undecided
+    assert "Where the 95% interval holds 0 it is undecided" in text
+    assert ("1 of 1 steps speak for “zebra”" in text) == undecided
+
+
+def test_one_sample_has_no_error_and_the_text_says_what_it_takes() -> None:
+    verdict = judge(predictions_saying([[[5.0]]]))
+    assert verdict.error is None and verdict.step_error is None and verdict.reach is None and verdict.sums_reach is None
+    text = report(verdict)
+    assert "The model prefers “zebra” by 5 nats." in text and "±" not in text
+    assert "Uncertainty unknown: take 2 or more noise samples." in text
+
+
+def test_one_antithetic_pair_has_no_error_either() -> None:
+    text = report(judge(random_predictions(samples=2, antithetic=True)))
+    assert "Uncertainty unknown: take 4 or more noise samples" in text
+    assert "±" in report(judge(random_predictions(samples=4, antithetic=True)))
+
+
+def test_identical_prompts_make_no_difference() -> None:
+    predictions = random_predictions()
+    verdict = judge(replace(predictions, contrast=predictions.target, contrast_label="zebra"))
+    assert verdict.log_odds.tolist() == [0, 0] and verdict.probability.tolist() == [0.5, 0.5]
+    assert not verdict.decided.any()
+    text = report(verdict)
+    assert text.count("No difference: both prompts give the same noise predictions.") == 2
+    assert "prefers" not in text and "robability" not in text
+
+
+def test_a_range_is_named_and_the_temperature_too() -> None:
+    text = words([[[9.0], [1.0], [4.0]], [[11.0], [1.2], [4.0]]], start=1, end=3, temperature=2.0)
+    assert "steps 1–3 of 3" in text and f"at temperature 2: {1 / (1 + math.exp(-5.1 / 2)):.2%}" in text
+
+
+@pytest.mark.parametrize("label", ["", " ", "$x_1$", "a\nb\tc", "\\frac{1}{2}", "word " * 500, "x" * 3000, "<b>&amp;"])
+def test_labels_are_plain_text_and_never_make_more_lines(label: str) -> None:
+    predictions = replace(random_predictions(images=1), target_label=label)
+    lines = report(judge(predictions)).split("\n")
+    assert len(lines) == 3
+    assert len(lines[1]) < 500
+
+
+# ------------------------------------------------------------------------------------------------------------- the node
+
+
+@pytest.fixture
+def node(comfy_host: Path) -> Any:
+    from sdexplain.nodes.verdict import LabelVerdict
+
+    return LabelVerdict
+
+
+def test_the_node_gives_a_number_and_a_plot_for_each_image(node: Any) -> None:
+    predictions = random_predictions(images=3)
+    ran = node.execute(predictions, 2, 6, 10.0)
+    text, log_odds, errors, probabilities, plots = ran.result
+    verdict = judge(predictions, 2, 6, 10.0)
+    assert text == report(verdict) == ran.ui["text"][0]
+    assert (log_odds, errors) == (verdict.log_odds.tolist(), verdict.error.tolist())
+    assert probabilities == verdict.probability.tolist()
+    assert plots.shape[0] == 3 and plots.shape[2:] == (1024, 3)
+    assert len(ran.ui["images"]) == 3
+
+
+def test_an_unknown_error_is_not_a_number(node: Any) -> None:
+    errors = node.execute(random_predictions(samples=1), 0, -1, 1.0).result[2]
+    assert all(map(math.isnan, errors)) and len(errors) == 2
+
+
+def test_an_end_of_minus_one_is_the_end_of_the_schedule(node: Any) -> None:
+    predictions = random_predictions()
+    assert node.execute(predictions, 3, -1, 1.0).result[:4] == node.execute(predictions, 3, STEPS, 1.0).result[:4]
+
+
+def test_an_empty_range_is_refused_before_anything_runs(node: Any) -> None:
+    assert node.validate_inputs(0, -1) is True
+    assert node.validate_inputs(None, 3) is True
+    assert "The range 3-3 is empty" in node.validate_inputs(3, 3)
+    assert "The range is -1 to" in node.validate_inputs(-1, 3)
+
+
+def test_every_input_and_output_has_a_tooltip(node: Any) -> None:
+    schema = node.define_schema()
+    assert all(len(entry.tooltip) > 20 for entry in schema.inputs + schema.outputs)
+    assert schema.is_output_node and schema.category == "SDExplain"
+
+
+def test_the_bundled_model_prefers_what_is_drawn_and_on_the_twin_its_rival(comfyui: Client) -> None:
+    ran = comfyui.run(
+        {
+            "draw": graphs.node("SDExplainExamplePicture", class_name="zebra", seed=1_000_010, size=256),
+            "both": graphs.node("ImageBatch", image1=["draw", 0], image2=["draw", 1]),
+            "load": graphs.node("SDExplainLoadDiffusers", folder="bundled model"),
+            "encode": graphs.node("VAEEncode", pixels=["both", 0], vae=["load", 2]),
+            "noise": graphs.noising("load", 4, samples=2, antithetic=False),
+            **graphs.zebra_against_horse("load"),
+            "verdict": graphs.node("SDExplainVerdict", predictions=["predict", 0], start=0, end=-1, temperature=1.0),
+            "text": graphs.node("PreviewAny", source=["verdict", 0]),
+            "number": graphs.node("PreviewAny", source=["verdict", 1]),
+        },
+        timeout=240,
+    )
+    text = ran.outputs["verdict"]["text"][0]
+    assert ran.outputs["text"]["text"][0] == text
+    assert "Image 1: The model prefers “zebra”" in text and "Image 2: The model prefers “horse”" in text
+    first, second = map(float, ran.outputs["number"]["text"])
+    assert first > 0 > second
+    pictures = [np.asarray(comfyui.image(picture).convert("RGB")) for picture in ran.pictures("verdict")]
+    assert len(pictures) == 2 and pictures[0].shape == pictures[1].shape
+    assert (pictures[0] != pictures[1]).any()
+
+
+def test_what_a_verdict_carries_has_the_shapes_it_says() -> None:
+    verdict = judge(random_predictions(images=3, samples=4), 2, 6)
+    assert isinstance(verdict, Verdict)
+    assert (verdict.images, verdict.steps) == (3, STEPS)
+    assert verdict.evidence.shape == (4, STEPS, 3)
+    assert verdict.step_evidence.shape == verdict.step_error.shape == (STEPS, 3)
+    assert verdict.sums.shape == verdict.sums_reach.shape == (4, 3)
+    assert verdict.log_odds.shape == verdict.error.shape == verdict.decided.shape == (3,)

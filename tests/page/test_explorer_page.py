@@ -1,0 +1,177 @@
+"""The explorer in ComfyUI's real page, in both renderers: what a person does with it, and what is left behind."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from sdexplain.tools.explorer_page import SAYS, drag, frames, look_at, pixels, run, widgets, words
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+def test_dragging_the_range_changes_map_words_and_widgets_and_undo_takes_it_back(explorer: Page) -> None:
+    before, total = pixels(explorer), words(explorer, ".sdx-verdict")
+    drag(explorer, explorer.locator(".sdx-slider"), (0.97, 0.5), (0.5, 0.5))
+    assert widgets(explorer)["end"] == 3 and "steps 0–3 of 6" in words(explorer, ".sdx-steps")
+    assert (pixels(explorer) != before).any() and words(explorer, ".sdx-verdict") != total
+    drag(explorer, explorer.locator(".sdx-slider"), (0.25, 0.5), (0.6, 0.5))  # between the ends: the whole range
+    assert (widgets(explorer)["start"], widgets(explorer)["end"]) == (2, 5)
+    explorer.keyboard.press("Escape")
+    explorer.evaluate("() => app.extensionManager.workflow.activeWorkflow.changeTracker.undo()")
+    look_at(explorer)
+    assert (widgets(explorer)["start"], widgets(explorer)["end"]) == (0, 3)
+    assert "steps 0–3 of 6" in words(explorer, ".sdx-steps")
+
+
+def test_keys_and_a_drag_that_come_within_one_frame_all_count(explorer: Page) -> None:
+    explorer.evaluate("""() => {
+        const handle = document.querySelector('.sdx-handle'), slider = document.querySelector('.sdx-slider')
+        const press = () => handle.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', bubbles: true }))
+        press(); press()
+        const box = slider.getBoundingClientRect(), y = box.top + box.height / 2
+        const point = (kind, share) => slider.dispatchEvent(new PointerEvent(kind,
+            { button: 0, pointerId: 1, bubbles: true, clientX: box.left + share * box.width, clientY: y }))
+        point('pointerdown', 0.97); point('pointermove', 0.66); point('pointerup', 0.66) }""")
+    assert (widgets(explorer)["start"], widgets(explorer)["end"]) == (2, 4)
+    assert "steps 2–4 of 6" in words(explorer, ".sdx-steps")
+
+
+def test_arrows_move_the_ends_and_every_control_has_a_name(explorer: Page) -> None:
+    first = explorer.get_by_role("slider", name="First step")
+    first.focus()
+    explorer.keyboard.press("ArrowRight")
+    explorer.keyboard.press("ArrowRight")
+    frames(explorer)
+    assert widgets(explorer)["start"] == 2 and first.get_attribute("aria-valuetext").startswith("step 2 of 6")
+    explorer.keyboard.press("Shift+Home")
+    assert widgets(explorer)["start"] == 0 and widgets(explorer)["end"] == 4
+    unnamed = """() => [...document.querySelectorAll('.sdx :is(button, input, select, [role=slider], canvas[tabindex])')]
+        .filter(element => !element.getAttribute('aria-label')).length"""
+    assert explorer.evaluate(unnamed) == 0
+
+
+def test_hover_names_a_cell_a_click_pins_it_and_a_drag_draws_a_box(explorer: Page) -> None:
+    picture = explorer.locator(".sdx-picture")
+    picture.hover()
+    assert words(explorer, ".sdx-readout").startswith("Cell 1") and "±" in words(explorer, ".sdx-readout")
+    picture.click()
+    pinned = widgets(explorer)["selection"]
+    assert len(pinned.split(",")) == 2
+    drag(explorer, picture, (0.45, 0.4), (0.55, 0.6))
+    assert len(widgets(explorer)["selection"].split(",")) == 4
+    explorer.locator(".sdx-title").hover()
+    assert words(explorer, ".sdx-readout").startswith("Box of ")
+    picture.focus()
+    explorer.keyboard.press("Escape")
+    assert widgets(explorer)["selection"] == ""
+
+
+def test_readings_views_and_looks_are_drawn_and_kept_in_the_widgets(explorer: Page) -> None:
+    seen = [pixels(explorer)]
+    for view in ("heatmap", "side by side", "swipe", "decoded"):
+        explorer.get_by_label("View", exact=True).select_option(view)
+        explorer.get_by_label(SAYS[view]).wait_for()
+        seen.append(pixels(explorer))
+        assert widgets(explorer)["view"] == view and not any(np.array_equal(seen[-1], other) for other in seen[:-1])
+    explorer.get_by_label("View", exact=True).select_option("overlay")
+    explorer.get_by_label("Side", exact=True).select_option("negative")
+    explorer.get_by_label("Reading", exact=True).select_option("absolute")
+    explorer.wait_for_function("document.querySelector('.sdx-source').textContent.includes('absolute')")
+    assert widgets(explorer)["sign"] == "both"  # magnitudes have no other side
+    explorer.get_by_label("More settings", exact=True).click()
+    explorer.get_by_label("Opacity", exact=True).fill("0.3")
+    explorer.get_by_label("Colour map", exact=True).select_option("viridis")
+    kept = widgets(explorer)
+    assert (kept["opacity"], kept["colour_map"], kept["reading"]) == (0.3, "viridis", "absolute")
+
+
+def test_samples_are_seen_one_by_one_and_play_sweeps(explorer: Page) -> None:
+    mean = words(explorer, ".sdx-verdict")
+    explorer.get_by_label("Next noise sample").click()
+    assert "sample 1 of 4" in words(explorer, ".sdx-pagers") and "±" in mean and "±" not in words(explorer, ".sdx-verdict")
+    explorer.get_by_label("Play", exact=False).click()
+    explorer.wait_for_function("document.querySelector('.sdx-steps').textContent.includes('steps 2–3')")
+    explorer.get_by_label("Play", exact=False).click()
+    assert 0 < widgets(explorer)["end"] - widgets(explorer)["start"] == 1 or widgets(explorer)["end"] == -1
+
+
+def test_exports_hold_the_settings_and_the_maps_numbers(explorer: Page) -> None:
+    with explorer.expect_download() as saved:
+        explorer.get_by_text("PNG", exact=True).click()
+    picture = Image.open(saved.value.path())
+    told = json.loads(picture.text["SDExplain"])
+    assert told["reading"] == "evidence" and told["target"] == "a photo of a zebra" and picture.width == 1024
+    kept = base64.b64encode(saved.value.path().read_bytes()).decode()
+    with explorer.expect_download() as saved:
+        explorer.get_by_text("NPY", exact=True).click()
+    array = np.load(saved.value.path())
+    assert array.shape == (32, 32) and array.dtype == np.float32
+    assert array.sum() == pytest.approx(float(explorer.locator(".sdx-verdict").get_attribute("data-value")), rel=1e-4)
+    view = widgets(explorer)
+    explorer.evaluate("app.graph.clear()")
+    explorer.evaluate("""async kept => { const bytes = Uint8Array.from(atob(kept), letter => letter.charCodeAt(0))
+        await app.handleFile(new File([bytes], 'explanation.png', { type: 'image/png' })) }""", kept)
+    explorer.wait_for_function("app.graph.nodes.length > 5")
+    assert widgets(explorer) == view
+
+
+def test_a_workflow_from_before_the_vae_input_opens_and_with_a_vae_the_picture_says_what_is_decoded(explorer: Page) -> None:
+    explorer.evaluate("""async () => {
+        const saved = JSON.parse(JSON.stringify(app.graph.serialize())), node = saved.nodes.find(node => node.type === 'SDExplainExplore')
+        node.inputs = node.inputs.filter(input => input.name !== 'vae')
+        for (const link of saved.links) if (link[3] === node.id) link[4] = node.inputs.findIndex(input => input.link === link[0])
+        node.widgets_values[12] = 'decoded'
+        await app.loadGraphData(saved, true, true, 'test')
+        // noise of its own: the server keeps what it decoded for the other renderer
+        app.graph.nodes.find(node => node.type === 'SDExplainNoiseLatent').widgets.find(widget => widget.name === 'seed').value = Date.now()
+    }""")
+    look_at(explorer)
+    run(explorer)
+    explorer.wait_for_function("document.querySelector('.sdx-badge').textContent === 'estimate without VAE'")
+    explorer.evaluate("""() => { const find = type => app.graph.nodes.find(node => node.type === type), to = find('SDExplainExplore'), from = find('SDExplainLoadDiffusers')
+        from.connect(from.outputs.findIndex(slot => slot.name === 'VAE'), to, to.inputs.findIndex(slot => slot.name === 'vae')) }""")
+    run(explorer)
+    explorer.wait_for_function("document.querySelector('.sdx-badge').textContent === 'decoded by the VAE'")
+    last = explorer.get_by_role("slider", name="Last step")
+    last.press("Shift")  # the focus is seen from now on
+    exact = pixels(explorer)
+    last.press("ArrowLeft")
+    explorer.wait_for_function("document.querySelector('.sdx-badge').textContent.startsWith('estimate, R² 0.')")
+    assert "Run the workflow" in words(explorer, ".sdx-source")
+    run(explorer)
+    explorer.wait_for_function("document.querySelector('.sdx-badge').textContent === 'decoded by the VAE'")
+    last.press("End")  # a range that ran before: its picture is still there
+    explorer.wait_for_function("document.querySelector('.sdx-steps').textContent.includes('0–6') && document.querySelector('.sdx-badge').textContent === 'decoded by the VAE'")
+    explorer.mouse.move(0, 0)
+    assert np.array_equal(pixels(explorer), exact)
+
+
+def test_settings_survive_saving_and_the_data_a_refresh(explorer: Page) -> None:
+    explorer.get_by_label("Reading", exact=True).select_option("information")
+    drag(explorer, explorer.locator(".sdx-slider"), (0.97, 0.5), (0.5, 0.5))
+    saved = explorer.evaluate("JSON.parse(JSON.stringify(app.graph.serialize()))")
+    kept, text = widgets(explorer), json.dumps(saved)
+    assert "temp" not in text and "sdexplain/" not in text  # a shared workflow tells nothing of this computer
+    explorer.reload()
+    explorer.wait_for_function("window.app?.graph?.nodes.length")
+    explorer.problems.clear()  # the page's own, while it starts: see comfyui_page
+    explorer.evaluate("workflow => app.loadGraphData(workflow, true, true, 'test')", saved)
+    look_at(explorer)
+    assert widgets(explorer) == kept and "steps 0–3 of 6" in words(explorer, ".sdx-steps")
+    run(explorer)
+
+
+def test_labels_are_text_and_a_removed_node_leaves_nothing(explorer: Page) -> None:
+    explorer.evaluate("""() => { const node = app.graph.nodes.find(node => node.type === 'SDExplainPredictNoise')
+        node.widgets[0].value = "<img src=x onerror='window.wasHere=1'>" }""")
+    run(explorer)
+    explorer.wait_for_function("document.querySelector('.sdx-title').textContent.includes('<img')")
+    assert explorer.evaluate("window.wasHere") is None
+    explorer.evaluate("app.graph.remove(app.graph.nodes.find(node => node.type === 'SDExplainExplore'))")
+    explorer.wait_for_function("!document.querySelector('.sdx')")

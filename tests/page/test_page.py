@@ -1,0 +1,367 @@
+"""The pack in ComfyUI's real page: its nodes, its templates, and the workflows loaded and run by the page itself."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sdexplain.tools.page import RUN, of_the_pack
+from sdexplain.tools.workflow_file import WIDGET_TYPES
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+    from sdexplain.tools.client import Client
+
+WORKFLOWS = Path(__file__).resolve().parent.parent.parent / "workflows"
+FILES = sorted(WORKFLOWS.glob("*.json"))
+BUNDLED = [file for file in FILES if '"models": [' not in file.read_text(encoding="utf-8")]
+NODES = {
+    "SDExplainExamplePicture",
+    "SDExplainLoadDiffusers",
+    "SDExplainExplain",
+    "SDExplainNoiseLatent",
+    "SDExplainPredictNoise",
+    "SDExplainRivals",
+    "SDExplainSavePredictions",
+    "SDExplainLoadPredictions",
+    "SDExplainSumDifference",
+    "SDExplainHeatmap",
+    "SDExplainStepSheet",
+    "SDExplainStepAnimation",
+    "SDExplainSanity",
+    "SDExplainVerdict",
+    "SDExplainAgreement",
+    "SDExplainExplore",
+}
+# where a node's widgets hold what a person writes
+TEXTS = {"CLIPTextEncode": [0], "SDExplainPredictNoise": [0, 1], "SDExplainRivals": [0, 1], "SDExplainSanity": [4, 5]}
+SHOWING = (
+    *("SDExplainExplain", "SDExplainHeatmap", "SDExplainStepSheet", "SDExplainRivals", "SDExplainSanity", "SDExplainVerdict"),
+    "PreviewImage",
+)
+
+IN_NODES_2 = "app.extensionManager.setting.get('Comfy.VueNodes.Enabled')"
+# Each under a name of its own: newer pages show what nodes of the same name's graph gave before.
+LOAD = """async workflow => {
+    await app.loadGraphData(workflow, true, true, workflow.id)
+    return app.graph.nodes.map(node => ({
+        type: node.type,
+        missing: !(node.type in LiteGraph.registered_node_types),
+        red: Boolean(node.has_errors),
+        slots: node.inputs.length + node.outputs.length,
+        small: node.size[0] < node.computeSize()[0] - 1 || node.size[1] < node.computeSize()[1] - 1,
+        widgets: (node.widgets ?? []).length,
+    }))
+}"""
+# One node of each kind, side by side.
+MOUNT = """kinds => { app.graph.clear(); return Object.fromEntries(kinds.map((kind, place) => {
+    const node = LiteGraph.createNode(kind)
+    node.pos = [(place % 5) * 700, Math.floor(place / 5) * 1000]
+    app.graph.add(node)
+    return [kind, {
+        id: node.id,
+        inputs: node.inputs.map(slot => slot.name),
+        outputs: node.outputs.map(slot => slot.type),
+        widgets: (node.widgets ?? []).map(widget => widget.name),
+        rows: (node.widgets ?? []).filter(widget => widget.name !== 'control_after_generate' && !widget.hidden
+            && !widget.options?.hidden && !widget.options?.advanced).length,
+        title: node.title }]
+})) }"""
+VALUES = """() => Object.fromEntries(app.graph.nodes.map(node => [node.type, Object.fromEntries((node.widgets ?? [])
+    .filter(widget => ['number', 'combo', 'toggle', 'text', 'string', 'customtext'].includes(widget.type))
+    .map(widget => [widget.name, widget.value]).filter(([name]) => node.properties.changed?.includes(name)))]))"""
+# Another value than the default in every widget that has another, as its page's own control would set it.
+CHANGE = """() => {
+    const other = widget => {
+        const { options, type, value } = widget
+        if (type === 'combo') {
+            const all = typeof options.values === 'function' ? options.values(widget) : options.values
+            return all.findLast(choice => choice !== value)
+        }
+        if (type === 'toggle') return !value
+        if (type === 'number') return value + (options.step2 ?? options.step / 10) <= options.max ? value + (options.step2 ?? options.step / 10) : options.min
+        if (['text', 'string', 'customtext'].includes(type)) return value + ' <b>zèbre</b>\\n"斑马"'
+    }
+    for (const node of app.graph.nodes) {
+        node.properties.changed = []
+        for (const widget of node.widgets ?? []) {
+            const value = other(widget)
+            if (value === undefined) continue
+            widget.value = value
+            widget.callback?.(value)
+            node.properties.changed.push(widget.name)
+        }
+    }
+}"""
+CONNECT = """cases => cases.map(([source, output, target, name]) => {
+    const of = kind => app.graph.nodes.find(node => node.type === kind), to = of(target)
+    const slot = to.inputs.findIndex(input => input.name === name)
+    of(source).connect(output, to, slot)
+    const linked = to.inputs[slot].link != null
+    to.disconnectInput(slot)
+    return linked
+})"""
+# Elements that came of a text. ComfyUI's own Preview as Text reads its text as Markdown, and takes out of it what could run.
+MADE_OF_TEXT = """() => [...document.querySelectorAll('img[src=x]')].filter(image => image.onerror
+    || app.graph.getNodeById(image.closest('[data-node-id]')?.dataset.nodeId)?.type !== 'PreviewAny').map(image => image.outerHTML)"""
+PICTURES_LOADED = """kinds => app.graph.nodes.filter(node => kinds.includes(node.type)).every(
+    node => node.imgs?.length && node.imgs.every(image => image.complete && image.naturalWidth > 0))"""
+APP_PICTURE_LOADED = """() => [...document.images].some(
+    image => image.src.includes('type=temp') && image.complete && image.naturalWidth >= 512)"""
+# Each wire is drawn by itself; what two of them have in common is a crossing, unless they leave the same output, or it lies
+# behind a node, where wires can't be seen, or right at a slot.
+CROSSINGS = """() => {
+    const scale = 0.5, margin = 14
+    const nodes = app.graph.nodes.map(node => [node.pos[0], node.pos[1] - 30, node.size[0], node.size[1] + 30])
+    const left = Math.min(...nodes.map(box => box[0])) - 100, top = Math.min(...nodes.map(box => box[1])) - 200
+    const width = Math.max(...nodes.map(box => box[0] + box[2])) + 100 - left
+    const height = Math.max(...nodes.map(box => box[1] + box[3])) + 200 - top
+    const canvas = new OffscreenCanvas(width * scale, height * scale)
+    const context = canvas.getContext('2d', { willReadFrequently: true })
+    context.scale(scale, scale)
+    context.translate(-left, -top)
+    const wires = new Map()
+    for (const link of app.graph.links.values()) {
+        const key = link.origin_id + ':' + link.origin_slot
+        if (!wires.has(key)) wires.set(key, new Set())
+        wires.get(key).add(link.path)
+        for (let id = link.parentId; id != null; id = app.graph.reroutes.get(id).parentId)
+            wires.get(key).add(app.graph.reroutes.get(id).path)
+    }
+    const owner = new Uint8Array(canvas.width * canvas.height), found = new Set(), names = [...wires.keys()]
+    let drawn = 0
+    names.forEach((key, place) => {
+        context.clearRect(left, top, width, height)
+        context.lineWidth = 3
+        for (const path of wires.get(key)) if (path) { context.stroke(path); drawn += 1 }
+        for (const box of nodes) context.clearRect(box[0] - margin, box[1], box[2] + 2 * margin, box[3])
+        const alpha = context.getImageData(0, 0, canvas.width, canvas.height).data
+        for (let pixel = 0; pixel < owner.length; pixel++) {
+            if (alpha[4 * pixel + 3] < 128) continue
+            if (owner[pixel]) found.add(names[owner[pixel] - 1] + ' crosses ' + key)
+            owner[pixel] = place + 1
+        }
+    })
+    return { drawn, found: [...found] }
+}"""
+
+# Left, top, right and bottom of each node, as the renderer draws it: Nodes 2.0 makes small ones larger than they were saved.
+BOXES = """() => app.graph.nodes.map(node => {
+    const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect(), { scale } = app.canvas.ds
+    const [width, height] = drawn ? [drawn.width / scale, drawn.height / scale] : [node.size[0], node.size[1] + 30]
+    return [node.title, node.pos[0], node.pos[1] - 30, node.pos[0] + width, node.pos[1] - 30 + height]
+})"""
+
+
+def read(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def with_few_steps(workflow: dict[str, Any]) -> dict[str, Any]:
+    for node in workflow["nodes"]:
+        if node["type"] == "SDExplainNoiseLatent":
+            node["widgets_values"][0] = 2
+        if node["type"] == "SDExplainStepSheet":
+            node["widgets_values"][0] = min(2, node["widgets_values"][0])
+        if node["type"] == "SDExplainExplain":
+            node["widgets_values"][2] = 2
+        if node["type"] == "SDExplainStepAnimation":
+            node["widgets_values"][0] = 1
+    return workflow
+
+
+def see_all(page: Page) -> None:
+    """Bring the whole graph into sight: what is out of it has no wires yet, loads no pictures, and in Nodes 2.0 is not drawn."""
+    page.set_viewport_size({"width": 2600, "height": 1600})
+    page.evaluate("Object.assign(app.canvas.ds, { scale: 0.4, offset: [250, 300] })")
+    if page.evaluate(IN_NODES_2):
+        page.wait_for_function("""() => { app.canvas.draw(true, true)
+            return document.querySelectorAll('.lg-node').length === app.graph.nodes.length }""")
+    page.wait_for_timeout(500)
+    page.evaluate("app.canvas.draw(true, true)")
+
+
+def own_nodes(comfyui: Client) -> dict[str, Any]:
+    return {name: info for name, info in comfyui.object_info().items() if name.startswith("SDExplain")}
+
+
+def declared(info: dict[str, Any]) -> dict[str, Any]:
+    return info["input"].get("required", {}) | info["input"].get("optional", {})
+
+
+def test_every_node_of_the_pack_mounts_with_all_its_slots_and_widgets(rendered: Page, comfyui: Client) -> None:
+    offered = own_nodes(comfyui)
+    assert set(offered) == NODES and set(rendered.evaluate("Object.keys(LiteGraph.registered_node_types)")) >= NODES
+    mounted = rendered.evaluate(MOUNT, sorted(NODES))
+    for kind, info in offered.items():
+        node, inputs = mounted[kind], declared(info)
+        assert set(node["inputs"]) == set(inputs), kind
+        assert node["outputs"] == info["output"], kind
+        assert node["title"] == info["display_name"], kind
+        values = {name for name, (kind_of, *_) in inputs.items() if isinstance(kind_of, list) or kind_of in WIDGET_TYPES}
+        assert values <= set(node["widgets"]), kind
+    if rendered.evaluate(IN_NODES_2):
+        for kind, node in mounted.items():
+            rendered.evaluate("id => { app.canvas.centerOnNode(app.graph.getNodeById(id)) }", node["id"])
+            box = rendered.locator(f"[data-node-id='{node['id']}']")
+            box.wait_for()
+            assert node["title"] in box.inner_text(), kind
+            drawn = box.locator(".lg-slot").count() - box.locator(".lg-node-widget .lg-slot").count()
+            plain = [name for name in node["inputs"] if name not in node["widgets"]]
+            assert drawn == len(plain) + len(node["outputs"]), kind
+            assert box.locator(".lg-node-widget").count() == node["rows"], kind
+
+
+def test_a_value_in_every_widget_survives_saving_and_a_refresh(rendered: Page, comfyui: Client) -> None:
+    rendered.evaluate(MOUNT, sorted(NODES))
+    rendered.evaluate(CHANGE)
+    chosen = rendered.evaluate(VALUES)
+    assert {kind for kind, values in chosen.items() if values} == {
+        kind for kind, info in own_nodes(comfyui).items() if any(takes_a_value(slot) for slot in declared(info).values())
+    }
+    saved = rendered.evaluate("JSON.parse(JSON.stringify(app.graph.serialize()))")
+    rendered.reload()
+    rendered.wait_for_function("window.app?.graph?.nodes.length")
+    rendered.evaluate("saved => app.loadGraphData(saved, true, true, 'test')", saved)
+    assert rendered.evaluate(VALUES) == chosen
+    again = rendered.evaluate("JSON.parse(JSON.stringify(app.graph.serialize()))")
+    assert [node.get("widgets_values") for node in again["nodes"]] == [node.get("widgets_values") for node in saved["nodes"]]
+
+
+def takes_a_value(slot: list[Any]) -> bool:
+    """Whether an input has a widget whose value can be changed: a list of one has none."""
+    kind, *rest = slot
+    options = kind if isinstance(kind, list) else rest[0].get("options") if rest and kind == "COMBO" else None
+    return len(options) > 1 if options is not None else kind in WIDGET_TYPES
+
+
+def test_links_connect_what_is_of_one_type_and_nothing_else(rendered: Page, comfyui: Client) -> None:
+    rendered.evaluate(MOUNT, sorted(NODES))
+    offered = own_nodes(comfyui)
+    fits = {
+        (source, output, target, name): bool({*kind.split(",")} & {*wanted.split(",")}) or "*" in (kind, wanted)
+        for source, given in offered.items()
+        for target, taken in offered.items()
+        for output, kind in enumerate(given["output"])
+        for name, (wanted, *_) in declared(taken).items()
+        if source != target and isinstance(wanted, str) and wanted not in WIDGET_TYPES
+    }
+    assert any(fits.values()) and not all(fits.values())
+    assert dict(zip(fits, rendered.evaluate(CONNECT, list(fits)), strict=True)) == fits
+
+
+def test_every_template_opens_with_nothing_missing_and_nothing_red(rendered: Page) -> None:
+    for file in FILES:
+        nodes = rendered.evaluate(LOAD, workflow := read(file))
+        assert [node["type"] for node in nodes] == [node["type"] for node in workflow["nodes"]]
+        assert [node["type"] for node in nodes if node["missing"]] == [], file.stem
+        # newer pages mark the nodes whose file is not here: the person's picture, and what is downloaded
+        files = {node["type"] for node in workflow["nodes"] if node["type"] == "LoadImage" or node["properties"].get("models")}
+        assert {node["type"] for node in nodes if node["red"]} <= files, file.stem
+
+
+def test_no_nodes_of_a_template_lie_over_each_other(rendered: Page) -> None:
+    for file in FILES:
+        rendered.evaluate(LOAD, read(file))
+        see_all(rendered)
+        assert overlaps(rendered) == [], file.stem
+
+
+def test_nodes_that_grow_with_their_results_lie_over_no_others(rendered: Page) -> None:
+    version = tuple(map(int, rendered.evaluate("window.__COMFYUI_FRONTEND_VERSION__").split(".")[:2]))
+    if version < (1, 47) and rendered.evaluate(IN_NODES_2):
+        pytest.skip("Nodes 2.0 of this page gives pictures a height of their own, however large their node was saved")
+    rendered.evaluate(LOAD, with_few_steps(read(WORKFLOWS / "zebra_or_horse.json")))
+    see_all(rendered)
+    assert rendered.evaluate(RUN) == {"refused": [], "failed": None}
+    rendered.wait_for_function("[...document.images].every(image => image.complete)")
+    assert overlaps(rendered) == []
+
+
+def overlaps(page: Page) -> list[str]:
+    """Which nodes lie over each other, once none grows any more."""
+    before, boxes = None, page.evaluate(BOXES)
+    while boxes != before:
+        page.wait_for_timeout(300)
+        before, boxes = boxes, page.evaluate(BOXES)
+    return [
+        f"{one} and {other}"
+        for (one, left, top, right, bottom), (other, left_2, top_2, right_2, bottom_2) in combinations(boxes, 2)
+        if left < right_2 and left_2 < right and top < bottom_2 and top_2 < bottom
+    ]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_each_workflow_opens_as_it_was_saved_with_nothing_missing_and_no_crossed_wires(comfyui_page: Page, file: Path) -> None:
+    workflow = read(file)
+    nodes = comfyui_page.evaluate(LOAD, workflow)
+    assert [node["type"] for node in nodes] == [node["type"] for node in workflow["nodes"]]
+    assert not any(node["missing"] for node in nodes)
+    assert [node["type"] for node in nodes if node["small"]] == []
+    saved = comfyui_page.evaluate("JSON.parse(JSON.stringify(app.graph.serialize()))")
+    for entry, again in zip(workflow["nodes"], saved["nodes"], strict=True):
+        for key in ("id", "type", "pos", "properties"):
+            assert (again.get(key) or []) == (entry.get(key) or []), (entry["type"], key)
+        values = entry.get("widgets_values") or []  # where a node has got widgets since, they follow with their defaults
+        assert (again.get("widgets_values") or [])[: len(values)] == values, entry["type"]
+        # newer pages give some nodes a few pixels more
+        assert all(0 <= now - was < 20 for now, was in zip(again["size"], entry["size"], strict=True)), entry["type"]
+    assert saved["links"] == workflow["links"]
+    see_all(comfyui_page)
+    wires = comfyui_page.evaluate(CROSSINGS)
+    assert wires["drawn"] >= len(workflow["links"])
+    assert wires["found"] == []
+    assert of_the_pack(comfyui_page) == []
+
+
+@pytest.mark.parametrize("file", BUNDLED, ids=lambda file: file.stem)
+def test_a_workflow_run_in_the_page_shows_its_pictures_on_its_nodes(comfyui_page: Page, file: Path) -> None:
+    comfyui_page.evaluate(LOAD, with_few_steps(read(file)))
+    assert comfyui_page.evaluate(RUN) == {"refused": [], "failed": None}
+    if read(file)["extra"].get("linearMode"):  # an app shows its answer in place of the graph
+        comfyui_page.wait_for_function(APP_PICTURE_LOADED, timeout=60_000)
+    else:
+        see_all(comfyui_page)
+        comfyui_page.wait_for_function(PICTURES_LOADED, arg=list(SHOWING), timeout=60_000)
+    assert of_the_pack(comfyui_page) == []
+
+
+@pytest.mark.parametrize("name", ["zebra_or_horse", "verdict", "rivals", "sanity_check"])
+def test_texts_with_html_are_not_executed(rendered: Page, name: str) -> None:
+    workflow = with_few_steps(read(WORKFLOWS / f"{name}.json"))
+    evil = "<img src=x onerror='window.wasHere=1'><script>window.wasHere=1</script>"
+    for node in workflow["nodes"]:
+        node["title"] = evil
+        for place in TEXTS.get(node["type"], ()):
+            node["widgets_values"][place] += evil
+    rendered.evaluate(LOAD, workflow)
+    result = rendered.evaluate(RUN)
+    assert result["failed"] is None and result["refused"] == []
+    see_all(rendered)
+    rendered.wait_for_timeout(1000)
+    assert rendered.evaluate("window.wasHere") is None
+    assert rendered.evaluate(MADE_OF_TEXT) == []
+
+
+def test_an_empty_range_is_refused_in_words_and_the_rest_runs(comfyui_page: Page) -> None:
+    workflow = with_few_steps(read(WORKFLOWS / "zebra_or_horse.json"))
+    (total,) = (node for node in workflow["nodes"] if node.get("title") == "Sum: evidence")
+    total["widgets_values"][:2] = [2, 1]
+    comfyui_page.evaluate(LOAD, workflow)
+    ((number, words),) = (result := comfyui_page.evaluate(RUN))["refused"]
+    assert number == str(total["id"]) and "The range 2-1 is empty: start has to be less than end" in words
+    assert result["failed"] is None
+
+
+def test_the_templates_are_offered_in_the_page(comfyui_page: Page, comfyui: Client) -> None:
+    offered = comfyui._get("/workflow_templates").json()["sdexplain"]
+    assert sorted(offered) == [file.stem for file in FILES]
+    for file in FILES:
+        assert comfyui._get(f"/api/workflow_templates/sdexplain/{file.name}").json() == read(file)
+    comfyui_page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
+    comfyui_page.get_by_role("dialog").wait_for()
+    comfyui_page.get_by_role("dialog").get_by_text("sdexplain", exact=False).first.click()
+    comfyui_page.get_by_text("zebra_or_horse").first.wait_for(timeout=30_000)

@@ -1,0 +1,187 @@
+"""Make the pictures of the nodes' help pages, js/docs/*.webp: every node of the pack is run in a real ComfyUI.
+
+The Explorer's picture is moving: see film.py.
+
+`python dev.py run tools.docs` takes a few minutes on a laptop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PIL import Image
+
+from ..example.scenes import CLASSES
+from .client import Client, Picture, Run
+from .environment import ROOT, find_host
+from .server import Server
+
+DOCS = ROOT / "js" / "docs"
+WIDTH = 720
+SEED = 1_000_010
+STEPS, SAMPLES = 25, 4
+NATS = {"reading": "evidence", "weighting": "information"}
+
+
+class Graph:
+    """A prompt as it grows: `add` takes a node's inputs as values or links and gives the node's id; the rest is default."""
+
+    def __init__(self, object_info: dict[str, Any]) -> None:
+        self.object_info = object_info
+        self.prompt: dict[str, dict[str, Any]] = {}
+
+    def add(self, kind: str, **inputs: Any) -> str:
+        groups = self.object_info[kind]["input"].values()
+        defaults = {
+            name: rest[0]["default"] for group in groups for name, (_, *rest) in group.items() if rest and "default" in rest[0]
+        }
+        number = str(len(self.prompt) + 1)
+        self.prompt[number] = {"class_type": kind, "inputs": defaults | inputs}
+        return number
+
+    def show(self, *images: list[Any]) -> list[str]:
+        return [self.add("PreviewImage", images=image) for image in images]
+
+
+def main() -> None:
+    DOCS.mkdir(parents=True, exist_ok=True)
+    with Server(find_host()) as server:
+        client = Client(server.url)
+        for build in (before_saving, after_saving):
+            graph = Graph(client.object_info())
+            shown = build(graph)
+            run = client.run(graph.prompt)
+            for name, nodes in shown.items():
+                save(name, [client.image(picture) for node in nodes for picture in chosen(run, node)])
+
+
+def before_saving(graph: Graph) -> dict[str, list[str]]:
+    """Everything but Load Noise Predictions: node id of the pack -> the nodes that show its pictures, from left to right."""
+    add, show = graph.add, graph.show
+    picture = add("SDExplainExamplePicture", seed=SEED)
+    image, twin = [picture, 0], [picture, 1]
+    loaded = add("SDExplainLoadDiffusers")
+    model, clip, vae = [loaded, 0], [loaded, 1], [loaded, 2]
+    latent = [add("VAEEncode", pixels=image, vae=vae), 0]
+    noising = add("SDExplainNoiseLatent", model=model, latent=latent, steps=STEPS, samples=SAMPLES)
+    noised = [noising, 0]
+
+    def encode(text: str) -> list[Any]:
+        return [add("CLIPTextEncode", clip=clip, text=text), 0]
+
+    def predict(contrast: str, label: str) -> list[Any]:
+        return [
+            add(
+                "SDExplainPredictNoise",
+                model=model,
+                noised=noised,
+                target=encode("a photo of a zebra"),
+                contrast=encode(contrast),
+                target_label="zebra",
+                contrast_label=label,
+            ),
+            0,
+        ]
+
+    def decode(samples: list[Any]) -> list[Any]:
+        return [add("VAEDecode", samples=samples, vae=vae), 0]
+
+    def total(predictions: list[Any], **inputs: Any) -> str:
+        return add("SDExplainSumDifference", predictions=predictions, **inputs)
+
+    def heatmap(difference: str, **inputs: Any) -> str:
+        return add("SDExplainHeatmap", image=image, difference=[difference, 0], percentile=99.0, **inputs)
+
+    def mask(output: list[Any]) -> list[Any]:
+        return [add("MaskToImage", mask=output), 0]
+
+    predictions = predict("a photo of a horse", "horse")
+    evidence = total(predictions, **NATS)
+    magnitude = total(predictions, reading="absolute")
+    scaled = heatmap(magnitude)
+    questions = [
+        heatmap(total(predict(contrast, label), reading="absolute"), scale=[scaled, 4])
+        for contrast, label in (("", "anything"), ("a photo of a zebra", "zebra"))
+    ]
+    drawn = heatmap(evidence, legend=False)
+    for precision in ("float32", "float16"):
+        add("SDExplainSavePredictions", predictions=predictions, precision=precision, filename_prefix=precision)
+    sanity = add(
+        "SDExplainSanity",
+        model=model,
+        noised=noised,
+        target=encode("a photo of a zebra"),
+        contrast=encode("a photo of a horse"),
+        image=image,
+        target_label="zebra",
+        contrast_label="horse",
+        target_paraphrase=encode("a drawing of a zebra"),
+        contrast_paraphrase=encode("a drawing of a horse"),
+    )
+    explained = add(
+        "SDExplainExplain", model=model, clip=clip, vae=vae, image=image, steps=STEPS, samples=SAMPLES, percentile=99.0
+    )
+    film = add("SDExplainStepAnimation", image=image, predictions=predictions, percentile=99.0)
+    classes = [[add("SDExplainExamplePicture", class_name=name, seed=SEED), 0] for name in CLASSES]
+    return {
+        "SDExplainExamplePicture": show(image, twin, mask([picture, 2])),
+        "SDExplainLoadDiffusers": show(*classes),
+        "SDExplainExplain": [explained, *show(mask([explained, 2]), [explained, 4])],
+        "SDExplainStepAnimation": [
+            *show(*([add("ImageFromBatch", image=[film, 0], batch_index=place, length=1), 0] for place in (2, 10, STEPS - 5)))
+        ],
+        "SDExplainNoiseLatent": show(decode([noising, 1])),
+        "SDExplainPredictNoise": [scaled, *questions],
+        "SDExplainRivals": [
+            add("SDExplainRivals", model=model, clip=clip, noised=noised, image=image, labels="zebra\nhorse\nrat\ntaxi")
+        ],
+        "SDExplainSumDifference": show(
+            decode([total(predictions), 1]), decode([total(predictions, latent_base="added to the image"), 1])
+        ),
+        "SDExplainHeatmap": [drawn, *show([drawn, 1], mask([drawn, 2]), mask([drawn, 3]))],
+        "SDExplainStepSheet": [add("SDExplainStepSheet", image=image, predictions=predictions, vae=vae)],
+        "SDExplainSanity": [sanity],
+        "SDExplainVerdict": [add("SDExplainVerdict", predictions=predictions)],
+        "SDExplainAgreement": [
+            add("SDExplainAgreement", first=[magnitude, 0], second=[picture, 2], image=image, scalar="channel norm")
+        ],
+    }
+
+
+def after_saving(graph: Graph) -> dict[str, list[str]]:
+    """What is made of saved predictions, without the model."""
+    image = [graph.add("SDExplainExamplePicture", seed=SEED), 0]
+    loaded = {
+        precision: [graph.add("SDExplainLoadPredictions", file=f"{precision}_00001_.safetensors [output]"), 0]
+        for precision in ("float32", "float16")
+    }
+
+    def overlay(precision: str, **inputs: Any) -> str:
+        difference = [graph.add("SDExplainSumDifference", predictions=loaded[precision], **inputs), 0]
+        return graph.add("SDExplainHeatmap", image=image, difference=difference, percentile=99.0)
+
+    return {
+        "SDExplainSavePredictions": [overlay("float32", **NATS), overlay("float16", **NATS)],
+        "SDExplainLoadPredictions": [overlay("float32", reading="absolute"), overlay("float32", **NATS, start=5, end=15)],
+    }
+
+
+def chosen(run: Run, node: str) -> list[Picture]:
+    """What a node showed: all of it, or five of many from the first to the last."""
+    pictures = run.pictures(node)
+    return pictures if len(pictures) <= 5 else [pictures[round(place * (len(pictures) - 1) / 4)] for place in range(5)]
+
+
+def save(name: str, pictures: list[Image.Image]) -> None:
+    """Write pictures side by side, as wide as a help page."""
+    width = WIDTH // len(pictures)
+    small = [
+        picture.convert("RGB").resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
+        for picture in pictures
+    ]
+    sheet = Image.new("RGB", (width * len(small), max(picture.height for picture in small)), "white")
+    for place, picture in enumerate(small):
+        sheet.paste(picture, (width * place, 0))
+    file = DOCS / f"{name}.webp"
+    sheet.save(file, quality=80, method=6)
+    print(f"{file}: {sheet.width} x {sheet.height}, {file.stat().st_size / 1000:.0f} kB", flush=True)

@@ -1,0 +1,33 @@
+"""What is done with ComfyUI's page in a browser: run its graph, and tell its problems from the pack's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+# No first-visit tour, and no question whether to leave a changed workflow.
+SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Window.UnloadConfirmation": False}
+# The page's own Run. Resolves when everything has run, with what went wrong, if anything did.
+RUN = """async () => {
+    const api = window.comfyAPI.api.api
+    while (api.socket?.readyState !== 1) await new Promise(done => setTimeout(done, 50)) // before that nobody hears that it has ended
+    const ended = new Promise(resolve => {
+        api.addEventListener('execution_success', () => resolve(null))
+        for (const kind of ['execution_error', 'execution_interrupted'])
+            api.addEventListener(kind, event => resolve(JSON.stringify(event.detail)))
+    })
+    await app.queuePrompt(0, 1)
+    const refused = Object.entries(app.lastNodeErrors ?? {}).map(([id, node]) => [id, node.errors[0].details])
+    return { refused, failed: await ended }
+}"""
+
+
+def of_the_pack(page: Page) -> list[str]:
+    """The page's problems but those of its own: it asks for absent files and for addresses outside, and stumbles at start."""
+    own = (
+        *("Failed to load resource", "reading 'id'", "ComfyApp graph accessed before initialization"),
+        *("api.comfy.org", "huggingface.co", "Error fetching file size"),
+    )
+    return [problem for problem in page.problems if not any(words in problem for words in own)]
