@@ -20,7 +20,10 @@ def judge(report: dict[str, Any]) -> tuple[list[str], bool]:
     for package in packages:
         for found in package.get("vulns", ()):
             mended = ", ".join(found["fix_versions"])
-            lines.append(f"{package['name']} {package['version']}: {found['id']}, " + (f"mended in {mended}" if mended else "not mended yet"))
+            lines.append(
+                f"{package['name']} {package['version']}: {found['id']}, "
+                + (f"mended in {mended}" if mended else "not mended yet")
+            )
             bad = bad or bool(mended)
     unknown = sum("skip_reason" in package for package in packages)
     lines.append(f"{len(packages) - unknown} of {len(packages)} packages were audited.")

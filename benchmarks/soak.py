@@ -67,9 +67,7 @@ class Row(NamedTuple):
 
 
 def workflows(info: Info) -> dict[str, dict[str, Any]]:
-    files = {
-        path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "workflows").glob("*.json"))
-    }
+    files = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "workflows").glob("*.json"))}
     return {name: workflow for name, workflow in files.items() if not downloads(workflow, info)}
 
 
@@ -113,9 +111,7 @@ class Soak:
         return name, ended, contract.complaints(ended, self.info[name], []) if isinstance(ended, Run) else [str(ended)]
 
     def several_inputs(self, name: str, number: int) -> tuple[str, Any, list[str]]:
-        tried = {
-            trial.given.name: trial for trial in self.chance.sample(self.trials[name], min(3, len(self.trials[name])))
-        }
+        tried = {trial.given.name: trial for trial in self.chance.sample(self.trials[name], min(3, len(self.trials[name])))}
         changes = {given: trial.value for given, trial in tried.items() if trial.value is not MISSING}
         removed = tuple(given for given, trial in tried.items() if trial.value is MISSING)
         ended = contract.outcome(self.client, around(name, self.info, changes, removed, seed=number), LARGE)
@@ -135,9 +131,7 @@ class Soak:
 
     def broken_network(self, name: str, number: int) -> tuple[str, Any, list[str]]:
         prompt = around(name, self.info, {}, seed=number)
-        prompt["fault"] = node(
-            "ProbeFault", owner=["load", 0], fault="breaks", first=self.chance.randint(0, 5), times=1
-        )
+        prompt["fault"] = node("ProbeFault", owner=["load", 0], fault="breaks", first=self.chance.randint(0, 5), times=1)
         if any(given.name == "model" for given in inputs_of(self.info[name])):
             prompt[TESTED]["inputs"]["model"] = ["fault", 0]
         ended = contract.outcome(self.client, prompt, LONGEST)
@@ -174,9 +168,7 @@ def draw(rows: list[Row], slope: float, file: Path) -> None:
     colours = dict(zip(KINDS, ("C0", "C2", "C1", "C3", "C4"), strict=True))
     for kind, colour in colours.items():
         of_kind = [row for row in rows if row.kind == kind]
-        axes.scatter(
-            [row.run for row in of_kind], [row.resident_mb for row in of_kind], s=14, color=colour, label=kind, zorder=3
-        )
+        axes.scatter([row.run for row in of_kind], [row.resident_mb for row in of_kind], s=14, color=colour, label=kind, zorder=3)
     axes.axvline(WARM_UP, color="0.6", ls=":")
     axes.set(
         xlabel="run",
@@ -193,7 +185,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--usual-malloc", action="store_true", help="leave the C library its usual settings; the figure goes to output")
+    parser.add_argument(
+        "--usual-malloc", action="store_true", help="leave the C library its usual settings; the figure goes to output"
+    )
     options = parser.parse_args()
     place = ROOT / "benchmarks" / "results" if options.runs >= 200 and not options.usual_malloc else ROOT / "output" / "soak"
     place.mkdir(parents=True, exist_ok=True)

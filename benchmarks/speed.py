@@ -107,7 +107,9 @@ def turned(variants: list[str], number: int) -> list[str]:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--quick", action="store_true", help="few steps, one or two rounds; of the bundled model, unless --only names another")
+    made.add_argument(
+        "--quick", action="store_true", help="few steps, one or two rounds; of the bundled model, unless --only names another"
+    )
     made.add_argument("--only", default="", help="networks whose names hold this: bundled, sd 1.5, sdxl")
     made.add_argument("--threads", type=int, default=0, help="torch's threads (default: torch's own choice)")
     made.add_argument("--output", type=Path, default=ROOT / "output" / "speed", help="measurements, tables and figure")

@@ -75,7 +75,9 @@ def measure(
     """
     stored = Stored(setting, output / "answers")
     split = {name: twins(extent.cases(name)) for name in ("choice", "report", "deep")}
-    bench = Bench(stored, output / "records" / "choice", everywhere(split["choice"], workers), classifier, variants=tuple(variants))
+    bench = Bench(
+        stored, output / "records" / "choice", everywhere(split["choice"], workers), classifier, variants=tuple(variants)
+    )
     tried = [(scene, scene[0].seed % VARIANTS_ON == 0) for scene in split["choice"]]
     choice = choose(spread(_choice, bench, tried, workers, "choosing", "scene"), setting.steps)
     bench = dataclasses.replace(
@@ -86,7 +88,9 @@ def measure(
         variants=choice.variants,
         deep=frozenset(case for scene in split["deep"] for case in scene),
     )
-    records = [record for record in spread(_report, bench, split["report"], workers, "measuring", "scene") if "pictures" in record]
+    records = [
+        record for record in spread(_report, bench, split["report"], workers, "measuring", "scene") if "pictures" in record
+    ]
     if not records:
         raise ValueError("None of the scenes to report on has been asked about. Run the collection first.")
     return Results(records, choice, setting.steps)
@@ -121,7 +125,10 @@ def write(results: Results, accuracy: dict[str, float], stored: Stored, folder: 
     for table in made:
         table.write_csv(folder)
     right = ", ".join(f"{name} {value:.4f}" for name, value in accuracy.items())
-    text = [f"Attributions explain a classifier that is right on held-out scenes: {right}.", *(table.markdown() for table in made)]
+    text = [
+        f"Attributions explain a classifier that is right on held-out scenes: {right}.",
+        *(table.markdown() for table in made),
+    ]
     (folder / "report.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
     (folder / "summary.md").write_text(summary(results) + "\n", encoding="utf-8")
     figures.write(results, folder, lambda case, recipe: recipe.draw(stored.predictions(case, case.label, case.twin)))

@@ -45,17 +45,25 @@ def sample_background(rng: np.random.Generator, level: float, lowest_horizon: fl
     """Draw a place whose horizon lies above `lowest_horizon`; level 0 is always the plain studio."""
     outdoors = rng.random() < 0.85 * level
     place = PLACES[1 + rng.integers(len(PLACES) - 1)] if outdoors else "studio"
-    return Background(place, horizon=float(rng.uniform(0.28, max(0.3, min(0.62, lowest_horizon)))),
-                      variant=int(rng.integers(12)), details=tuple(rng.random(6)))
+    return Background(
+        place,
+        horizon=float(rng.uniform(0.28, max(0.3, min(0.62, lowest_horizon)))),
+        variant=int(rng.integers(12)),
+        details=tuple(rng.random(6)),
+    )
 
 
 def sample_clutter(rng: np.random.Generator, level: float, horizon: float) -> tuple[Clutter, ...]:
     """Draw 0 to 3 things (none at level 0) that stand anywhere on the ground."""
     count = int(rng.integers(4) * level + 0.5)
     return tuple(
-        Clutter(CLUTTER[rng.integers(len(CLUTTER))], x=float(rng.uniform(0.03, 0.97)),
-                foot=float(rng.uniform(horizon + 0.06, 1.0)), size=float(rng.uniform(0.75, 1.15)),
-                lean=float(rng.uniform(-8, 8)))
+        Clutter(
+            CLUTTER[rng.integers(len(CLUTTER))],
+            x=float(rng.uniform(0.03, 0.97)),
+            foot=float(rng.uniform(horizon + 0.06, 1.0)),
+            size=float(rng.uniform(0.75, 1.15)),
+            lean=float(rng.uniform(-8, 8)),
+        )
         for _ in range(count)
     )
 
@@ -96,8 +104,10 @@ def _paint_road(sketch: Sketch, image: Image.Image, ground: Background) -> None:
         left, roof = 0.3 * n - 0.14 + 0.06 * d[n], h - 0.13 - 0.1 * d[n]
         sketch.fill([box(left, roof, left + 0.24, h)], _HOUSES[(n + ground.variant) % 3])
         sketch.fill([np.array([(left - 0.02, roof), (left + 0.12, roof - 0.09), (left + 0.26, roof)])], (150, 92, 84))
-        sketch.fill([box(left + 0.05, roof + 0.035, left + 0.1, roof + 0.09),
-                     box(left + 0.14, roof + 0.035, left + 0.19, roof + 0.09)], (236, 240, 232))
+        sketch.fill(
+            [box(left + 0.05, roof + 0.035, left + 0.1, roof + 0.09), box(left + 0.14, roof + 0.035, left + 0.19, roof + 0.09)],
+            (236, 240, 232),
+        )
     _paint_gradient(image, h, 1, (148, 150, 158), (120, 122, 130))
     sketch.fill([box(0, h, 1, h + 0.03)], (196, 194, 190))
     y = h + 0.55 * (1 - h)
@@ -121,8 +131,13 @@ def _paint_studio(sketch: Sketch, image: Image.Image, ground: Background) -> Non
     _paint_gradient(image, 0, 1, colour, tuple(round(0.88 * c) for c in colour))
 
 
-_PAINTERS = {"studio": _paint_studio, "meadow": _paint_meadow, "savanna": _paint_savanna, "road": _paint_road,
-             "room": _paint_room}
+_PAINTERS = {
+    "studio": _paint_studio,
+    "meadow": _paint_meadow,
+    "savanna": _paint_savanna,
+    "road": _paint_road,
+    "room": _paint_room,
+}
 
 
 def paint_background(image: Image.Image, ground: Background) -> None:
@@ -138,8 +153,15 @@ def _paint_post(sketch: Sketch) -> None:
 def _paint_box(sketch: Sketch) -> None:
     cell = 0.062
     sketch.outlined([box(-2 * cell, -3 * cell, 2 * cell, 0)], _LIGHT)
-    sketch.fill([box((c - 2) * cell, (r - 3) * cell, (c - 1) * cell, (r - 2) * cell)
-                 for r in range(3) for c in range(4) if (r + c) % 2 == 0], _DARK)
+    sketch.fill(
+        [
+            box((c - 2) * cell, (r - 3) * cell, (c - 1) * cell, (r - 2) * cell)
+            for r in range(3)
+            for c in range(4)
+            if (r + c) % 2 == 0
+        ],
+        _DARK,
+    )
 
 
 def _paint_ball(sketch: Sketch) -> None:
@@ -159,8 +181,13 @@ def _paint_lamp(sketch: Sketch) -> None:
     sketch.fill([box(-0.072, -0.432, 0.072, -0.368)], (255, 226, 84))
 
 
-_CLUTTER_PAINTERS = {"striped post": _paint_post, "checkered box": _paint_box, "pink ball": _paint_ball,
-                     "ringed pole": _paint_pole, "lamp": _paint_lamp}
+_CLUTTER_PAINTERS = {
+    "striped post": _paint_post,
+    "checkered box": _paint_box,
+    "pink ball": _paint_ball,
+    "ringed pole": _paint_pole,
+    "lamp": _paint_lamp,
+}
 
 
 def paint_clutter(image: Image.Image, thing: Clutter) -> None:

@@ -9,17 +9,40 @@ import numpy as np
 
 from .sketch import Colour, Sketch, box, curve, ellipse, mixed, tube
 
-PAINTS: tuple[Colour, ...] = ((206, 48, 44), (52, 104, 190), (60, 142, 84), (246, 202, 52), (240, 240, 238),
-                              (236, 128, 44), (128, 76, 160), (168, 176, 186))
+PAINTS: tuple[Colour, ...] = (
+    (206, 48, 44),
+    (52, 104, 190),
+    (60, 142, 84),
+    (246, 202, 52),
+    (240, 240, 238),
+    (236, 128, 44),
+    (128, 76, 160),
+    (168, 176, 186),
+)
 STRIPES: tuple[Colour, ...] = ((222, 44, 60), (255, 150, 30), (40, 190, 190), (40, 80, 200), (250, 220, 60))
 DARK: Colour = (34, 34, 42)
 LIGHT: Colour = (250, 250, 246)
 CELL = 0.088
 FEET = 0.29
 
-_HULL = curve([(-0.5, 0.12), (-0.49, -0.01), (-0.4, -0.075), (-0.22, -0.1), (0.0, -0.105), (0.22, -0.11),
-               (0.41, -0.105), (0.49, -0.06), (0.505, 0.07), (0.48, 0.175), (0.2, 0.19), (-0.2, 0.19), (-0.46, 0.175)],
-              closed=True)
+_HULL = curve(
+    [
+        (-0.5, 0.12),
+        (-0.49, -0.01),
+        (-0.4, -0.075),
+        (-0.22, -0.1),
+        (0.0, -0.105),
+        (0.22, -0.11),
+        (0.41, -0.105),
+        (0.49, -0.06),
+        (0.505, 0.07),
+        (0.48, 0.175),
+        (0.2, 0.19),
+        (-0.2, 0.19),
+        (-0.46, 0.175),
+    ],
+    closed=True,
+)
 
 
 @dataclass(frozen=True)
@@ -45,15 +68,23 @@ def sample(rng: np.random.Generator, level: float) -> Car:
 
 
 def _cabin(roof: float) -> np.ndarray:
-    return curve([(-0.27, -0.07), (-0.19, -0.2), (-0.1, -0.3 - roof), (0.05, -0.325 - roof), (0.2, -0.305 - roof),
-                  (0.3, -0.21), (0.38, -0.07)], closed=True)
+    return curve(
+        [
+            (-0.27, -0.07),
+            (-0.19, -0.2),
+            (-0.1, -0.3 - roof),
+            (0.05, -0.325 - roof),
+            (0.2, -0.305 - roof),
+            (0.3, -0.21),
+            (0.38, -0.07),
+        ],
+        closed=True,
+    )
 
 
 def _paint_windows(sketch: Sketch, look: Car) -> None:
-    front = curve([(-0.2, -0.1), (-0.14, -0.2), (-0.08, -0.262 - look.roof), (0.03, -0.28 - look.roof), (0.03, -0.1)],
-                  pieces=4)
-    rear = curve([(0.08, -0.1), (0.08, -0.28 - look.roof), (0.18, -0.265 - look.roof), (0.25, -0.2), (0.3, -0.1)],
-                 pieces=4)
+    front = curve([(-0.2, -0.1), (-0.14, -0.2), (-0.08, -0.262 - look.roof), (0.03, -0.28 - look.roof), (0.03, -0.1)], pieces=4)
+    rear = curve([(0.08, -0.1), (0.08, -0.28 - look.roof), (0.18, -0.265 - look.roof), (0.25, -0.2), (0.3, -0.1)], pieces=4)
     sketch.outlined([front, rear], look.glass, ink=DARK, width=0.008)
 
 
@@ -66,8 +97,12 @@ def _paint_flank(sketch: Sketch, look: Car, label: str) -> None:
         return
     columns = 9
     sketch.clipped([box(left, top, left + columns * CELL, top + 2 * CELL)], LIGHT, within)
-    cells = [box(left + c * CELL, top + r * CELL, left + (c + 1) * CELL, top + (r + 1) * CELL)
-             for r in (0, 1) for c in range(columns) if (r + c) % 2 == 0]
+    cells = [
+        box(left + c * CELL, top + r * CELL, left + (c + 1) * CELL, top + (r + 1) * CELL)
+        for r in (0, 1)
+        for c in range(columns)
+        if (r + c) % 2 == 0
+    ]
     sketch.clipped(cells, DARK, within)
 
 
@@ -79,9 +114,15 @@ def _paint_wheels(sketch: Sketch) -> None:
 
 
 def _paint_spoiler(sketch: Sketch) -> None:
-    sketch.outlined([tube([(0.39, -0.08), (0.42, -0.24)], (0.04, 0.035)),
-                     curve([(0.27, -0.27), (0.4, -0.3), (0.55, -0.35), (0.58, -0.25), (0.5, -0.2), (0.38, -0.2),
-                            (0.28, -0.2)], closed=True)], (44, 44, 54))
+    sketch.outlined(
+        [
+            tube([(0.39, -0.08), (0.42, -0.24)], (0.04, 0.035)),
+            curve(
+                [(0.27, -0.27), (0.4, -0.3), (0.55, -0.35), (0.58, -0.25), (0.5, -0.2), (0.38, -0.2), (0.28, -0.2)], closed=True
+            ),
+        ],
+        (44, 44, 54),
+    )
 
 
 def _paint_roof_light(sketch: Sketch, look: Car) -> None:

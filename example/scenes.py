@@ -75,8 +75,14 @@ def _sample_thing(rng: np.random.Generator, pair: int, level: float, count: int)
     width, height = (WIDTH_AT_SCALE_ONE * scale * part for part in (1.0, 0.85))
     inside = level * np.array([1 - 0.6 * width, 1 - 0.7 * height]) / 2
     x, y = 0.5 + rng.uniform(-1, 1, 2) * inside
-    return Thing(float(x), float(y), float(scale), bool(rng.integers(2)), float(level * rng.uniform(-9, 9)),
-                 _PAINTERS[pair].sample(rng, level))
+    return Thing(
+        float(x),
+        float(y),
+        float(scale),
+        bool(rng.integers(2)),
+        float(level * rng.uniform(-9, 9)),
+        _PAINTERS[pair].sample(rng, level),
+    )
 
 
 def _crowded(things: tuple[Thing, ...]) -> bool:
@@ -122,8 +128,9 @@ def _paint_things(image: Image.Image, scene: Scene, label: str) -> None:
     width = image.size[0]
     painter = _PAINTERS[PAIRS.index(scene.pair)]
     for thing in scene.things:
-        sketch = Sketch(image, (thing.x * width, thing.y * width), WIDTH_AT_SCALE_ONE * thing.scale * width,
-                        thing.mirrored, thing.degrees)
+        sketch = Sketch(
+            image, (thing.x * width, thing.y * width), WIDTH_AT_SCALE_ONE * thing.scale * width, thing.mirrored, thing.degrees
+        )
         painter.paint(sketch, thing.look, label)
 
 
@@ -132,8 +139,9 @@ def _paint_shadows(image: Image.Image, scene: Scene) -> None:
     pen, width = ImageDraw.Draw(mask), image.size[0]
     for thing in scene.things:
         foot, reach = _foot(PAIRS.index(scene.pair), thing), 0.33 * thing.scale
-        pen.ellipse([width * v for v in (thing.x - reach, foot - 0.04 * thing.scale,
-                                         thing.x + reach, foot + 0.03 * thing.scale)], fill=70)
+        pen.ellipse(
+            [width * v for v in (thing.x - reach, foot - 0.04 * thing.scale, thing.x + reach, foot + 0.03 * thing.scale)], fill=70
+        )
     image.paste((30, 25, 50), mask=mask)
 
 
@@ -186,8 +194,9 @@ def clutter_masks(scene: Scene, label: str, size: int = 256) -> list[tuple[str, 
     """
     picture = draw(scene, label, size)
     without = [replace(scene, clutter=scene.clutter[:n] + scene.clutter[n + 1 :]) for n in range(len(scene.clutter))]
-    return [(thing.kind, _differing(picture, draw(other, label, size)))
-            for thing, other in zip(scene.clutter, without, strict=True)]
+    return [
+        (thing.kind, _differing(picture, draw(other, label, size))) for thing, other in zip(scene.clutter, without, strict=True)
+    ]
 
 
 def _differing(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -94,8 +94,9 @@ def ink_of(colour: Colour) -> Colour:
 class Sketch:
     """A place on a picture where an object is drawn: its centre and unit in pixels, direction and turn."""
 
-    def __init__(self, image: Image.Image, centre: tuple[float, float], unit: float, mirrored: bool = False,
-                 degrees: float = 0.0) -> None:
+    def __init__(
+        self, image: Image.Image, centre: tuple[float, float], unit: float, mirrored: bool = False, degrees: float = 0.0
+    ) -> None:
         self.image = image
         self._pen = ImageDraw.Draw(image)
         self._centre = np.asarray(centre, dtype=float)
@@ -112,8 +113,7 @@ class Sketch:
         for shape in shapes:
             self._pen.polygon(self._pixels(shape), fill=colour)
 
-    def outlined(self, shapes: Sequence[np.ndarray], colour: Colour, ink: Colour | None = None,
-                 width: float = INK_WIDTH) -> None:
+    def outlined(self, shapes: Sequence[np.ndarray], colour: Colour, ink: Colour | None = None, width: float = INK_WIDTH) -> None:
         """Paint shapes as one, with an outline around their union."""
         ink = ink or ink_of(colour)
         pixels = [self._pixels(shape) for shape in shapes]

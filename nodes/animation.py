@@ -86,6 +86,4 @@ class StepAnimation(io.ComfyNode):
         interpolation: Interpolation,
     ) -> io.NodeOutput:
         drawn = Appearance(colour_map, opacity, background, interpolation)
-        return io.NodeOutput(
-            animate(image, predictions, window, reading, weighting, appearance=drawn, percentile=percentile)
-        )
+        return io.NodeOutput(animate(image, predictions, window, reading, weighting, appearance=drawn, percentile=percentile))

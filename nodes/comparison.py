@@ -66,9 +66,7 @@ class CompareMaps(io.ComfyNode):
                     tooltip="Measure only where this mask is 0.5 or more, for example inside the object, so that finding the object "
                     "earns nothing. Without it the whole picture counts.",
                 ),
-                io.Vae.Input(
-                    "vae", optional=True, tooltip="The model's VAE; needed for the scalar decoded luminance alone."
-                ),
+                io.Vae.Input("vae", optional=True, tooltip="The model's VAE; needed for the scalar decoded luminance alone."),
             ],
             outputs=[
                 io.String.Output(display_name="report", tooltip="All figures of each image, and their mean, as text."),

@@ -69,9 +69,7 @@ class ExamplePicture(io.ComfyNode):
                     display_name="truth",
                     tooltip="1 where image and twin differ, which is all that tells the classes apart; 0 elsewhere.",
                 ),
-                io.String.Output(
-                    "class_label", display_name="class", tooltip="The chosen class, to use as the target prompt."
-                ),
+                io.String.Output("class_label", display_name="class", tooltip="The chosen class, to use as the target prompt."),
                 io.String.Output(
                     "twin_label",
                     display_name="twin class",

@@ -45,9 +45,7 @@ class ExplainImage(io.ComfyNode):
                     tooltip="The picture to explain, or a batch. Best at the size the model was trained for (SD 1.5: 512 pixels, SDXL: "
                     "1024). Edges beyond a multiple of the VAE's cell (8 pixels) are cropped from the map; alpha is ignored.",
                 ),
-                io.Model.Input(
-                    "model", tooltip="The model to explain, from a checkpoint loader. It is left unchanged."
-                ),
+                io.Model.Input("model", tooltip="The model to explain, from a checkpoint loader. It is left unchanged."),
                 io.Clip.Input("clip", tooltip="The model's text encoder, from the same loader."),
                 io.Vae.Input("vae", tooltip="The model's VAE, from the same loader."),
                 io.String.Input(
@@ -104,9 +102,7 @@ class ExplainImage(io.ComfyNode):
                 appearance.background(),
                 appearance.interpolation(),
                 appearance.percentile(),
-                io.Boolean.Input(
-                    "legend", default=True, tooltip="On: a legend below the overlay. Off: the overlay alone."
-                ),
+                io.Boolean.Input("legend", default=True, tooltip="On: a legend below the overlay. Off: the overlay alone."),
                 io.String.Input(
                     "target_label",
                     default="",
@@ -120,9 +116,7 @@ class ExplainImage(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output(
-                    display_name="overlay", tooltip="The heatmap over the picture, with the legend if it is on."
-                ),
+                io.Image.Output(display_name="overlay", tooltip="The heatmap over the picture, with the legend if it is on."),
                 io.Image.Output(display_name="heatmap", tooltip="The colours alone, opaque, at the picture's size."),
                 io.Mask.Output(
                     display_name="mask_for",
@@ -138,9 +132,7 @@ class ExplainImage(io.ComfyNode):
                     tooltip="The summed difference through the VAE: what would have to be added to be more of the target. Grey is no "
                     "change. A hint, no picture.",
                 ),
-                io.String.Output(
-                    display_name="verdict", tooltip="Which prompt the model prefers and how surely, in words."
-                ),
+                io.String.Output(display_name="verdict", tooltip="Which prompt the model prefers and how surely, in words."),
                 types.NoisePredictions.Output(
                     display_name="predictions",
                     tooltip="The noise predictions, for Explorer, Step Range Sheet, Step Animation, Label Verdict and others.",
@@ -294,9 +286,7 @@ def open_graph(
         latent_strength=1.0,
     )
     decoded = graph.node("VAEDecode", "decode", samples=total.out(1), vae=vae)
-    verdict = graph.node(
-        "SDExplainVerdict", "verdict", predictions=predictions.out(0), start=start, end=end, temperature=1.0
-    )
+    verdict = graph.node("SDExplainVerdict", "verdict", predictions=predictions.out(0), start=start, end=end, temperature=1.0)
     # its plot would take the place of the overlay on the node: it is for none (for itself, ComfyUI would look for ever)
     verdict.set_override_display_id(f"{verdict.id}.unseen")
     heatmap = graph.node(

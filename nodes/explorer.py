@@ -105,7 +105,11 @@ class Explorer(io.ComfyNode):
                     tooltip="0: the mean over the noise samples. 1 and more: that sample alone, which has no standard error.",
                 ),
                 io.Int.Input(
-                    "shown_image", default=1, min=1, max=9999, tooltip="Which image of a batch the page shows; the outputs have all."
+                    "shown_image",
+                    default=1,
+                    min=1,
+                    max=9999,
+                    tooltip="Which image of a batch the page shows; the outputs have all.",
                 ),
                 io.String.Input(
                     "selection",

@@ -74,16 +74,12 @@ class HeatmapOverlay(io.ComfyNode):
                     tooltip="On: a legend below the picture, and small pictures enlarged to 512 pixels so that it can be read. "
                     "Off: the overlay alone, at the picture's own size.",
                 ),
-                io.Vae.Input(
-                    "vae", optional=True, tooltip="The model's VAE; needed for the scalar decoded luminance alone."
-                ),
+                io.Vae.Input("vae", optional=True, tooltip="The model's VAE; needed for the scalar decoded luminance alone."),
                 appearance.reliability(),
                 appearance.threshold(),
             ],
             outputs=[
-                io.Image.Output(
-                    display_name="overlay", tooltip="The heatmap over the picture, with the legend if it is on."
-                ),
+                io.Image.Output(display_name="overlay", tooltip="The heatmap over the picture, with the legend if it is on."),
                 io.Image.Output(display_name="heatmap", tooltip="The colours alone, opaque, at the picture's size."),
                 io.Mask.Output(
                     display_name="mask_for",

@@ -41,9 +41,7 @@ class LoadDiffusers(io.ComfyNode):
                 )
             ],
             outputs=[
-                io.Model.Output(
-                    tooltip="The network with the noise schedule of the folder's scheduler, for any MODEL input."
-                ),
+                io.Model.Output(tooltip="The network with the noise schedule of the folder's scheduler, for any MODEL input."),
                 io.Clip.Output(
                     tooltip="The text encoder with the folder's own tokenizer, for CLIP Text Encode. Of a model with classes: a prompt is "
                     "the name or the number of a class, or a sentence with one in it; the empty prompt is any class."

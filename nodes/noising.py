@@ -36,9 +36,7 @@ class NoiseLatent(io.ComfyNode):
                 io.Model.Input(
                     "model", tooltip="The model to explain: it says which noise levels there are. It is left unchanged."
                 ),
-                io.Latent.Input(
-                    "latent", tooltip="The image, from VAE Encode. Batches work; a noise mask in it is ignored."
-                ),
+                io.Latent.Input("latent", tooltip="The image, from VAE Encode. Batches work; a noise mask in it is ignored."),
                 io.Int.Input(
                     "steps",
                     default=50,
@@ -139,7 +137,12 @@ class NoiseLatent(io.ComfyNode):
             drawn = noising.draw_noise(shape, seed, samples, len(sigmas), per_step, paired)
         else:
             drawn = generated_noise(noise, samples, len(sigmas) if per_step else 1, shape, paired)
-        space_of = {"latent_scale": space.scale, "latent_shift": space.shift, "downscale": space.downscale, "framed": space.framed}
+        space_of = {
+            "latent_scale": space.scale,
+            "latent_shift": space.shift,
+            "downscale": space.downscale,
+            "framed": space.framed,
+        }
         noised = noising.NoisedLatents(x0, drawn, sigmas, alphas, antithetic=paired, **space_of)
         return io.NodeOutput(noised, {"samples": noised.to_vae(noised.viewable())})
 

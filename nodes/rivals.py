@@ -47,9 +47,7 @@ class RivalLabels(io.ComfyNode):
             is_output_node=True,
             inputs=[
                 io.Model.Input("model", tooltip="The same model as the noising node's. It is left unchanged."),
-                io.Clip.Input(
-                    "clip", tooltip="The model's text encoder. It encodes the prompts as CLIP Text Encode does."
-                ),
+                io.Clip.Input("clip", tooltip="The model's text encoder. It encodes the prompts as CLIP Text Encode does."),
                 types.NoisedLatents.Input(
                     "noised",
                     tooltip="The noised latents, from Noise Latent Across Schedule. Take 4 samples or more: labels can be dropped "

@@ -117,7 +117,9 @@ class SanityCheck(io.ComfyNode):
     ) -> io.NodeOutput:
         paraphrase = target_paraphrase is not None or contrast_paraphrase is not None
         reworded = target_paraphrase or target, contrast_paraphrase or contrast
-        for name, prompt in zip(("target", "contrast", "target paraphrase", "contrast paraphrase"), (target, contrast, *reworded)):
+        for name, prompt in zip(
+            ("target", "contrast", "target paraphrase", "contrast paraphrase"), (target, contrast, *reworded)
+        ):
             check_conditioning(prompt, name)
         check_same_model(model, noised)
         checked = sanity.thin(noised, steps, samples)
@@ -130,7 +132,9 @@ class SanityCheck(io.ComfyNode):
             return predictions
 
         def both(asked: ModelPatcher, prompts: tuple[Conditioning, Conditioning], kind: str = "") -> NoisePredictions:
-            target, contrast = (ask(asked, prompt, name + kind) for prompt, name in zip(prompts, ("target", "contrast"), strict=True))
+            target, contrast = (
+                ask(asked, prompt, name + kind) for prompt, name in zip(prompts, ("target", "contrast"), strict=True)
+            )
             return NoisePredictions(checked, target, contrast, *labels)
 
         labels = target_label.strip() or "target", contrast_label.strip() or "contrast"

@@ -125,9 +125,7 @@ def described(message: ConsoleMessage) -> str:
 @pytest.fixture
 def comfyui_page(page: Page, comfyui_server: Server) -> Page:
     page.goto(comfyui_server.url)
-    page.wait_for_function(
-        "window.app?.graph?.nodes.length"
-    )  # the page's own first graph: from now on it loads what it is given
+    page.wait_for_function("window.app?.graph?.nodes.length")  # the page's own first graph: from now on it loads what it is given
     # what the page reports by itself while it starts (absent user.css and the like) is not the pack's
     page.problems[:] = [problem for problem in page.problems if "sdexplain" in problem]
     return page

@@ -53,9 +53,7 @@ def get() -> tuple[Path | None, str]:
     reasons = []
     for name, commands in installers().items():
         for command in commands:
-            done = subprocess.run(
-                command, capture_output=True, text=True, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-            )
+            done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
             if done.returncode:
                 reasons.append(f"{name}: {' '.join(command)} failed: {last_line(done.stderr or done.stdout)}")
                 break

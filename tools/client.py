@@ -171,9 +171,7 @@ class Client:
 
     def _listen(self) -> websocket.WebSocket:
         address = urllib.parse.urlsplit(self.url)
-        line = socket.create_connection(
-            (address.hostname, address.port), self.timeout
-        )  # given, so that no proxy is asked
+        line = socket.create_connection((address.hostname, address.port), self.timeout)  # given, so that no proxy is asked
         return websocket.create_connection(f"ws://{address.netloc}/ws?clientId={self.id}", timeout=1, socket=line)
 
     def _queue(self, prompt: Prompt) -> str:
@@ -228,9 +226,7 @@ class Client:
             except websocket.WebSocketTimeoutException:
                 continue
             except (websocket.WebSocketException, OSError) as error:
-                raise ComfyUIError(
-                    f"The connection to ComfyUI at {self.url} was lost: {error}. Its log says why."
-                ) from error
+                raise ComfyUIError(f"The connection to ComfyUI at {self.url} was lost: {error}. Its log says why.") from error
             if isinstance(message, str) and message:  # the binary ones are previews
                 content = json.loads(message)
                 yield content["type"], content["data"]
@@ -272,4 +268,3 @@ def rejection(answer: Mapping[str, Any]) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------ saved workflows
-

@@ -38,9 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog="dev.py", description="SDExplain in a real ComfyUI, from nothing but Python and pip."
-    )
+    made = argparse.ArgumentParser(prog="dev.py", description="SDExplain in a real ComfyUI, from nothing but Python and pip.")
     commands = made.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("setup", help="install all that the others need, and nothing else")
@@ -51,9 +49,7 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(command=demo)
 
     command = commands.add_parser("ui", help="start ComfyUI with SDExplain for the browser")
-    command.add_argument(
-        "--port", type=int, help=f"port to listen on (default: {USUAL_PORT}, or a free one if it is taken)"
-    )
+    command.add_argument("--port", type=int, help=f"port to listen on (default: {USUAL_PORT}, or a free one if it is taken)")
     command.set_defaults(command=ui)
 
     # what follows these two belongs to pytest and to the script: no character begins an option of dev.py's own

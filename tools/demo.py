@@ -34,12 +34,8 @@ def run_examples(host: Host, thumbnails: bool = False) -> None:
         client = Client(server.url)
         object_info = client.object_info()
         workflows = {file: json.loads(file.read_text(encoding="utf-8")) for file in sorted(WORKFLOWS.glob("*.json"))}
-        left_out = {
-            file.stem: missing for file, workflow in workflows.items() if (missing := downloads(workflow, object_info))
-        }
-        prompts = {
-            file: to_prompt(workflow, object_info) for file, workflow in workflows.items() if file.stem not in left_out
-        }
+        left_out = {file.stem: missing for file, workflow in workflows.items() if (missing := downloads(workflow, object_info))}
+        prompts = {file: to_prompt(workflow, object_info) for file, workflow in workflows.items() if file.stem not in left_out}
         saved: dict[Path, list[Path]] = {}
         with tqdm(total=sum(map(len, prompts.values())), bar_format="{l_bar}{bar}| {elapsed}") as bar:
             for file, prompt in prompts.items():

@@ -238,9 +238,7 @@ def run_pip(python: Path, arguments: list[str], log: Path, not_begun: Path | Non
             "pip cannot reach its package index (see its lines above).\n"
             "Check the network, or name a mirror or proxy: PIP_INDEX_URL=…, HTTPS_PROXY=…; then run this again."
         )
-    raise SetupError(
-        f"pip failed (see its lines above; all of them are in {log}). Run this again once that is put right."
-    )
+    raise SetupError(f"pip failed (see its lines above; all of them are in {log}). Run this again once that is put right.")
 
 
 # ------------------------------------------------------------------------------------------------------- disk and locks

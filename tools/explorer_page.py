@@ -47,7 +47,12 @@ BUILD = """async ([steps, samples]) => {
     await app.loadGraphData(made, true, true, 'test')
 }"""
 # how the picture is called in each view
-SAYS = {"heatmap": "Heatmap alone", "side by side": "heatmap beside it", "swipe": "left of the divider", "decoded": "Colours that the sum adds"}
+SAYS = {
+    "heatmap": "Heatmap alone",
+    "side by side": "heatmap beside it",
+    "swipe": "left of the divider",
+    "decoded": "Colours that the sum adds",
+}
 WIDGETS = """() => Object.fromEntries(app.graph.nodes.find(node => node.type === 'SDExplainExplore').widgets
     .filter(widget => widget.name !== 'explorer').map(widget => [widget.name, widget.value]))"""
 

@@ -96,15 +96,28 @@ class Film:
 
     def save(self, file: Path) -> None:
         self.frames[0].save(
-            file, save_all=True, append_images=self.frames[1:], duration=self.lengths, loop=0, quality=70, method=4, minimize_size=True
+            file,
+            save_all=True,
+            append_images=self.frames[1:],
+            duration=self.lengths,
+            loop=0,
+            quality=70,
+            method=4,
+            minimize_size=True,
         )
-        print(f"{file}: {self.frames[0].width} x {self.frames[0].height}, {len(self.frames)} frames, "
-              f"{sum(self.lengths) / 1000:.0f} s, {file.stat().st_size / 1e6:.1f} MB", flush=True)
+        print(
+            f"{file}: {self.frames[0].width} x {self.frames[0].height}, {len(self.frames)} frames, "
+            f"{sum(self.lengths) / 1000:.0f} s, {file.stat().st_size / 1e6:.1f} MB",
+            flush=True,
+        )
 
 
 def act(film: Film) -> None:
     """Through the schedule, at the stripes, between map and picture, and back to where it began."""
-    slider = {step: film.place(".sdx-slider", share, 0.55) for step, share in ((0, 0.035), (8, 0.19), (12, 0.26), (35, 0.69), (38, 0.76), (50, 0.965))}
+    slider = {
+        step: film.place(".sdx-slider", share, 0.55)
+        for step, share in ((0, 0.035), (8, 0.19), (12, 0.26), (35, 0.69), (38, 0.76), (50, 0.965))
+    }
     film.take(900)
     film.drag(slider[50], slider[12], 16)
     film.drag(slider[8], slider[35], 28)

@@ -29,9 +29,7 @@ PACK = "sdexplain"
 PACK_NODE = "SDExplainLoadDiffusers"
 # Where Linux shows a device that torch might use: NVIDIA, AMD, Intel, Ascend, and any of them under WSL.
 LINUX_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dri/renderD*", "/dev/davinci*", "/dev/dxg")
-ASK_TORCH = (
-    "import torch; print(torch.cuda.is_available() or torch.backends.mps.is_available() or torch.xpu.is_available())"
-)
+ASK_TORCH = "import torch; print(torch.cuda.is_available() or torch.backends.mps.is_available() or torch.xpu.is_available())"
 # The model folders are there for the person who looks where to put a checkpoint.
 MODEL_FOLDERS = ("models/checkpoints", "models/diffusers", "models/vae")
 BASE_FOLDERS = ("custom_nodes", "input", "output", "temp", "user/default", *MODEL_FOLDERS)
@@ -74,9 +72,7 @@ class Server:
     def __enter__(self) -> Server:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
     @property
@@ -156,9 +152,7 @@ class Server:
             *arguments,
         ]
         # Ctrl-C is for the program that holds this server, which then stops it; hence a group of its own.
-        group = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else {"start_new_session": True}
-        )
+        group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else {"start_new_session": True}
         environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
         try:
             with open(self.log, "wb") as log:
@@ -172,9 +166,7 @@ class Server:
                     **group,
                 )
         except FileNotFoundError as error:
-            raise ServerError(
-                f"The Python of the ComfyUI in {self.host.folder} is not there: {self.host.python}"
-            ) from error
+            raise ServerError(f"The Python of the ComfyUI in {self.host.folder} is not there: {self.host.python}") from error
 
     def _host_models(self) -> Path:
         """A file that shows this server the models in the host's folder, in ComfyUI's YAML (JSON is YAML, too)."""
@@ -192,9 +184,7 @@ class Server:
                     f"{self.log_tail()}\nIt was started from {self.host.folder} with {self.host.python}."
                 )
             if time.monotonic() > deadline:
-                raise ServerError(
-                    f"ComfyUI did not answer within {self.timeout:g} s. The end of its log:\n{self.log_tail()}"
-                )
+                raise ServerError(f"ComfyUI did not answer within {self.timeout:g} s. The end of its log:\n{self.log_tail()}")
             time.sleep(0.2)
         if PACK_NODE not in json.loads(answer):
             raise ServerError(

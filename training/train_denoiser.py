@@ -70,8 +70,12 @@ class PromptSampler:
     """Draws the prompts of a batch of scenes: both twins get the same template, some get the empty prompt."""
 
     def __init__(self, tokenizer) -> None:
-        self.ids = {(label, template): prompt_ids(tokenizer, label, template)
-                    for pair in PAIRS for label in pair for template in TEMPLATES}
+        self.ids = {
+            (label, template): prompt_ids(tokenizer, label, template)
+            for pair in PAIRS
+            for label in pair
+            for template in TEMPLATES
+        }
         self.empty = prompt_ids(tokenizer, "")
 
     def draw(self, scenes: np.ndarray, generator: np.random.Generator) -> Tensor:
@@ -111,7 +115,7 @@ def verdicts(networks: TextConditionedUNet, latents: Tensor, tokenizer, schedule
     generator, report = torch.Generator().manual_seed(0), []
     timesteps = torch.tensor([300, 500, 700])
     for number, pair in enumerate(PAIRS):
-        twins = latents[number::len(PAIRS)]
+        twins = latents[number :: len(PAIRS)]
         errors = torch.zeros(len(twins), 2, 2)  # scene, twin shown, prompt asked
         for t in timesteps:
             noise = for_twins(torch.randn(twins[:, 0].shape, generator=generator))
@@ -147,7 +151,8 @@ def train_denoiser(
     networks = networks or build_networks(tokenizer)
     optimizer = torch.optim.AdamW(networks.parameters(), learning_rate, betas=(0.9, 0.99), weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, steps, pct_start=min(WARM_UP / steps, 0.3), cycle_momentum=False)
+        optimizer, learning_rate, steps, pct_start=min(WARM_UP / steps, 0.3), cycle_momentum=False
+    )
     average = AveragedModel(networks, avg_fn=None, multi_avg_fn=warmed_up_average)
     parts = {"networks": networks, "optimizer": optimizer, "schedule": schedule, "average": average}
     done = checkpoint.restore(folder / "denoiser.pt", parts)

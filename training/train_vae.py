@@ -30,7 +30,7 @@ def random_crops(pictures: np.ndarray, generator: np.random.Generator) -> Tensor
     crops = np.empty((BATCH, CROP, CROP, 3), np.uint8)
     for i in range(BATCH):
         y, x = generator.integers(height - CROP + 1), generator.integers(width - CROP + 1)
-        crops[i] = pictures[generator.integers(scenes), generator.integers(twins), y:y + CROP, x:x + CROP]
+        crops[i] = pictures[generator.integers(scenes), generator.integers(twins), y : y + CROP, x : x + CROP]
     return to_model_range(crops)
 
 
@@ -89,7 +89,7 @@ def encode(vae: AutoencoderKL, data: TwinPictures, file: Path, batch: int = 16) 
     flat = data.pictures.reshape(-1, *data.pictures.shape[2:])
     latents = []
     for start in tqdm(range(0, len(flat), batch), "encoding", unit="batch"):
-        picture = to_model_range(flat[start:start + batch]).contiguous(memory_format=torch.channels_last)
+        picture = to_model_range(flat[start : start + batch]).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             latents.append(vae.encode(picture).latent_dist.mean.float())
     encoded = torch.cat(latents).unflatten(0, (len(data), 2))

@@ -124,7 +124,10 @@ def gradient_shap(question: Question) -> Tensor:
 def occlusion(question: Question, window: int, baseline: str) -> Tensor:
     """Occlusion (Zeiler and Fergus 2014): what the margin loses where a square is covered, at every half of its width."""
     return Occlusion(question.margin).attribute(
-        question.x, (3, window, window), (3, window // 2, window // 2), BASELINES[baseline](question.x),
+        question.x,
+        (3, window, window),
+        (3, window // 2, window // 2),
+        BASELINES[baseline](question.x),
         perturbations_per_eval=CALLS,
     )
 

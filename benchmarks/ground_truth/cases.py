@@ -72,8 +72,6 @@ def cases(split: str, scenes: int, seed: int) -> list[Case]:
     return [Case(pair, first + number, label) for number in range(scenes) for pair in PAIRS for label in pair]
 
 
-
-
 def twins(pictures: list[Case]) -> list[tuple[Case, Case]]:
     """The pictures of `cases` scene by scene."""
     return list(zip(pictures[::2], pictures[1::2], strict=True))

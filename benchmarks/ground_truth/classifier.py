@@ -38,9 +38,7 @@ FIRST_TEST_SEED = FIRST_HELD_OUT_SEED + 1_000_000
 
 
 def convolution(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=False)
-    )
+    return nn.Sequential(nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=False))
 
 
 class Residual(nn.Module):

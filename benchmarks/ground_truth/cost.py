@@ -83,9 +83,7 @@ def spend(
     def add(strategy: str, reading: str, evaluations: int, cells: Tensor, other: Tensor | None) -> None:
         values = enlarge(cells)
         halves = float("nan") if other is None else rank_correlation(cells.numpy(), other.numpy())
-        spent.append(
-            Spent(strategy, reading, evaluations, auroc(values, truth), auroc(values[inside], truth[inside]), halves)
-        )
+        spent.append(Spent(strategy, reading, evaluations, auroc(values, truth), auroc(values[inside], truth[inside]), halves))
 
     for strategy, reading, spacing, steps, halves in ways(many.noised.steps, chosen):
         predictions = many if spacing == "time" else spaced

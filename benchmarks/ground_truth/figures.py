@@ -124,9 +124,14 @@ def present_absent(figure: Figure, results: Results) -> None:
 def cost(figure: Figure, results: Results) -> None:
     """How good and how repeatable a map is for so many evaluations."""
     shown = [
-        (INDEPENDENT, COLOURS[1], "-"), (PAIRS, COLOURS[0], "-"), (f"{EVEN}, one sample", COLOURS[2], "-"),
-        (f"{EVEN}, a pair", COLOURS[2], "--"), (f"{SPACED}, one sample", COLOURS[3], "-"), (f"{SPACED}, a pair", COLOURS[3], "--"),
-        (f"{WITHIN}, one sample", COLOURS[4], "-"), (f"{WITHIN}, a pair", COLOURS[4], "--"),
+        (INDEPENDENT, COLOURS[1], "-"),
+        (PAIRS, COLOURS[0], "-"),
+        (f"{EVEN}, one sample", COLOURS[2], "-"),
+        (f"{EVEN}, a pair", COLOURS[2], "--"),
+        (f"{SPACED}, one sample", COLOURS[3], "-"),
+        (f"{SPACED}, a pair", COLOURS[3], "--"),
+        (f"{WITHIN}, one sample", COLOURS[4], "-"),
+        (f"{WITHIN}, a pair", COLOURS[4], "--"),
     ]
     grid = figure.subplots(2, 2, sharex=True, sharey="col")
     for column, measure in enumerate(("inside", "halves")):
@@ -152,7 +157,15 @@ def cost(figure: Figure, results: Results) -> None:
 def _points(axes: Axes, points: Sequence[tuple[float, Interval]], colour: str, label: str, style: str) -> None:
     points = [(n, at) for n, at in points if not np.isnan(at.value)]
     if points:
-        axes.plot([n for n, _ in points], [at.value for _, at in points], style, color=colour, label=label, marker="o", markersize=LENGTHS(2))
+        axes.plot(
+            [n for n, _ in points],
+            [at.value for _, at in points],
+            style,
+            color=colour,
+            label=label,
+            marker="o",
+            markersize=LENGTHS(2),
+        )
 
 
 def _legend_below(figure: Figure, axes: Axes, columns: int) -> None:

@@ -113,8 +113,14 @@ class Bench:
     def key(self, scene: tuple[Case, Case]) -> str:
         """Everything that a record depends on."""
         parts = [
-            self.stored.setting.fingerprint, str(self.stored.setting.steps), hashlib.sha256(self.everywhere.tobytes()).hexdigest(),
-            CODE, self.attribution_key, repr(self.chosen), repr(scene), repr([case in self.deep for case in scene]),
+            self.stored.setting.fingerprint,
+            str(self.stored.setting.steps),
+            hashlib.sha256(self.everywhere.tobytes()).hexdigest(),
+            CODE,
+            self.attribution_key,
+            repr(self.chosen),
+            repr(scene),
+            repr([case in self.deep for case in scene]),
             repr(sorted((path.name, path.stat().st_mtime_ns) for path in self.answer_files(scene))),
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -143,9 +149,7 @@ def measure_choice(bench: Bench, scene: tuple[Case, Case], with_variants: bool) 
         if predictions is None:
             return {}
         target = Target.of(case, bench.everywhere)
-        found = {
-            repr(recipe): target.aims(recipe.draw(predictions)) for recipe in maps.candidates(predictions.noised.steps)
-        }
+        found = {repr(recipe): target.aims(recipe.draw(predictions)) for recipe in maps.candidates(predictions.noised.steps)}
         if with_variants:
             picture = case.picture(bench.stored.setting.picture_size)
             drawn = attributions.attributions(bench.network, picture, case.label, case.twin, bench.variants, case.noise_seed)
@@ -287,8 +291,13 @@ def clutter_densities(
     drawn = {"best map": bench.chosen[0].draw(predictions)}
     drawn["evidence"] = Recipe("evidence", 0, predictions.noised.steps).draw(predictions)
     return [
-        (kind, {name: [float(values[part].mean()) for part in (mask & ~target.inside, plain, target.truth)]
-                for name, values in drawn.items()})
+        (
+            kind,
+            {
+                name: [float(values[part].mean()) for part in (mask & ~target.inside, plain, target.truth)]
+                for name, values in drawn.items()
+            },
+        )
         for kind, mask in clutter
         if (mask & ~target.inside).sum() >= SMALLEST
     ]

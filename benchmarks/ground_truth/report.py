@@ -98,9 +98,23 @@ class Results:
 def tables(results: Results) -> list[Table]:
     """Everything, in the order of the questions: is it there, where, against what, at which price, and when not."""
     made = [
-        methods(results), differences(results), readings(results), ranges(results), directions(results), parts_of_truth(results),
-        signs(results), verdicts(results), calibration(results), samples(results), against(results), spent(results),
-        needed(results), labels(results), clutter(results), chosen(results), goals(results),
+        methods(results),
+        differences(results),
+        readings(results),
+        ranges(results),
+        directions(results),
+        parts_of_truth(results),
+        signs(results),
+        verdicts(results),
+        calibration(results),
+        samples(results),
+        against(results),
+        spent(results),
+        needed(results),
+        labels(results),
+        clutter(results),
+        chosen(results),
+        goals(results),
     ]
     return [table for table in made if table.rows]
 
@@ -113,7 +127,9 @@ def _cells(score: dict[str, Interval | None], measures: tuple[str, ...] = SHOWN)
 
 
 def methods(results: Results) -> Table:
-    ours = {f"**{recipe.label}**" if recipe is results.best else recipe.label: name_of(recipe) for recipe in results.choice.recipes}
+    ours = {
+        f"**{recipe.label}**" if recipe is results.best else recipe.label: name_of(recipe) for recipe in results.choice.recipes
+    }
     rows = [[title, *_cells(results.score(name))] for title, name in (ours | results.rivals).items()]
     note = (
         f"{len(results.records)} scenes, each as both classes. Ranges, weightings and the attributions' variants were chosen on "
@@ -146,16 +162,23 @@ def readings(results: Results) -> Table:
 def ranges(results: Results) -> Table:
     rows = [
         [name, f"{start}–{end}", *_cells(results.score(name_of(Recipe(name, start, end))))]
-        for name in READINGS if name != "channel mean"
+        for name in READINGS
+        if name != "channel mean"
         for start, end in parts_of(results.steps)
     ]
-    return Table("ranges", "Parts of the schedule", ["reading", "steps", *SHOWN], rows, "Step 0 is the noisiest; uniform weighting.")
+    return Table(
+        "ranges", "Parts of the schedule", ["reading", "steps", *SHOWN], rows, "Step 0 is the noisiest; uniform weighting."
+    )
 
 
 def directions(results: Results) -> Table:
     rows = []
     shown = {results.best.label: name_of(results.best), "evidence": name_of(_chosen(results, "evidence"))}
-    shown |= {title: results.rivals[title] for title in ("DiffEdit, before binarising", "silhouette of the object") if title in results.rivals}
+    shown |= {
+        title: results.rivals[title]
+        for title in ("DiffEdit, before binarising", "silhouette of the object")
+        if title in results.rivals
+    }
     for pair in results.pairs:
         for label in pair:
             rows += [[label, "/".join(pair), title, *_cells(results.score(name, (label,)))] for title, name in shown.items()]
@@ -193,8 +216,15 @@ def signs(results: Results) -> Table:
         flips = share(np.array([all(p["log_odds"][ALL_STEPS] > 0 for p in record["pictures"].values()) for record in records]))
         parts = ("truth", "present", "absent", "shared object", "background")
         values = [
-            np.array([[record["flipping"], *np.mean([[p["signs"][part] for part in parts] for p in record["pictures"].values()], axis=0)]
-                      for record in results.of_pair(pair)])
+            np.array(
+                [
+                    [
+                        record["flipping"],
+                        *np.mean([[p["signs"][part] for part in parts] for p in record["pictures"].values()], axis=0),
+                    ]
+                    for record in results.of_pair(pair)
+                ]
+            )
             for pair in pairs
         ]
         rows.append([title, flips, *intervals(values)])
@@ -203,7 +233,16 @@ def signs(results: Results) -> Table:
         "the other. The rest are shares of pixels, over all steps: of the truth on which the sign flips too, and with evidence for the "
         "own label, on the truth, its parts and elsewhere."
     )
-    head = ["pair", "flips", "truth flips", "for: truth", "for: present", "for: absent", "for: rest of the object", "for: background"]
+    head = [
+        "pair",
+        "flips",
+        "truth flips",
+        "for: truth",
+        "for: present",
+        "for: absent",
+        "for: rest of the object",
+        "for: background",
+    ]
     return Table("signs", "Does the evidence change its sign on the twin?", head, rows, note)
 
 
@@ -211,13 +250,17 @@ def verdicts(results: Results) -> Table:
     rows: list[list[Cell]] = []
     for pair in results.pairs:
         for label in pair:
-            odds = results.over_pictures(lambda picture, which, label=label: picture["log_odds"][ALL_STEPS] if which == label else None)
+            odds = results.over_pictures(
+                lambda picture, which, label=label: picture["log_odds"][ALL_STEPS] if which == label else None
+            )
             rows.append([f"{label} (of {'/'.join(pair)})", share(odds > 0), float(np.median(odds)), float(odds.min()), len(odds)])
     for budget in BUDGETS:
         odds = log_odds(results, budget)
         rows.append([f"all, {budget}", share(odds > 0), float(np.median(odds)), float(odds.min()), len(odds)])
     head = ["pictures", "right", "median log-odds (nats)", "lowest", "number"]
-    return Table("verdicts", "The model's own verdict", head, rows, "Exact intervals (Clopper–Pearson). Per class: all steps, a pair.")
+    return Table(
+        "verdicts", "The model's own verdict", head, rows, "Exact intervals (Clopper–Pearson). Per class: all steps, a pair."
+    )
 
 
 def log_odds(results: Results, budget: str) -> np.ndarray:
@@ -230,7 +273,12 @@ def calibration(results: Results) -> Table:
     for budget, temperature in results.choice.temperatures.items():
         odds = log_odds(results, budget)
         row: list[Cell] = [budget, share(odds > 0), log_loss(odds), expected_calibration_error(odds), temperature]
-        rows.append([*row, *([log_loss(odds, temperature), expected_calibration_error(odds, temperature)] if temperature else [None, None])])
+        rows.append(
+            [
+                *row,
+                *([log_loss(odds, temperature), expected_calibration_error(odds, temperature)] if temperature else [None, None]),
+            ]
+        )
     note = (
         "Temperatures are fitted on the choice split; – where no verdict was wrong there, so that there is nothing to fit. Log loss in "
         "nats (a coin: 0.693); ECE: expected calibration error over 10 bins of confidence."
@@ -299,7 +347,9 @@ def spent(results: Results) -> Table:
         "prompt's half of them cancels in its map, so that 2 would do. Split halves: Spearman's correlation of the cells of two maps "
         "from as many evaluations each, with other noise."
     )
-    return Table("cost", "What truth costs", ["strategy", "reading", "evaluations", "auroc", "inside", "split halves"], rows, note)
+    return Table(
+        "cost", "What truth costs", ["strategy", "reading", "evaluations", "auroc", "inside", "split halves"], rows, note
+    )
 
 
 def needed(results: Results) -> Table:
@@ -346,7 +396,14 @@ def clutter(results: Results) -> Table:
         f"Things that stand in both twins and look like features. Means per pixel of {results.best.label}, and of the evidence over all "
         "steps (negative: against the picture's own label), as shares of their mean on the truth."
     )
-    head = ["picture", "clutter", "map on it / on the truth", "map on plain background / on the truth", "evidence on it / on the truth", "things"]
+    head = [
+        "picture",
+        "clutter",
+        "map on it / on the truth",
+        "map on plain background / on the truth",
+        "evidence on it / on the truth",
+        "things",
+    ]
     return Table("clutter", "Clutter that looks like a feature", head, rows, note)
 
 
@@ -374,17 +431,19 @@ def goals(results: Results) -> Table:
                 rows.append([f"{aim}: ahead of {title}", best[aim], other, "yes" if best[aim].low > other.high else "no"])
     flips = share(np.array([all(p["log_odds"][ALL_STEPS] > 0 for p in r["pictures"].values()) for r in results.records]))
     right = share(log_odds(results, ALL_STEPS) > 0)
-    rows.append(["evidence flips its sign on the twin on at least 98 % of scenes", flips, None, "yes" if flips.value >= 0.98 else "no"])
+    rows.append(
+        ["evidence flips its sign on the twin on at least 98 % of scenes", flips, None, "yes" if flips.value >= 0.98 else "no"]
+    )
     rows.append(["the verdict is right on at least 98 % of pictures", right, None, "yes" if right.value >= 0.98 else "no"])
     return Table("goals", f"Goals, for {results.best.label}", ["goal", "measured", "rival", "reached, intervals apart"], rows)
-
-
 
 
 def summary(results: Results) -> str:
     """The main results in a few tables, as Markdown."""
     short = ("auroc", *AIMS)
-    shown = {f"**{recipe.label}**" if recipe is results.best else recipe.label: name_of(recipe) for recipe in results.choice.recipes}
+    shown = {
+        f"**{recipe.label}**" if recipe is results.best else recipe.label: name_of(recipe) for recipe in results.choice.recipes
+    }
     shown |= results.rivals
     rows = [[title, *_cells(results.score(name), (*short, "present", "absent"))] for title, name in shown.items()]
     maps = Table("", "Maps", ["map", *short, "present", "absent"], rows)

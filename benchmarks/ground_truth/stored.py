@@ -28,7 +28,9 @@ class Stored:
 
     def read(self, question: Question | MaskQuestion) -> dict[str, Tensor] | None:
         """The answer's tensors, see `Bundled.answer`, or None where it is missing."""
-        return answers.read(self.folder / question.file, self.setting.key(question, picture_bytes(question.case, self.setting.picture_size)))
+        return answers.read(
+            self.folder / question.file, self.setting.key(question, picture_bytes(question.case, self.setting.picture_size))
+        )
 
     def predictions(
         self, case: Case, target: str, contrast: str, samples: int = 2, spacing: Spacing = "time"

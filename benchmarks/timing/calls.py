@@ -39,7 +39,11 @@ def time_calls(repetitions: int) -> dict[str, list[float]]:
 
     def summed(reading: str) -> tuple[str, dict[str, Any]]:
         # another range every time, so that nothing is taken from ComfyUI's cache
-        return "SDExplainSumDifference", {"predictions": ["predictions", 0], "reading": reading, "end": lambda number: STEPS - 1 - number}
+        return "SDExplainSumDifference", {
+            "predictions": ["predictions", 0],
+            "reading": reading,
+            "end": lambda number: STEPS - 1 - number,
+        }
 
     def overlay(reading: str) -> Callable[[int], Any]:
         difference = sum_steps(predictions, 0, STEPS, reading, "information")
@@ -49,7 +53,12 @@ def time_calls(repetitions: int) -> dict[str, list[float]]:
 
     heatmap = make_heatmap(sum_steps(predictions, 0, STEPS, "evidence", "information"))
     # another opacity every time, likewise
-    sheet = {"image": ["image", 0], "predictions": ["predictions", 0], "reading": "evidence", "opacity": lambda number: 0.5 + 0.01 * number}
+    sheet = {
+        "image": ["image", 0],
+        "predictions": ["predictions", 0],
+        "reading": "evidence",
+        "opacity": lambda number: 0.5 + 0.01 * number,
+    }
     calls = {
         "re-sum, difference": run(summed("difference")),
         "re-sum, information": run(summed("information")),
@@ -92,6 +101,8 @@ def random_predictions() -> Any:
 
     shape = (4, CELLS, CELLS)
     noise = draw_noise(shape, 1, SAMPLES, STEPS, per_step=True)
-    noised = NoisedLatents(torch.randn(1, *shape), noise, torch.logspace(1, -1, STEPS), torch.ones(STEPS), torch.ones(4), torch.zeros(4))
+    noised = NoisedLatents(
+        torch.randn(1, *shape), noise, torch.logspace(1, -1, STEPS), torch.ones(STEPS), torch.ones(4), torch.zeros(4)
+    )
     contrast = noise[:, :, None] + 0.3 * torch.randn(SAMPLES, STEPS, 1, *shape)
     return NoisePredictions(noised, (contrast + 0.1 * noised.x0).half(), contrast.half(), "one", "other")

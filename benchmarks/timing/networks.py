@@ -107,13 +107,17 @@ def random_weights(name: str) -> Network:
             fill(key, weight)
         return Network(name, model, prompts, latent, None, pooled=torch.randn(1, 1280))
     unet.load_state_dict(weights, assign=True)
-    small = AutoencoderKL(block_out_channels=[32] * 4, down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4)
+    small = AutoencoderKL(
+        block_out_channels=[32] * 4, down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4
+    )
     pipeline = StableDiffusionPipeline(
         vae=small.to(torch.bfloat16),  # not run: the pipeline is given latents
         text_encoder=None,
         tokenizer=None,
         unet=unet.eval(),
-        scheduler=DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, steps_offset=1),
+        scheduler=DDIMScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, steps_offset=1
+        ),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

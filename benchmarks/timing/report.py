@@ -21,7 +21,9 @@ CALLS = "calls"
 OTHERS = (BARE, SINGLY, MASK, LOOP)
 MOST_ROUNDS = 20
 PROCESSOR = "processor time ÷ bare network's, best batch"
-WORKS = [Work(steps, images, samples) for images, samples in ((1, 1), (4, 1), (1, 4), (1, 16)) for steps in (1, 2, 5, 10, 50, 200)]
+WORKS = [
+    Work(steps, images, samples) for images, samples in ((1, 1), (4, 1), (1, 4), (1, 16)) for steps in (1, 2, 5, 10, 50, 200)
+]
 GOALS = {BARE: 1.05, MASK: 1.0}
 INSIDE = {  # what ours spends, one within the other
     "the network's forward": (NETWORK, None),
@@ -101,7 +103,18 @@ def ratios(log: Log) -> Table:
         processor = spread(ratio(log, name, work, BARE, "processor"))
         threads = max(value["threads"] for value in ours.values())
         rows.append([name, threads, *_sizes(work), work.evaluations, f"{seconds:.2f}", *cells, processor, len(ours)])
-    head = ["network", "threads", "steps", "images", "samples", "evaluations", "the graph, s", *(f"÷ {variant}" for variant in OTHERS), PROCESSOR, "rounds"]
+    head = [
+        "network",
+        "threads",
+        "steps",
+        "images",
+        "samples",
+        "evaluations",
+        "the graph, s",
+        *(f"÷ {variant}" for variant in OTHERS),
+        PROCESSOR,
+        "rounds",
+    ]
     note = (
         "The graph is Noise Latent Across Schedule and Collect Noise Predictions in ComfyUI's executor, from the latent to both "
         "prompts' predictions. The others are given the same latents and encoded prompts; generate_mask runs as many evaluations "
@@ -131,7 +144,15 @@ def memory(log: Log) -> Table:
         peaks = [peak(rounds(log, name, work, variant)) for variant in (OURS, *OTHERS)]
         whole = max(value["resident"] for value in own.values())
         rows.append([name, *_sizes(work), f"{asked_for(name, work) / 1e6:.1f}", *peaks, f"{whole / 1e9:.2f}"])
-    head = ["network", "steps", "images", "samples", "result, MB", *(f"{variant}, MB" for variant in (OURS, *OTHERS)), "process, GB"]
+    head = [
+        "network",
+        "steps",
+        "images",
+        "samples",
+        "result, MB",
+        *(f"{variant}, MB" for variant in (OURS, *OTHERS)),
+        "process, GB",
+    ]
     note = (
         "Peak resident memory on top of what the process had before; the result (noise in float32, both prompts' predictions in "
         "float16) is part of the graph's. The process holds the weights twice, for ComfyUI and for diffusers, but SDXL's once."

@@ -97,6 +97,9 @@ def fingerprint() -> str:
     """Of the pack's nodes, what this benchmark runs, and torch."""
     here = Path(__file__).resolve().parent
     digest = hashlib.sha256(torch.__version__.encode())
-    for file in [*sorted((here.parents[1] / "nodes").rglob("*.py")), *(here / f"{name}.py" for name in ("graph", "networks", "work"))]:
+    for file in [
+        *sorted((here.parents[1] / "nodes").rglob("*.py")),
+        *(here / f"{name}.py" for name in ("graph", "networks", "work")),
+    ]:
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

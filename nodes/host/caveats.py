@@ -46,9 +46,7 @@ def caveats(model: ModelPatcher, prompts: dict[str, Conditioning]) -> list[str]:
         words += [GUIDED.format(guidance=guidance) for guidance in sorted(asked)]
     blind = [name for name, prompt in prompts.items() if not any("concat_latent_image" in entry for _, entry in prompt)]
     if blind and _looks_at_a_picture(model):
-        words.append(
-            BLIND.format(prompts="the prompts bring" if len(blind) == len(prompts) else f"{', '.join(blind)} brings")
-        )
+        words.append(BLIND.format(prompts="the prompts bring" if len(blind) == len(prompts) else f"{', '.join(blind)} brings"))
     return words
 
 
@@ -56,11 +54,7 @@ def _distilled(model: ModelPatcher, network: dict[str, Any]) -> list[str]:
     sampling = type(model.get_model_object("model_sampling"))
     if DISTILLED_SAMPLING & {base.__name__ for base in sampling.__mro__}:
         return ["LCM"]
-    if (
-        type(model.model).__name__ == "Flux"
-        and network.get("image_model") == "flux"
-        and not network.get("guidance_embed")
-    ):
+    if type(model.model).__name__ == "Flux" and network.get("image_model") == "flux" and not network.get("guidance_embed"):
         return ["Flux schnell, or another Flux without a guidance input"]
     return ["MeanFlow"] if network.get("meanflow") else []
 

@@ -104,7 +104,9 @@ def check_conditioning(conditioning: Conditioning, name: str) -> None:
             "prompt. Connect a CLIP Text Encode node; an empty text there is the empty prompt."
         )
     if any(isinstance(entry[0], Tensor) and not torch.isfinite(entry[0]).all() for entry in conditioning):
-        raise ValueError(f"The {name} conditioning contains NaN or infinity. Encode the prompt again, with another CLIP if it stays so.")
+        raise ValueError(
+            f"The {name} conditioning contains NaN or infinity. Encode the prompt again, with another CLIP if it stays so."
+        )
 
 
 def may_mix_levels(model: ModelPatcher, conditioning: Conditioning) -> bool:
@@ -117,9 +119,7 @@ def may_mix_levels(model: ModelPatcher, conditioning: Conditioning) -> bool:
     options = model.model_options
     patches = [*options.get("transformer_options", {}).values(), *model.wrappers.values(), *model.callbacks.values()]
     bare = not any(patches) and not set(options) - UNUSED_OPTIONS
-    return bare and all(
-        not TIMED & set(entry) and all(map(_is_plain, [cond, *entry.values()])) for cond, entry in conditioning
-    )
+    return bare and all(not TIMED & set(entry) and all(map(_is_plain, [cond, *entry.values()])) for cond, entry in conditioning)
 
 
 def _is_plain(value: object) -> bool:

@@ -52,9 +52,7 @@ def scheduled_sigmas(model: ModelPatcher, scheduler: str, steps: int) -> Tensor:
     if steps < 1:
         raise ValueError(f"steps is {steps}; expected at least 1.")
     if scheduler not in comfy.samplers.SCHEDULER_NAMES:
-        raise ValueError(
-            f"The scheduler is {scheduler!r}; expected one of {', '.join(comfy.samplers.SCHEDULER_NAMES)}."
-        )
+        raise ValueError(f"The scheduler is {scheduler!r}; expected one of {', '.join(comfy.samplers.SCHEDULER_NAMES)}.")
     sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, steps)
     if not torch.isfinite(sigmas).all():
         raise ValueError(f"The scheduler {scheduler} has no schedule of {steps} steps. Take more steps or another one.")
@@ -214,9 +212,7 @@ def check_same_model(model: ModelPatcher, noised: NoisedLatents) -> None:
         raise ValueError(f"The noised latents have {channels} channels, but the model takes {space.channels}. {remedy}")
     if space.framed != noised.framed:
         kinds = ("pictures", "videos of one frame")
-        raise ValueError(
-            f"The noised latents are {kinds[noised.framed]}, but the model takes {kinds[space.framed]}. {remedy}"
-        )
+        raise ValueError(f"The noised latents are {kinds[noised.framed]}, but the model takes {kinds[space.framed]}. {remedy}")
     if not torch.allclose(space.scale, noised.latent_scale) or not torch.allclose(space.shift, noised.latent_shift):
         raise ValueError(f"The noised latents were scaled for another model's latent space. {remedy}")
     try:

@@ -17,9 +17,7 @@ ADVANCED = ("percentile", "background", "interpolation")
 
 
 def image() -> io.Image.Input:
-    return io.Image.Input(
-        "image", tooltip="The picture that was encoded; for a batch, its pictures in order, or one for all."
-    )
+    return io.Image.Input("image", tooltip="The picture that was encoded; for a batch, its pictures in order, or one for all.")
 
 
 def scalar() -> io.Combo.Input:

@@ -44,9 +44,7 @@ def check(given: io.Input, value: Any) -> None:
     expected = _expected(given, value)
     if expected:
         name = given.display_name or given.id
-        raise ValueError(
-            f"The input {name} is {repr(value)[:40]}; expected {expected}. Change it, or what is connected to it."
-        )
+        raise ValueError(f"The input {name} is {repr(value)[:40]}; expected {expected}. Change it, or what is connected to it.")
 
 
 def _expected(given: io.Input, value: Any) -> str:

@@ -66,9 +66,7 @@ def resize(pictures: Tensor, size: tuple[int, int]) -> Tensor:
     """Pictures [B,H,W,3] at another size, by Lanczos windows; unchanged where they have that size."""
     if tuple(pictures.shape[1:3]) == tuple(size):
         return pictures
-    return torch.stack(
-        [from_image(to_image(picture).resize(size[::-1], Image.Resampling.LANCZOS)) for picture in pictures]
-    )
+    return torch.stack([from_image(to_image(picture).resize(size[::-1], Image.Resampling.LANCZOS)) for picture in pictures])
 
 
 def from_image(image: Image.Image) -> Tensor:

@@ -52,9 +52,7 @@ def plain_text(text: str) -> str:
     """One line of visible characters: white space becomes single spaces, control and format characters go."""
     text = unicodedata.normalize("NFC", text)
     text = "".join(" " if character.isspace() else character for character in text)
-    return " ".join(
-        "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cf") and not _selects_variant(c)).split()
-    )
+    return " ".join("".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cf") and not _selects_variant(c)).split())
 
 
 def _selects_variant(character: str) -> bool:

@@ -89,9 +89,7 @@ def test_integrated_gradients_of_a_linear_classifier_are_known(linear: Linear, p
 
 
 @pytest.mark.parametrize("baseline", BASELINES)
-def test_integrated_gradients_add_up_to_what_the_margin_gains(
-    network: Classifier, picture: np.ndarray, baseline: str
-) -> None:
+def test_integrated_gradients_add_up_to_what_the_margin_gains(network: Classifier, picture: np.ndarray, baseline: str) -> None:
     question = ask(network, picture)
     values = attributions.integrated_gradients(question, baseline)
     with torch.no_grad():
@@ -139,9 +137,7 @@ def test_what_speaks_for_either_label_is_all_that_speaks(network: Classifier, pi
     np.testing.assert_allclose(both, found[magnitude.name], atol=1e-4 * largest)
 
 
-def test_every_method_gives_maps_of_the_inputs_size_that_are_nowhere_negative(
-    network: Classifier, picture: np.ndarray
-) -> None:
+def test_every_method_gives_maps_of_the_inputs_size_that_are_nowhere_negative(network: Classifier, picture: np.ndarray) -> None:
     variants = [Variant(method, "positive", 2.0) for method in METHODS if not method.startswith("Occlusion 16")]
     found = attributions.attributions(network, np.kron(picture, np.ones((2, 2, 1), np.uint8)), OWN, TWIN, variants)
     assert list(found) == [variant.name for variant in variants]

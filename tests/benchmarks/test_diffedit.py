@@ -58,18 +58,14 @@ def test_each_noise_asks_the_unet_four_times_and_ten_noises_are_the_default(
     assert np.array_equal(soft > 0.5, mask)
 
 
-def test_the_seed_alone_decides_the_noise(
-    pipeline, picture: np.ndarray, found: tuple[np.ndarray, np.ndarray, int]
-) -> None:
+def test_the_seed_alone_decides_the_noise(pipeline, picture: np.ndarray, found: tuple[np.ndarray, np.ndarray, int]) -> None:
     torch.manual_seed(99)
     again, other = (diffedit(pipeline, picture, OWN, TWIN, seed, maps=2)[0] for seed in (SEED, SEED + 1))
     assert np.array_equal(found[0], again)
     assert not np.allclose(found[0], other)
 
 
-def test_swapped_prompts_give_the_same_map(
-    pipeline, picture: np.ndarray, found: tuple[np.ndarray, np.ndarray, int]
-) -> None:
+def test_swapped_prompts_give_the_same_map(pipeline, picture: np.ndarray, found: tuple[np.ndarray, np.ndarray, int]) -> None:
     swapped = diffedit(pipeline, picture, TWIN, OWN, SEED, maps=2)[0]
     np.testing.assert_allclose(swapped, found[0], rtol=1e-2, atol=1e-3)
 

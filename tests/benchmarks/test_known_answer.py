@@ -54,9 +54,7 @@ def test_the_posterior_mean_is_the_one_that_bayes_rule_gives(sigma: float) -> No
     for x in (-1.5, 0.0, 0.7):
         posterior = prior * (-((x - grid) ** 2) / (2 * sigma**2)).exp()
         expected = torch.trapezoid(posterior * grid, grid) / torch.trapezoid(posterior, grid)
-        assert MIXTURE.posterior_mean(torch.tensor(x), torch.tensor(sigma)).item() == pytest.approx(
-            expected.item(), abs=1e-4
-        )
+        assert MIXTURE.posterior_mean(torch.tensor(x), torch.tensor(sigma)).item() == pytest.approx(expected.item(), abs=1e-4)
 
 
 @pytest.mark.parametrize("data", DATA_NAMES)

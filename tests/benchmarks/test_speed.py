@@ -90,4 +90,10 @@ def test_ratios_are_taken_within_a_round_and_the_goals_are_judged_by_their_media
     assert "1.000 [1.000, 1.200]" in text and "1.000 [0.500, 1.500]" in text
     shares = [row[-1] for row in report.profile(log).rows]
     assert shares == ["5.00"] * 5 + ["75.00"]
-    assert {file.name for file in tmp_path.iterdir()} >= {"speed.md", "speed.csv", "speed_memory.csv", "speed_profile.csv", "speed.png"}
+    assert {file.name for file in tmp_path.iterdir()} >= {
+        "speed.md",
+        "speed.csv",
+        "speed_memory.csv",
+        "speed_profile.csv",
+        "speed.png",
+    }

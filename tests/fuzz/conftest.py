@@ -52,9 +52,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.fixture(scope="session")
 def besieged() -> Iterator[Server]:
-    with Server(
-        find_host(), packs={"sdexplain_probe": ROOT / "tools" / "probe_pack"}
-    ) as server:
+    with Server(find_host(), packs={"sdexplain_probe": ROOT / "tools" / "probe_pack"}) as server:
         (server.base / "input" / "saved.safetensors").write_bytes(pack(made_predictions()))
         yield server
 

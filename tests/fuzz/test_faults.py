@@ -70,9 +70,7 @@ def untrue(client: WordlessClient, later: list[tuple[str, Prompt, Run, bool]]) -
     """Which runs after a failure gave another result than ones that share nothing with what was before."""
     free(client)
     named = [(about, ran, client.run(prompt, timeout=120), bits) for about, prompt, ran, bits in later]
-    return [
-        f"{about}: the next run gave another result" for about, ran, truth, bits in named if not alike(ran, truth, bits)
-    ]
+    return [f"{about}: the next run gave another result" for about, ran, truth, bits in named if not alike(ran, truth, bits)]
 
 
 @pytest.mark.usefixtures("unshaken")
@@ -105,13 +103,9 @@ def test_cancelling_at_any_moment(client: WordlessClient, info: Info, factor: in
 
 
 @pytest.mark.usefixtures("unshaken")
-def test_a_network_that_fails_at_any_call(
-    client: WordlessClient, info: Info, factor: int, tell: Callable[[str], None]
-) -> None:
+def test_a_network_that_fails_at_any_call(client: WordlessClient, info: Info, factor: int, tell: Callable[[str], None]) -> None:
     chance, ends, wrong, before = random.Random(3), Counter[str](), list[str](), state(client)
-    owners = [
-        (name, given.name) for name in long_nodes(info) for given in inputs_of(info[name]) if given.name in NETWORKS
-    ]
+    owners = [(name, given.name) for name in long_nodes(info) for given in inputs_of(info[name]) if given.name in NETWORKS]
     later: list[tuple[str, Prompt, Run, bool]] = []
     for number in range(9 * factor):
         name, owner = owners[number % len(owners)]
@@ -153,9 +147,7 @@ def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.usefixtures("unshaken")
-def test_a_full_disk_leaves_nothing_half_written(
-    client: WordlessClient, besieged: Server, info: Info, factor: int
-) -> None:
+def test_a_full_disk_leaves_nothing_half_written(client: WordlessClient, besieged: Server, info: Info, factor: int) -> None:
     chance, wrong, failed = random.Random(4), list[str](), 0
     names = ["SDExplainSavePredictions", "SDExplainExplore"]
     for number in range(4 * factor):

@@ -156,9 +156,7 @@ def test_a_heatmap_is_a_picture_in_range_or_an_error_in_words(
     def draw() -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
         photo = match_pictures(torch.rand(images, *size, 3), images, tuple(predictions.noised.x0.shape[2:]))
         summed = sum_steps(predictions, 0, None, reading, weighting)
-        heatmap = make_heatmap(
-            summed, scalar, percentile=percentile, scale=scale, reliability=reliability, threshold=threshold
-        )
+        heatmap = make_heatmap(summed, scalar, percentile=percentile, scale=scale, reliability=reliability, threshold=threshold)
         shown = show_only(heatmap, show)
         picture = overlay(photo, shown, look)
         return picture, add_legend(picture, shown, look), masks(heatmap, size, look.interpolation)

@@ -34,9 +34,7 @@ def attempt(client: WordlessClient, info: Info, tried: list[Trial]) -> tuple[str
 
 
 @pytest.mark.usefixtures("unshaken")
-def test_every_input_at_and_past_its_limits(
-    client: WordlessClient, info: Info, factor: int, tell: Callable[[str], None]
-) -> None:
+def test_every_input_at_and_past_its_limits(client: WordlessClient, info: Info, factor: int, tell: Callable[[str], None]) -> None:
     trials = [trial for name in pack_nodes(info) for trial in trials_of(name, info)]
     chosen = random.Random(0).sample(trials, min(len(trials), TRIALS * factor))
     ends, wrong = Counter[str](), list[str]()
@@ -77,6 +75,4 @@ def test_the_contract_sees_what_is_wrong(ended: ComfyUIError | Run, info: Info) 
     facts = {"shapes": [[1, 8, 8, 3]], "finite": False, "lowest": 0.0, "highest": 2.0, "value": None}
     if isinstance(ended, Run):
         ended = Run("1", [], {"report 0": {"facts": [facts]}})
-    assert contract.complaints(
-        ended, {"output": ["IMAGE"], "output_name": ["picture"], "output_tooltips": ["a picture"]}, []
-    )
+    assert contract.complaints(ended, {"output": ["IMAGE"], "output_name": ["picture"], "output_tooltips": ["a picture"]}, [])

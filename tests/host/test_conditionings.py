@@ -74,9 +74,7 @@ def as_sampled(model: Any, noised: NoisedLatents, conditioning: Conditioning) ->
             x = noised.at(0, step)[image : image + 1]
             look.x = x
             with torch.inference_mode():
-                denoised = guider.sample(
-                    torch.zeros_like(x), torch.zeros_like(x), look, sigma[None], disable_pbar=True, seed=0
-                )
+                denoised = guider.sample(torch.zeros_like(x), torch.zeros_like(x), look, sigma[None], disable_pbar=True, seed=0)
             found[0, step, image] = (x - alpha * model.model.process_latent_in(denoised))[0] / sigma
     return found
 
@@ -199,9 +197,7 @@ CONDITIONINGS: dict[str, tuple[Callable[[], Conditioning], bool, bool]] = {
         True,
     ),
     "mask, its bounds alone": (
-        with_nodes(
-            lambda nodes: base() + nodes.ConditioningSetMask().append(base(2), half_mask(), "mask bounds", 1.0)[0]
-        ),
+        with_nodes(lambda nodes: base() + nodes.ConditioningSetMask().append(base(2), half_mask(), "mask bounds", 1.0)[0]),
         True,
         True,
     ),
@@ -279,17 +275,14 @@ def test_a_picture_beside_the_noise_is_seen(
 
 
 @pytest.mark.parametrize("name", ["Flux dev", "Qwen-Image", "OmniGen 2"])
-def test_reference_pictures_are_seen(
-    name: str, networks: Callable[[Family], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reference_pictures_are_seen(name: str, networks: Callable[[Family], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Models that edit (Kontext): the picture comes as further tokens."""
     family = named(name)
     latents = torch.randn(1, *family.latent, generator=torch.Generator().manual_seed(6))
     references = [latents[:, :, None] if family.frames else latents]
     noised, model = noise(networks(family), family), networks(family)
     assert (
-        predict(model, noised, base(family=family, reference_latents=references))
-        - predict(model, noised, base(family=family))
+        predict(model, noised, base(family=family, reference_latents=references)) - predict(model, noised, base(family=family))
     ).abs().max() > 1e-3
     if not family.frames:
         assert_as_sampled(model, base(family=family, reference_latents=references), family, monkeypatch, mixes=False)
@@ -337,9 +330,7 @@ def with_lora(model: Any) -> Any:
 
 def wrapped(model: Any) -> Any:
     patched = model.clone()
-    patched.set_model_unet_function_wrapper(
-        lambda apply, given: apply(given["input"], given["timestep"], **given["c"]) * 0.9
-    )
+    patched.set_model_unet_function_wrapper(lambda apply, given: apply(given["input"], given["timestep"], **given["c"]) * 0.9)
     return patched
 
 

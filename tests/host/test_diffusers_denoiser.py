@@ -97,9 +97,7 @@ def load(folder: Path) -> tuple[Any, Any, Any]:
 def noise(model: Any, latents: Tensor, steps: int = 4, samples: int = 1) -> Any:
     from sdexplain.nodes.noising import NoiseLatent
 
-    return NoiseLatent.execute(model, {"samples": latents}, steps, "ddim_uniform", 0, samples, "fresh per step").result[
-        0
-    ]
+    return NoiseLatent.execute(model, {"samples": latents}, steps, "ddim_uniform", 0, samples, "fresh per step").result[0]
 
 
 def predict(model: Any, noised: Any, clip: Any, text: str) -> Tensor:
@@ -167,7 +165,9 @@ def test_a_dit_predicts_what_diffusers_does(tmp_path: Path, learns_variance: boo
         for step, timestep in enumerate(scheduler.timesteps):
             x_t = scheduler.add_noise(noised.x0, noised.noise_at(0, step)[None], timestep)
             output = pipeline.transformer(x_t, timestep[None], torch.tensor([label])).sample[:, :4]
-            rest = (1 - scheduler.alphas_cumprod[timestep]).sqrt().item()  # what of the noise is left, by which the last bits of x0 are divided
+            rest = (
+                (1 - scheduler.alphas_cumprod[timestep]).sqrt().item()
+            )  # what of the noise is left, by which the last bits of x0 are divided
             torch.testing.assert_close(found[step], output, atol=1e-5 / rest, rtol=1e-5)
     decoded = pipeline.vae.decode(expected).sample.movedim(1, -1) / 2 + 0.5
     torch.testing.assert_close(autoencoder.decode(latents), decoded.clamp(0, 1), **TOLERANCE)
@@ -181,9 +181,7 @@ def test_an_unconditional_model_has_one_prediction(tmp_path: Path) -> None:
     found, sigma = predict(model, noised, clip, "")[0, 0], noised.sigmas[0]
     expected = network(noised.at(0, 0) / (1 + sigma**2).sqrt(), model.model.model_sampling.timestep(sigma[None])).sample
     torch.testing.assert_close(found, expected, **TOLERANCE)
-    with pytest.raises(
-        ValueError, match="knows no classes, so it can't tell 'zebra' from anything else. Leave the prompt empty"
-    ):
+    with pytest.raises(ValueError, match="knows no classes, so it can't tell 'zebra' from anything else. Leave the prompt empty"):
         clip.tokenize("zebra")
 
 
@@ -223,18 +221,14 @@ def test_a_lone_denoiser_and_ddpms_flat_folder_load_too(tmp_path: Path) -> None:
     DDPMScheduler().save_pretrained(tmp_path)
     x, timesteps, labels = torch.randn(1, 3, PIXELS, PIXELS), torch.tensor([7]), torch.tensor([2])
     expected = network(x, timesteps, labels).sample
-    torch.testing.assert_close(
-        load(tmp_path)[0].model.diffusion_model(x, timesteps, class_labels=labels), expected, **TOLERANCE
-    )
+    torch.testing.assert_close(load(tmp_path)[0].model.diffusion_model(x, timesteps, class_labels=labels), expected, **TOLERANCE)
     index = {
         "_class_name": "DDPMPipeline",
         "unet": ["diffusers", "UNet2DModel"],
         "scheduler": ["diffusers", "DDPMScheduler"],
     }
     (tmp_path / "model_index.json").write_text(json.dumps(index))
-    torch.testing.assert_close(
-        load(tmp_path)[0].model.diffusion_model(x, timesteps, class_labels=labels), expected, **TOLERANCE
-    )
+    torch.testing.assert_close(load(tmp_path)[0].model.diffusion_model(x, timesteps, class_labels=labels), expected, **TOLERANCE)
 
 
 @torch.inference_mode()
@@ -245,9 +239,7 @@ def test_older_names_of_the_same_weights_and_of_dits_class(tmp_path: Path) -> No
     tensors = load_file(file)
     assert any(".attentions.0.to_q." in name for name in tensors)
     for new, name in old.items():
-        tensors = {
-            key.replace(f".attentions.0.{new}.", f".attentions.0.{name}."): tensor for key, tensor in tensors.items()
-        }
+        tensors = {key.replace(f".attentions.0.{new}.", f".attentions.0.{name}."): tensor for key, tensor in tensors.items()}
     save_file(tensors, file)
     x, timesteps, labels = torch.randn(1, 3, PIXELS, PIXELS), torch.tensor([7]), torch.tensor([2])
     found = load(tmp_path / "pixels")[0].model.diffusion_model(x, timesteps, class_labels=labels)
@@ -429,17 +421,11 @@ def test_the_whole_graph_on_a_real_server(comfyui: Client, comfyui_server: Serve
     model, clip, vae = ([loaded, output] for output in range(3))
     picture = graph.add("SDExplainExamplePicture", class_name="zebra")
     small = [
-        graph.add(
-            "ImageScale", image=[picture, 0], width=2 * CELLS, height=2 * CELLS, upscale_method="area", crop="disabled"
-        ),
+        graph.add("ImageScale", image=[picture, 0], width=2 * CELLS, height=2 * CELLS, upscale_method="area", crop="disabled"),
         0,
     ]
-    noising = graph.add(
-        "SDExplainNoiseLatent", model=model, latent=[graph.add("VAEEncode", pixels=small, vae=vae), 0], steps=6
-    )
-    zebra, horse = (
-        graph.add("CLIPTextEncode", clip=clip, text=f"a photo of a {animal}") for animal in ("zebra", "horse")
-    )
+    noising = graph.add("SDExplainNoiseLatent", model=model, latent=[graph.add("VAEEncode", pixels=small, vae=vae), 0], steps=6)
+    zebra, horse = (graph.add("CLIPTextEncode", clip=clip, text=f"a photo of a {animal}") for animal in ("zebra", "horse"))
     prompts = {"target": [zebra, 0], "contrast": [horse, 0]}
     predictions = [graph.add("SDExplainPredictNoise", model=model, noised=[noising, 0], **prompts), 0]
     difference = graph.add("SDExplainSumDifference", predictions=predictions)

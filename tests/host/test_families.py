@@ -124,9 +124,7 @@ def test_prompts_differ_swap_and_cancel(model: Any, family: Family) -> None:
     assert not (one - same).any()
 
 
-def test_levels_share_a_call_where_the_prompt_allows_it(
-    model: Any, family: Family, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_levels_share_a_call_where_the_prompt_allows_it(model: Any, family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
     noised, calls = noise(model, family), watch_calls(monkeypatch)
     mixed = predict(model, noised, families.conditioning(family, 1))
     assert [len(set(call)) for call in calls] == [STEPS]
@@ -197,9 +195,7 @@ def broken(*arguments: Any, **named: Any) -> None:
         ("HunyuanImage21Refiner", {}, (1, 64, 1, 8, 8), "HunyuanImage21Refiner does more than scale and shift"),
     ],
 )
-def test_videos_sounds_and_shapes_are_refused(
-    config: str, network: dict[str, Any], latent: tuple[int, ...], words: str
-) -> None:
+def test_videos_sounds_and_shapes_are_refused(config: str, network: dict[str, Any], latent: tuple[int, ...], words: str) -> None:
     from sdexplain.nodes.noising import NoiseLatent
 
     prediction = "IMG_TO_IMG" if config == "LotusD" else "FLOW"
@@ -280,9 +276,7 @@ def test_latents_of_pictures_and_of_frames_are_told_apart() -> None:
     from sdexplain.nodes.noising import NoiseLatent
 
     model = families.without_network("QwenImage")
-    noised = NoiseLatent.execute(
-        model, {"samples": torch.zeros(1, 16, 4, 6)}, STEPS, "normal", 0, 1, "fresh per step"
-    ).result[0]
+    noised = NoiseLatent.execute(model, {"samples": torch.zeros(1, 16, 4, 6)}, STEPS, "normal", 0, 1, "fresh per step").result[0]
     check_same_model(model, noised)
     with pytest.raises(
         ValueError, match="noised latents are pictures, but the model takes videos of one frame. Connect the model"

@@ -194,9 +194,7 @@ def test_latents_are_scaled_and_shifted_as_the_latent_format_does_it(model: Any)
         samples = torch.randn(2, latent_format.latent_channels, 3, 4)
         space, x0 = schedule.latent_space(patched), schedule.model_latent(patched, samples)
         torch.testing.assert_close(x0, latent_format.process_in(samples))
-        torch.testing.assert_close(
-            x0 * space.scale.view(-1, 1, 1) + space.shift.view(-1, 1, 1), samples, rtol=1e-4, atol=1e-5
-        )
+        torch.testing.assert_close(x0 * space.scale.view(-1, 1, 1) + space.shift.view(-1, 1, 1), samples, rtol=1e-4, atol=1e-5)
 
 
 def test_levels_end_before_zero() -> None:
@@ -300,9 +298,7 @@ def test_latents_and_predictions_are_those_of_diffusers(model: Any, pipelines: d
 
 @pytest.mark.parametrize("kind", ["v_prediction", "sample"])
 @torch.inference_mode()
-def test_other_kinds_of_prediction_come_back_as_noise(
-    models: dict[str, Any], pipelines: dict[str, Any], kind: str
-) -> None:
+def test_other_kinds_of_prediction_come_back_as_noise(models: dict[str, Any], pipelines: dict[str, Any], kind: str) -> None:
     """By diffusers' own conversion to x0, which leaves the noise: x_t = sqrt(abar) x0 + sqrt(1 - abar) eps."""
     pipeline, model = pipelines[kind][0], models[kind]
     scheduler: DDIMScheduler = pipeline.scheduler
@@ -351,11 +347,17 @@ def test_the_chunk_never_changes_a_result(model: Any, calls: list[list[float]], 
 
 @pytest.mark.parametrize(
     ("count", "wished", "sizes"),
-    [(10, 8, [10]), (12, 8, [6, 6]), (13, 8, [7, 6]), (17, 4, [5, 4, 4, 4]), (50, 4, [5, 5] + [4] * 10), (9, 16, [9]), (3, 0.2, [1, 1, 1])],
+    [
+        (10, 8, [10]),
+        (12, 8, [6, 6]),
+        (13, 8, [7, 6]),
+        (17, 4, [5, 4, 4, 4]),
+        (50, 4, [5, 5] + [4] * 10),
+        (9, 16, [9]),
+        (3, 0.2, [1, 1, 1]),
+    ],
 )
-def test_calls_are_of_even_size(
-    model: Any, calls: list[list[float]], count: int, wished: float, sizes: list[int]
-) -> None:
+def test_calls_are_of_even_size(model: Any, calls: list[list[float]], count: int, wished: float, sizes: list[int]) -> None:
     predict(model, noise_for(model, count), prompt(1), cells=wished * CELLS)
     assert [len(call) for call in calls] == sizes
 
@@ -475,9 +477,7 @@ def test_a_conditioning_of_nan_is_refused_by_name() -> None:
     "error",
     [torch.cuda.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
 )
-def test_out_of_memory_halves_the_chunk_and_goes_on(
-    model: Any, monkeypatch: pytest.MonkeyPatch, error: RuntimeError
-) -> None:
+def test_out_of_memory_halves_the_chunk_and_goes_on(model: Any, monkeypatch: pytest.MonkeyPatch, error: RuntimeError) -> None:
     noised = noise_for(model, 5, samples=2, images=2)
     whole, told = predict(model, noised, prompt(1)), []
     sizes = fail_in_call(monkeypatch, lambda number, size: error if size > 3 else None)
@@ -563,9 +563,7 @@ def test_a_model_that_breaks_down_is_named_with_its_step(model: Any, monkeypatch
 # ------------------------------------------------------------------------------------------------------------ kept predictions
 
 
-def collected(
-    model: Any, noised: NoisedLatents, target: Any, contrast: Any, node: str = "1"
-) -> tuple[Tensor, Tensor, int]:
+def collected(model: Any, noised: NoisedLatents, target: Any, contrast: Any, node: str = "1") -> tuple[Tensor, Tensor, int]:
     """Both prompts' predictions and how many of them the model was asked for."""
     from sdexplain.nodes.host import kept
 
@@ -665,7 +663,9 @@ def test_a_cancelled_run_leaves_what_was_kept_before(model: Any) -> None:
     assert collected(model, noised, prompt(1), prompt(2))[2] == 0
 
 
-def test_a_run_that_stops_leaves_the_prompts_it_is_done_with_and_the_last_whole_run(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_stops_leaves_the_prompts_it_is_done_with_and_the_last_whole_run(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import comfy.model_management
     from sdexplain.nodes.host import kept
 
@@ -873,9 +873,7 @@ def test_progress_is_told_after_every_model_call(model: Any, monkeypatch: pytest
     import comfy.utils
 
     told = []
-    monkeypatch.setattr(
-        comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, preview, **where: told.append((value, total))
-    )
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, preview, **where: told.append((value, total)))
     for limit in ("INTERVAL", "PERCENT"):  # newer hosts pass on only a part of what they are told
         monkeypatch.setattr(comfy.utils, f"PROGRESS_THROTTLE_MIN_{limit}", 0, raising=False)
     collected(model, noise_for(model, 5), prompt(1), prompt(2))

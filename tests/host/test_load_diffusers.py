@@ -63,9 +63,7 @@ BUILDERS = (bundled, wide_cells, like_sd2)
 
 
 @pytest.fixture(scope="module", params=BUILDERS, ids=lambda build: build.__name__)
-def saved(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[StableDiffusionPipeline, Path]:
+def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[StableDiffusionPipeline, Path]:
     """A pipeline with random weights, in float32, and the folder that it was saved to."""
     torch.manual_seed(0)
     pipeline = request.param()
@@ -317,9 +315,7 @@ class TestBrokenFolders:
             load(broken)
 
     def test_large_file_pointer_instead_of_weights(self, broken: Path) -> None:
-        (broken / "unet" / "diffusion_pytorch_model.safetensors").write_text(
-            "version https://git-lfs.github.com/spec/v1\n"
-        )
+        (broken / "unet" / "diffusion_pytorch_model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
         with pytest.raises(ValueError, match="is truncated or no safetensors file"):
             load(broken)
 
@@ -429,9 +425,7 @@ class TestBrokenFolders:
     @pytest.mark.parametrize("text", ["", "{", "[1]", "\x00"])
     def test_settings_that_are_no_json_object(self, broken: Path, text: str) -> None:
         (broken / "unet" / "config.json").write_text(text)
-        with pytest.raises(
-            ValueError, match="config.json (can't be read as JSON|holds a JSON list, expected an object)"
-        ):
+        with pytest.raises(ValueError, match="config.json (can't be read as JSON|holds a JSON list, expected an object)"):
             load(broken)
 
 

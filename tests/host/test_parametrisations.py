@@ -109,9 +109,7 @@ def louder(model: Any) -> Any:
     class Louder(comfy.model_sampling.ModelSamplingDiscreteFlow, comfy.model_sampling.CONST):
         noise_scale = 8.0
 
-        def noise_scaling(
-            self, sigma: Tensor, noise: Tensor, latent_image: Tensor, max_denoise: bool = False
-        ) -> Tensor:
+        def noise_scaling(self, sigma: Tensor, noise: Tensor, latent_image: Tensor, max_denoise: bool = False) -> Tensor:
             return sigma * self.noise_scale * noise + (1 - sigma) * latent_image
 
     patched = model.clone()

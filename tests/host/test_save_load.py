@@ -174,9 +174,7 @@ def test_a_prompts_fingerprint_is_its_content(bundled: tuple[Any, Any]) -> None:
     from sdexplain.nodes.host.fingerprint import of_conditioning
 
     clip = bundled[1]
-    zebra, again, horse = (
-        clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in ("a zebra", "a zebra", "a horse")
-    )
+    zebra, again, horse = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in ("a zebra", "a zebra", "a horse"))
     assert of_conditioning(zebra) == of_conditioning(again) != of_conditioning(horse)
     ((tensor, entry),) = zebra
     assert of_conditioning([[tensor, {**entry, "start_percent": 0.5}]]) != of_conditioning(zebra)
@@ -219,9 +217,7 @@ def saving(picture: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "encode": node("VAEEncode", pixels=["picture", 0], vae=["load", 2]),
         "noise": noising("load", STEPS),
         **zebra_against_horse("load", target_label="<b>zebra 🦓</b>", contrast_label="حصان"),
-        "save": node(
-            "SDExplainSavePredictions", predictions=["predict", 0], filename_prefix="tests/zebra", precision="float32"
-        ),
+        "save": node("SDExplainSavePredictions", predictions=["predict", 0], filename_prefix="tests/zebra", precision="float32"),
         **pictures_of("predict"),
     }
 

@@ -47,7 +47,11 @@ def test_a_misspelt_field_is_not_swallowed(comfy_host: Path, monkeypatch: pytest
 def test_inputs_are_advanced_only_where_inputs_can_be(comfy_host: Path) -> None:
     from sdexplain.nodes.inputs.schema import schema
 
-    old, new, plain = SimpleNamespace(id="old"), SimpleNamespace(id="new", advanced=None), SimpleNamespace(id="plain", advanced=None)
+    old, new, plain = (
+        SimpleNamespace(id="old"),
+        SimpleNamespace(id="new", advanced=None),
+        SimpleNamespace(id="plain", advanced=None),
+    )
     schema(node_id="a", inputs=[old, new, plain], advanced=["old", "new"])
     assert not hasattr(old, "advanced") and new.advanced and not plain.advanced
 

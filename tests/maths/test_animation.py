@@ -32,9 +32,7 @@ def test_the_windows_move_by_one_step_from_the_first_to_the_last() -> None:
 
 @pytest.mark.parametrize("window", [0, STEPS + 1])
 def test_a_window_that_does_not_fit_is_refused_with_those_that_do(window: int) -> None:
-    with pytest.raises(
-        ValueError, match=f"window of {window} steps does not fit a schedule of 4. Choose a window of 1 to 4"
-    ):
+    with pytest.raises(ValueError, match=f"window of {window} steps does not fit a schedule of 4. Choose a window of 1 to 4"):
         animate(torch.rand(1, 48, 40, 3), a_prediction(), window)
 
 

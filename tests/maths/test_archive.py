@@ -295,9 +295,7 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
-def test_what_was_there_stays_when_writing_fails(
-    file: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
-) -> None:
+def test_what_was_there_stays_when_writing_fails(file: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail(*_: object) -> None:
         raise error
 

@@ -255,9 +255,7 @@ def test_the_mean_leaves_out_what_has_no_meaning() -> None:
             "no values below 0",
         ),
         (
-            lambda: agreement_sheet(
-                compare_maps(a_map(a_random_map(2)), a_map(a_random_map(2))), torch.ones(3, 48, 40, 3)
-            ),
+            lambda: agreement_sheet(compare_maps(a_map(a_random_map(2)), a_map(a_random_map(2))), torch.ones(3, 48, 40, 3)),
             "There are 3 images",
         ),
     ],

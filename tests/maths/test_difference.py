@@ -127,9 +127,7 @@ READINGS = pytest.mark.parametrize("reading", difference.get_args(difference.Rea
 
 
 @READINGS
-def test_with_noise_of_its_own_at_every_step_the_steps_variances_add_up(
-    predictions: NoisePredictions, reading: str
-) -> None:
+def test_with_noise_of_its_own_at_every_step_the_steps_variances_add_up(predictions: NoisePredictions, reading: str) -> None:
     summed = difference.sum_steps(predictions, 1, 5, reading, "information")
     parts = by_hand(predictions, reading, 1, 5)
     assert torch.allclose(summed.variance, parts.var(0).sum(0) / 2, rtol=1e-4)
@@ -183,9 +181,7 @@ def test_joined_sums_keep_each_images_own_error(predictions: NoisePredictions) -
         (8, 9, "The range 8-9 goes past the schedule"),
     ],
 )
-def test_ranges_that_are_none_are_refused(
-    predictions: NoisePredictions, start: int, end: int | None, words: str
-) -> None:
+def test_ranges_that_are_none_are_refused(predictions: NoisePredictions, start: int, end: int | None, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         difference.sum_steps(predictions, start, end)
 

@@ -38,7 +38,12 @@ VIEW = {
 
 
 def made(
-    samples: int = 4, steps: int = 5, fresh: bool = True, antithetic: bool = False, images: int = 2, cells: tuple[int, int] = (6, 8)
+    samples: int = 4,
+    steps: int = 5,
+    fresh: bool = True,
+    antithetic: bool = False,
+    images: int = 2,
+    cells: tuple[int, int] = (6, 8),
 ) -> NoisePredictions:
     """Predictions that differ in the right half alone, more in the second image."""
     generator = torch.Generator().manual_seed(5)
@@ -67,7 +72,12 @@ def page_says(tmp_path: Path) -> Callable[..., dict[str, Any]]:
         files = {"overview": overview(predictions, shown), "parts": parts(predictions, view["reading"], view["shown_image"] - 1)}
         for name, content in files.items():
             (tmp_path / name).write_bytes(content)
-        command = [javascript.node(), str(javascript.FOLDER / "page.mjs"), *(str(tmp_path / name) for name in files), json.dumps(view)]
+        command = [
+            javascript.node(),
+            str(javascript.FOLDER / "page.mjs"),
+            *(str(tmp_path / name) for name in files),
+            json.dumps(view),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -163,7 +173,13 @@ def test_one_sample_alone_has_no_standard_error_and_must_be_there() -> None:
 @pytest.mark.parametrize("weighting", ["uniform", "information"])
 @pytest.mark.parametrize(
     ("reading", "scalar"),
-    [("evidence", "channel norm"), ("absolute", "channel norm"), ("information", "channel norm"), ("difference", "channel norm"), ("difference", "channel mean")],
+    [
+        ("evidence", "channel norm"),
+        ("absolute", "channel norm"),
+        ("information", "channel norm"),
+        ("difference", "channel norm"),
+        ("difference", "channel mean"),
+    ],
 )
 def test_page_and_python_say_the_same_of_every_reading(
     page_says: Callable[..., dict[str, Any]], reading: str, scalar: str, weighting: str
@@ -184,7 +200,16 @@ def test_page_and_python_say_the_same_of_every_reading(
 
 @pytest.mark.parametrize(
     "shape",
-    [{"cells": (1, 1)}, {"cells": (2, 70)}, {"cells": (70, 2)}, {"steps": 1}, {"steps": 200}, {"samples": 1}, {"samples": 9}, {"images": 5}],
+    [
+        {"cells": (1, 1)},
+        {"cells": (2, 70)},
+        {"cells": (70, 2)},
+        {"steps": 1},
+        {"steps": 200},
+        {"samples": 1},
+        {"samples": 9},
+        {"images": 5},
+    ],
     ids=str,
 )
 def test_page_and_python_agree_on_every_size(page_says: Callable[..., dict[str, Any]], shape: dict[str, Any]) -> None:
@@ -196,7 +221,9 @@ def test_page_and_python_agree_on_every_size(page_says: Callable[..., dict[str, 
     heatmap = make_heatmap(summed, percentile=97, shared=False)
     np.testing.assert_allclose(said["values"], heatmap.values[image - 1].flatten(), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(said["levels"], heatmap.levels[image - 1].flatten(), rtol=1e-3, atol=1e-4)
-    assert said["note"] == heatmap.note(image - 1) and said["total"]["value"] == pytest.approx(summed.total[image - 1].item(), rel=1e-4)
+    assert said["note"] == heatmap.note(image - 1) and said["total"]["value"] == pytest.approx(
+        summed.total[image - 1].item(), rel=1e-4
+    )
     assert (said["errors"] is None) == (predictions.noised.samples == 1) == (said["total"]["error"] is None)
 
 
@@ -210,7 +237,9 @@ def test_page_and_python_agree_on_errors_for_every_kind_of_noise(
     assert said["total"]["error"] == pytest.approx(summed.total_error[1].item(), rel=1e-4)
 
 
-@pytest.mark.parametrize(("reading", "scalar"), [("evidence", "channel norm"), ("difference", "channel norm"), ("difference", "channel mean")])
+@pytest.mark.parametrize(
+    ("reading", "scalar"), [("evidence", "channel norm"), ("difference", "channel norm"), ("difference", "channel mean")]
+)
 @pytest.mark.parametrize("reliability", ["reliable only", "standard errors"])
 @pytest.mark.parametrize("threshold", [1.5, 40.0])
 def test_page_and_python_agree_on_which_cells_are_reliable(

@@ -55,9 +55,7 @@ def test_the_channel_mean_points_to_the_target() -> None:
 def test_the_decoded_luminance_is_what_the_target_adds_to_the_decoded_zero() -> None:
     values = torch.zeros(1, 1, 4, 1, 2)
     values[0, 0, 0, 0, 1] = -0.1
-    difference = a_difference(
-        values, latent_scale=torch.tensor([2.0, 1, 1, 1]), latent_shift=torch.tensor([0.7, 1, 1, 1])
-    )
+    difference = a_difference(values, latent_scale=torch.tensor([2.0, 1, 1, 1]), latent_shift=torch.tensor([0.7, 1, 1, 1]))
     heatmap = make_heatmap(difference, "decoded luminance", decode=red_channel)
     assert heatmap.values.shape == (1, 2, 4)
     # 0.1 towards the target, twice that in the VAE's space, and red has 0.2126 of the luminance
@@ -320,9 +318,7 @@ def node(comfy_host: Path) -> Any:
 
 
 def run(node: Any, image: Tensor, difference: NoiseDifference, **settings: Any) -> Any:
-    defaults = {
-        entry.id: entry.default for entry in node.define_schema().inputs if getattr(entry, "default", None) is not None
-    }
+    defaults = {entry.id: entry.default for entry in node.define_schema().inputs if getattr(entry, "default", None) is not None}
     return node.execute(image=image, difference=difference, **{**defaults, **settings})
 
 
@@ -375,9 +371,7 @@ def test_the_masks_follow_what_is_reliable(node: Any) -> None:
     difference = evidence(values, variance=one, degrees=torch.tensor([1e6]), total_error=torch.ones(1))
     settings = {"interpolation": "cells", "percentile": 100.0}
     every, reliable = (
-        torch.stack(run(node, torch.rand(1, 8, 32, 3), difference, reliability=choice, **settings).result[2:4])[
-            :, 0, 4, ::8
-        ]
+        torch.stack(run(node, torch.rand(1, 8, 32, 3), difference, reliability=choice, **settings).result[2:4])[:, 0, 4, ::8]
         for choice in ("all", "reliable only")
     )
     assert torch.allclose(every, torch.tensor([[1, 0, 2 / 9, 0], [0, 8 / 9, 0, 1 / 9]]))

@@ -88,9 +88,7 @@ def test_swapping_the_prompts_leaves_the_magnitude_as_it_is(case: Case, reading:
 @properties
 @given(cases(), readings, weightings, st.data())
 def test_sums_of_neighbouring_ranges_add_up(case: Case, reading: str, weighting: str, data: st.DataObject) -> None:
-    start, middle, end = sorted(
-        data.draw(st.lists(st.integers(0, case.noised.steps), min_size=3, max_size=3, unique=True))
-    )
+    start, middle, end = sorted(data.draw(st.lists(st.integers(0, case.noised.steps), min_size=3, max_size=3, unique=True)))
     predictions = case.collect()
 
     def values(first: int, last: int) -> Tensor:
@@ -121,9 +119,7 @@ def test_the_chunk_never_changes_a_result(case: Case, first: int, second: int) -
 @properties
 @given(cases(), readings, weightings)
 def test_every_family_gives_one_answer(case: Case, reading: str, weighting: str) -> None:
-    exploding = replace(
-        case.noised, sigmas=case.noised.sigmas / case.noised.alphas, alphas=torch.ones(case.noised.steps)
-    )
+    exploding = replace(case.noised, sigmas=case.noised.sigmas / case.noised.alphas, alphas=torch.ones(case.noised.steps))
     answers: list[NoiseDifference] = []
     for family in analytic.FAMILIES:
         noised = analytic.as_flow(exploding) if family == "flow" else exploding

@@ -26,9 +26,7 @@ from sdexplain.nodes.maths.pictures.overlay import Appearance
 from sdexplain.nodes.maths.pictures.paper import Lengths
 
 LENGTHS = Lengths(512, 1.0)
-LONG = (
-    "a photo of a large grazing {} on a wide green meadow in front of some distant mountains, golden hour, 85 mm lens"
-)
+LONG = "a photo of a large grazing {} on a wide green meadow in front of some distant mountains, golden hour, 85 mm lens"
 
 
 def signed_heatmap(target: str = "zebra", contrast: str = "horse", images: int = 1) -> Heatmap:

@@ -226,9 +226,7 @@ def test_parts_that_do_not_belong_together_are_refused(changes: dict[str, torch.
 @pytest.mark.parametrize("arguments", [(0, 0, 5), (0, 1, 0), (-1, 1, 5)])
 def test_numbers_that_no_noise_can_have_are_refused(arguments: tuple[int, int, int]) -> None:
     seed, samples, steps = arguments
-    with pytest.raises(
-        ValueError, match=f"samples is {samples}, steps is {steps}, seed is {seed}; expected at least 1"
-    ):
+    with pytest.raises(ValueError, match=f"samples is {samples}, steps is {steps}, seed is {seed}; expected at least 1"):
         noising.draw_noise((4, 2, 2), seed, samples, steps, per_step=True)
 
 

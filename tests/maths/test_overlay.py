@@ -124,9 +124,7 @@ def test_no_difference_leaves_the_photo_as_it_is() -> None:
 
 def test_the_full_colour_covers_by_the_opacity() -> None:
     photo = torch.rand(1, 16, 8, 3)
-    drawn = overlay(
-        photo, a_heatmap(torch.tensor([[[3.0], [-1.5]]]), limit=3.0), Appearance("PuOr", 0.8, "photo", "cells")
-    )
+    drawn = overlay(photo, a_heatmap(torch.tensor([[[3.0], [-1.5]]]), limit=3.0), Appearance("PuOr", 0.8, "photo", "cells"))
     full, half = (colours(torch.tensor(level), True, "PuOr") for level in (1.0, -0.5))
     assert torch.allclose(drawn[:, :8], 0.2 * photo[:, :8] + 0.8 * full, atol=1e-6)
     assert torch.allclose(drawn[:, 8:], 0.6 * photo[:, 8:] + 0.4 * half, atol=1e-6)
@@ -306,7 +304,10 @@ PHOTO = torch.rand(1, 48, 40, 3)
             lambda: overlay(PHOTO, random_heatmap(), Appearance(background="red")),
             "background is 'red'; expected one of photo, grey",
         ),
-        (lambda: overlay(PHOTO, random_heatmap(), Appearance(interpolation="no")), "interpolation is 'no'; expected one of smooth"),
+        (
+            lambda: overlay(PHOTO, random_heatmap(), Appearance(interpolation="no")),
+            "interpolation is 'no'; expected one of smooth",
+        ),
         (
             lambda: overlay(PHOTO, random_heatmap(), Appearance("viridis")),
             "colour map is 'viridis', but the heatmap is signed and needs a diverging one: choose automatic or one of RdBu_r",

@@ -122,17 +122,13 @@ def test_noise_is_not_stretched(reliability: str) -> None:
 def test_all_shows_noise_and_calls_it_so() -> None:
     heatmap = make_heatmap(with_error(torch.full((32, 32), 0.5).cumsum(0) / 20, torch.ones(32, 32)))
     assert heatmap.levels.any() and not heatmap.note(0)
-    assert heatmap.reliability == (
-        "No reliable evidence: beyond 3 standard errors lie 0 of 1024 cells (about 3 by chance)",
-    )
+    assert heatmap.reliability == ("No reliable evidence: beyond 3 standard errors lie 0 of 1024 cells (about 3 by chance)",)
 
 
 def test_an_image_with_nothing_reliable_stays_clear_beside_one_that_has_something() -> None:
     values = torch.rand(1, 2, 8, 8) + 0.1
     values[0, 1] *= 20
-    batch = evidence(
-        values, variance=torch.full((2, 1, 8, 8), 1.0), degrees=torch.full((2,), 50.0), total_error=torch.ones(2)
-    )
+    batch = evidence(values, variance=torch.full((2, 1, 8, 8), 1.0), degrees=torch.full((2,), 50.0), total_error=torch.ones(2))
     heatmap = make_heatmap(batch, reliability="reliable only")
     assert not heatmap.levels[0].any() and heatmap.levels[1].any()
     assert heatmap.note(0).startswith("No reliable evidence") and not heatmap.note(1)
@@ -191,9 +187,7 @@ def drawn(seed: int, reading: Reading, **settings: Any) -> Heatmap:
 @pytest.mark.parametrize("per_step", [True, False], ids=["fresh", "same"])
 @pytest.mark.parametrize(("samples", "antithetic"), [(2, False), (8, True)])
 @pytest.mark.parametrize("reading", ["evidence", "difference"])
-def test_noise_alone_is_called_so_as_often_as_promised(
-    reading: Reading, samples: int, antithetic: bool, per_step: bool
-) -> None:
+def test_noise_alone_is_called_so_as_often_as_promised(reading: Reading, samples: int, antithetic: bool, per_step: bool) -> None:
     maps = [drawn(seed, reading, samples=samples, antithetic=antithetic, per_step=per_step) for seed in range(SEEDS)]
     taken_for_more = sum(heatmap.note(0) == "" for heatmap in maps)
     # a promise that is kept is broken more often than this in one of 1000 runs of so many seeds
@@ -231,9 +225,7 @@ def without_error(samples: int) -> NoiseDifference:
             "One antithetic pair has none: take 4 samples or more .* or choose the reliability 'all'",
         ),
         (
-            lambda: make_heatmap(
-                without_error(4), "decoded luminance", decode=red_channel, reliability="reliable only"
-            ),
+            lambda: make_heatmap(without_error(4), "decoded luminance", decode=red_channel, reliability="reliable only"),
             "'decoded luminance' does not have. Choose the scalar 'channel norm' or 'channel mean'",
         ),
         (

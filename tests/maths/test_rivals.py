@@ -63,9 +63,7 @@ def run(contest: Contest, predictions: list[Tensor]) -> Contest:
     return contest
 
 
-def random_predictions(
-    images: int, samples: int, handicaps: list[float], seed: int = 0
-) -> tuple[NoisedLatents, list[Tensor]]:
+def random_predictions(images: int, samples: int, handicaps: list[float], seed: int = 0) -> tuple[NoisedLatents, list[Tensor]]:
     """Labels whose predictions miss the noise at random, by the more the larger their handicap; 16 cells, 5 steps."""
     noised = noised_latents(torch.zeros(images, 1, 4, 4), seed, samples, steps=5)
     generator = torch.Generator().manual_seed(seed)
@@ -319,9 +317,7 @@ def test_rivals_that_differ_by_noise_alone_stay_clear_when_only_what_is_reliable
     sheet = rivals_sheet(grey, contest, predictions, [0], reliability="reliable only")[0]
     size = cell_size(48, 40, columns=2)
     grid = Grid(2, size)
-    columns = [
-        sheet[400:600, grid.left(place) : grid.left(place) + size[1]] for place in (0, 1)
-    ]  # rows within both maps
+    columns = [sheet[400:600, grid.left(place) : grid.left(place) + size[1]] for place in (0, 1)]  # rows within both maps
     left, right = (column.amax(dim=-1) - column.amin(dim=-1) for column in columns)
     clear, coloured = (left, right) if rivals_of(contest, 0, image=0) == [1, 2] else (right, left)
     assert clear.max() == 0

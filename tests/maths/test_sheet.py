@@ -276,9 +276,7 @@ def test_the_node_draws_and_shows_the_sheet(comfy_host: Path) -> None:
         decode = staticmethod(grey_decoder)
 
     settings: dict[str, Any] = {
-        entry.id: entry.default
-        for entry in StepSheet.define_schema().inputs
-        if getattr(entry, "default", None) is not None
+        entry.id: entry.default for entry in StepSheet.define_schema().inputs if getattr(entry, "default", None) is not None
     }
     predictions, photo = a_prediction(), torch.rand(1, 48, 40, 3)
     output = StepSheet.execute(image=photo, predictions=predictions, vae=Vae(), **{**settings, "ranges": 3})

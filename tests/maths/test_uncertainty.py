@@ -71,9 +71,7 @@ def predictions(latents: NoisedLatents) -> NoisePredictions:
     return collect(latents, lambda x, sigma, prompt: models[prompt](x, sigma, prompt), chunk=64)
 
 
-def spread_over_seeds(
-    samples: int, per_step: bool, antithetic: bool, reading: Reading
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def spread_over_seeds(samples: int, per_step: bool, antithetic: bool, reading: Reading) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The variance of the means over the seeds and the mean reported one: of the cells [K,h,w], and of the total [1]."""
     sums = [
         sum_steps(predictions(noised(seed, samples, per_step, antithetic)), 0, None, reading, "information")

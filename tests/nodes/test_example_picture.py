@@ -62,8 +62,9 @@ def test_the_server_s_pictures_are_the_drawn_ones(comfyui: Client) -> None:
         }
     )
     scene = sample_scene("rat", SEED)
-    shown = {node: np.asarray(comfyui.image(run.pictures(node)[0]).convert("RGB")).astype(int)
-             for node in ("image", "twin", "mask")}
+    shown = {
+        node: np.asarray(comfyui.image(run.pictures(node)[0]).convert("RGB")).astype(int) for node in ("image", "twin", "mask")
+    }
     assert np.abs(shown["image"] - draw(scene, "rat", 136)).max() <= 1
     assert np.abs(shown["twin"] - draw(scene, "mouse", 136)).max() <= 1
     assert np.array_equal(shown["mask"][..., 0] > 127, truth_mask(scene, 136))

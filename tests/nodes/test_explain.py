@@ -83,10 +83,7 @@ def test_it_gives_what_the_open_graph_gives_bit_for_bit(comfyui: Client) -> None
             sign="both",
             scale=0.0,
             shared_scale=True,
-            **{
-                name: SETTINGS[name]
-                for name in ("colour_map", "percentile", "opacity", "background", "interpolation", "legend")
-            },
+            **{name: SETTINGS[name] for name in ("colour_map", "percentile", "opacity", "background", "interpolation", "legend")},
         ),
         "decode": graphs.node("VAEDecode", samples=["sum", 1], vae=["load", 2]),
         "verdict": graphs.node("SDExplainVerdict", predictions=["predict", 0], start=1, end=-1, temperature=1.0),
@@ -251,9 +248,7 @@ def test_a_checkpoint_without_clip_or_vae_is_named(part: str, loader: str) -> No
         (["text", 0], "a horse", (["text", 0], "a horse")),
     ],
 )
-def test_without_labels_the_words_that_differ_name_the_sides(
-    target: Any, contrast: Any, called: tuple[Any, Any]
-) -> None:
+def test_without_labels_the_words_that_differ_name_the_sides(target: Any, contrast: Any, called: tuple[Any, Any]) -> None:
     from sdexplain.nodes.explain import names
 
     assert names(target, contrast) == called

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from sdexplain.tools.client import Client
     from sdexplain.tools.server import Server
 
-READINGS = [("evidence", "channel norm"), ("information", "channel norm"), ("absolute", "channel norm"), ("difference", "channel norm")]
+READINGS = [
+    ("evidence", "channel norm"),
+    ("information", "channel norm"),
+    ("absolute", "channel norm"),
+    ("difference", "channel norm"),
+]
 READINGS += [("difference", "channel mean")]
 LOOKS = [  # sign, colour map, opacity, background, interpolation, percentile, scale, reliability, threshold
     ("both", "automatic", 0.8, "photo", "smooth", 99.5, 0.0, "all", 3.0),
@@ -66,7 +71,9 @@ def test_outputs_are_those_of_sum_and_heatmap_bit_for_bit(comfyui: Client) -> No
             wanted[f"{place} {name} explored"] = (f"explore {place}", output)
             wanted[f"{place} {name} summed"] = (f"heat {place}", output) if name != "latent" else (f"sum {place}", 1)
     found = digests(comfyui, prompt, wanted)
-    differing = [name for name in wanted if name.endswith("explored") and found[name] != found[name.replace("explored", "summed")]]
+    differing = [
+        name for name in wanted if name.endswith("explored") and found[name] != found[name.replace("explored", "summed")]
+    ]
     assert differing == []
     assert len({found[name] for name in wanted if "overlay" in name}) == len(READINGS) * len(LOOKS) * len(RANGES)
 

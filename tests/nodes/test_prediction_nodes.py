@@ -214,7 +214,10 @@ def test_what_can_be_seen_without_running_is_refused_before_anything_runs(
         ({"sum": {"reading": "evil"}}, r"reading(: 'evil' not in \[| is 'evil'; expected one of )'?difference'?, '?absolute"),
         ({"sum": {"latent_direction": "evil"}}, r"direction(: 'evil' not in \[| is 'evil'; expected one of )'?target - contrast"),
         ({"noise": {"scheduler": "evil"}}, r"scheduler(: 'evil' not in \[| is 'evil'; expected one of )"),
-        ({"noise": {"step_noise": "evil"}}, r"(step_noise: 'evil' not in \[|noise at each step is 'evil'; expected )'fresh per step'"),
+        (
+            {"noise": {"step_noise": "evil"}},
+            r"(step_noise: 'evil' not in \[|noise at each step is 'evil'; expected )'fresh per step'",
+        ),
         ({"noise": {"sigmas": ["rising", 1]}}, r"rise from 0.0291\d* at step 0"),
         ({"noise": {"sigmas": ["empty", 0]}}, "there is no step"),
         ({"noise": {"sigmas": ["high", 0]}}, "run from 80 to .*this model knows those from 14.6"),

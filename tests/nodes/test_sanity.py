@@ -68,9 +68,7 @@ def swapped_prompts(model: Denoise) -> Denoise:
 def answers(model: Denoise = TRAINED, randomised: Denoise = UNTRAINED, paraphrased: Denoise | None = None) -> sanity.Answers:
     noised = noised_latents(0.5 * drawn(1)[None] + 0.5 * drawn(7)[None], steps=STEPS, samples=SAMPLES)
     of = lambda denoise: collect(noised, denoise, target_label="zebra", contrast_label="horse")  # noqa: E731
-    return sanity.Answers(
-        of(model), of(swapped_prompts(model)), of(randomised), None if paraphrased is None else of(paraphrased)
-    )
+    return sanity.Answers(of(model), of(swapped_prompts(model)), of(randomised), None if paraphrased is None else of(paraphrased))
 
 
 def passed(asked: sanity.Answers) -> dict[str, bool | None]:
@@ -333,9 +331,7 @@ def test_the_bundled_model_passes_and_is_really_asked(
     assert np.asarray(comfyui.image(picture)).std() > 1
 
 
-def test_the_same_prompt_for_both_fails_and_bad_sizes_are_refused(
-    comfyui: Client, graph: dict[str, dict[str, Any]]
-) -> None:
+def test_the_same_prompt_for_both_fails_and_bad_sizes_are_refused(comfyui: Client, graph: dict[str, dict[str, Any]]) -> None:
     graph["check"]["inputs"].update(contrast=["zebra", 0], steps=2, samples=1)
     del graph["check"]["inputs"]["target_paraphrase"]
     ran = comfyui.run(graph, timeout=240)

@@ -193,7 +193,9 @@ def test_every_file_that_is_downloaded_is_named_with_its_address_place_and_licen
     assert {name: model["directory"] for name, model in listed.items()} == chosen
     note = " ".join(node["widgets_values"][0] for node in workflow["nodes"] if node["type"] == "MarkdownNote")
     for name, model in listed.items():
-        assert re.fullmatch(rf"https://huggingface\.co/[\w./-]+/resolve/main/[\w./-]*{re.escape(name)}(\?download=true)?", model["url"])
+        assert re.fullmatch(
+            rf"https://huggingface\.co/[\w./-]+/resolve/main/[\w./-]*{re.escape(name)}(\?download=true)?", model["url"]
+        )
         assert f"[{name}]({model['url']})" in note and f"`models/{model['directory']}`" in note
     assert file.stem == "checkpoint" or re.search("Licen[sc]e|licence", note)
     assert demo.downloads(workflow, info) == [model["url"] for model in listed.values()]
@@ -226,11 +228,7 @@ def test_each_runs_to_pictures(file: Path, comfyui: Client) -> None:
     seen: list[Progress] = []
     ran = comfyui.run(prompt, seen.append, timeout=240)
     images = len(comfyui_batch(prompt))
-    for number in (
-        number
-        for kind in SHOWING
-        for number in of_type(prompt, kind)
-    ):
+    for number in (number for kind in SHOWING for number in of_type(prompt, kind)):
         pictures = ran.pictures(number)
         assert len(pictures) == images or (file in TASKS and pictures)
         for picture in pictures:
@@ -406,7 +404,11 @@ def test_an_empty_range_is_refused_before_anything_runs(
     [
         # newer hosts refuse them themselves
         ("SDExplainLoadDiffusers", {"folder": "../../etc"}, r"folder:? '../../etc'(: expected one of | not in \[')bundled"),
-        ("SDExplainExamplePicture", {"class_name": "unicorn"}, r"class(_name)?:? 'unicorn'(: expected one of horse, | not in .*)'?zebra"),
+        (
+            "SDExplainExamplePicture",
+            {"class_name": "unicorn"},
+            r"class(_name)?:? 'unicorn'(: expected one of horse, | not in .*)'?zebra",
+        ),
     ],
 )
 def test_a_choice_that_is_not_offered_is_refused_with_those_that_are(

@@ -24,7 +24,10 @@ def touch(page: Page, *moves: list[tuple[float, float]]) -> None:
     box = page.locator(".sdx-picture").bounding_box()
     client = page.context.new_cdp_session(page)
     for number, places in enumerate(moves):
-        points = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "id": finger} for finger, (x, y) in enumerate(places)]
+        points = [
+            {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "id": finger}
+            for finger, (x, y) in enumerate(places)
+        ]
         client.send("Input.dispatchTouchEvent", {"type": "touchMove" if number else "touchStart", "touchPoints": points})
     client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     frames(page)
@@ -78,8 +81,14 @@ def test_the_wheel_zooms_at_the_pointer_keys_zoom_at_the_pin_and_shift_pans(expl
 
 def test_arrows_move_the_pin_and_widen_it(explorer: Page) -> None:
     explorer.locator(".sdx-picture").focus()
-    for key, selection in (("ArrowLeft", "16,16"), ("ArrowLeft", "15,16"), ("ArrowUp", "15,15"), ("Shift+ArrowRight", "15,15,16,15"),
-                           ("Shift+ArrowDown", "15,15,16,16"), ("Escape", "")):
+    for key, selection in (
+        ("ArrowLeft", "16,16"),
+        ("ArrowLeft", "15,16"),
+        ("ArrowUp", "15,15"),
+        ("Shift+ArrowRight", "15,15,16,15"),
+        ("Shift+ArrowDown", "15,15,16,16"),
+        ("Escape", ""),
+    ):
         explorer.keyboard.press(key)
         frames(explorer)
         assert widgets(explorer)["selection"] == selection

@@ -83,8 +83,12 @@ def test_an_explorer_without_data_says_what_to_do(empty: Page) -> None:
 
 
 ODD = {
-    "one cell": (2, 3, 1, (1, 1)), "one step": (4, 1, 1, (4, 4)), "many steps": (1, 200, 1, (8, 8)), "wide": (2, 4, 1, (4, 120)),
-    "tall": (2, 4, 1, (120, 4)), "many images and samples": (9, 3, 5, (6, 6)),
+    "one cell": (2, 3, 1, (1, 1)),
+    "one step": (4, 1, 1, (4, 4)),
+    "many steps": (1, 200, 1, (8, 8)),
+    "wide": (2, 4, 1, (4, 120)),
+    "tall": (2, 4, 1, (120, 4)),
+    "many images and samples": (9, 3, 5, (6, 6)),
 }
 
 
@@ -113,7 +117,9 @@ def test_arrows_turn_a_batchs_images_and_samples_round(empty: Page) -> None:
     open_run(empty, "batch")
     for image in (2, 3, 1):
         empty.get_by_label("Next image").click()
-        empty.wait_for_function("image => document.querySelector('.sdx-pagers').textContent.includes(`image ${image} of 3`)", arg=image)
+        empty.wait_for_function(
+            "image => document.querySelector('.sdx-pagers').textContent.includes(`image ${image} of 3`)", arg=image
+        )
         assert widgets(empty)["shown_image"] == image
     empty.get_by_label("Previous noise sample").click()
     assert "sample 2 of 2" in words(empty, ".sdx-pagers") and widgets(empty)["sample"] == 2
@@ -121,7 +127,13 @@ def test_arrows_turn_a_batchs_images_and_samples_round(empty: Page) -> None:
 
 def test_labels_of_any_script_keep_the_words_around_them(empty: Page) -> None:
     hebrew, evil = "זברה", "<img src=x onerror='window.wasHere=1'>\u202egnp.exe"
-    serve(empty, {"labels": random_predictions(2, 3, 1, (6, 6), (hebrew, evil)), "long": random_predictions(1, 2, 1, (6, 6), ("w" * 900, "斑馬" * 300))})
+    serve(
+        empty,
+        {
+            "labels": random_predictions(2, 3, 1, (6, 6), (hebrew, evil)),
+            "long": random_predictions(1, 2, 1, (6, 6), ("w" * 900, "斑馬" * 300)),
+        },
+    )
     open_run(empty, "labels")
     empty.wait_for_function("document.querySelector('.sdx-title').textContent")
     assert words(empty, ".sdx-title") == f"\u2068“{hebrew}”\u2069 vs \u2068“{evil}”\u2069"  # each in a direction of its own
@@ -191,7 +203,12 @@ def test_undo_and_redo_go_through_the_views(explorer: Page) -> None:
     frames(explorer)
     explorer.get_by_label("View", exact=True).select_option("heatmap")
     frames(explorer)
-    for does, reading, view in (("undo", "information", "overlay"), ("undo", "evidence", "overlay"), ("redo", "information", "overlay"), ("redo", "information", "heatmap")):
+    for does, reading, view in (
+        ("undo", "information", "overlay"),
+        ("undo", "evidence", "overlay"),
+        ("redo", "information", "overlay"),
+        ("redo", "information", "heatmap"),
+    ):
         explorer.evaluate(f"async () => await {tracker}.{does}()")
         look_at(explorer)
         frames(explorer)
@@ -215,8 +232,12 @@ def test_a_copy_has_the_same_view_and_a_life_of_its_own(explorer: Page) -> None:
     explorer.wait_for_function(f"({SHOWN})() === 2")
     frames(explorer)
     assert explorer.locator(".sdx-steps").all_inner_texts()[0][:16] == explorer.locator(".sdx-steps").all_inner_texts()[1][:16]
-    explorer.evaluate(f"() => {{ const widget = {EXPLORERS}[1].widgets.find(widget => widget.name === 'end'); widget.value = -1; widget.callback(-1) }}")
-    explorer.wait_for_function("[...document.querySelectorAll('.sdx-steps')].map(steps => steps.textContent.slice(0, 9)).sort().join() === 'steps 0–3,steps 0–6'")
+    explorer.evaluate(
+        f"() => {{ const widget = {EXPLORERS}[1].widgets.find(widget => widget.name === 'end'); widget.value = -1; widget.callback(-1) }}"
+    )
+    explorer.wait_for_function(
+        "[...document.querySelectorAll('.sdx-steps')].map(steps => steps.textContent.slice(0, 9)).sort().join() === 'steps 0–3,steps 0–6'"
+    )
     explorer.evaluate(f"app.graph.remove({EXPLORERS}[1])")
     explorer.wait_for_function("document.querySelectorAll('.sdx').length === 1")
     drag(explorer, explorer.locator(".sdx-slider"), (0.5, 0.5), (0.7, 0.5))
@@ -251,15 +272,23 @@ def test_the_pages_properties_panel_leaves_it_as_wide_as_its_node(explorer: Page
 
 
 def test_within_a_subgraph_it_shows_its_run(explorer: Page) -> None:
-    explorer.evaluate(f"() => {{ const made = app.graph.convertToSubgraph(new Set([{EXPLORERS}[0]])); window.inner = made.node ?? made }}")
-    explorer.wait_for_function("document.querySelectorAll('.sdx').length === 0 || app.graph.nodes.every(node => node.type !== 'SDExplainExplore')")
+    explorer.evaluate(
+        f"() => {{ const made = app.graph.convertToSubgraph(new Set([{EXPLORERS}[0]])); window.inner = made.node ?? made }}"
+    )
+    explorer.wait_for_function(
+        "document.querySelectorAll('.sdx').length === 0 || app.graph.nodes.every(node => node.type !== 'SDExplainExplore')"
+    )
     run(explorer)
     explorer.evaluate("() => { app.canvas.openSubgraph(window.inner.subgraph, window.inner); delete window.inner }")
     explorer.evaluate("""() => { const node = app.canvas.graph.nodes.find(node => node.type === 'SDExplainExplore')
         Object.assign(app.canvas.ds, { scale: 1, offset: [300 - node.pos[0], 150 - node.pos[1]] }); app.canvas.draw(true, true) }""")
-    explorer.wait_for_function("[...document.querySelectorAll('.sdx-verdict')].some(verdict => verdict.dataset.value && verdict.checkVisibility())")
+    explorer.wait_for_function(
+        "[...document.querySelectorAll('.sdx-verdict')].some(verdict => verdict.dataset.value && verdict.checkVisibility())"
+    )
     drag(explorer, explorer.locator(".sdx-slider").last, (0.97, 0.5), (0.5, 0.5))
-    inside: Any = explorer.evaluate("app.canvas.graph.nodes.find(node => node.type === 'SDExplainExplore').widgets.find(widget => widget.name === 'end').value")
+    inside: Any = explorer.evaluate(
+        "app.canvas.graph.nodes.find(node => node.type === 'SDExplainExplore').widgets.find(widget => widget.name === 'end').value"
+    )
     assert inside == 3
     # the page says so of every subgraph that is opened like this
     explorer.problems[:] = [problem for problem in explorer.problems if "graph that was never set up" not in problem]

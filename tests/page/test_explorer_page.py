@@ -115,8 +115,11 @@ def test_exports_hold_the_settings_and_the_maps_numbers(explorer: Page) -> None:
     assert array.sum() == pytest.approx(float(explorer.locator(".sdx-verdict").get_attribute("data-value")), rel=1e-4)
     view = widgets(explorer)
     explorer.evaluate("app.graph.clear()")
-    explorer.evaluate("""async kept => { const bytes = Uint8Array.from(atob(kept), letter => letter.charCodeAt(0))
-        await app.handleFile(new File([bytes], 'explanation.png', { type: 'image/png' })) }""", kept)
+    explorer.evaluate(
+        """async kept => { const bytes = Uint8Array.from(atob(kept), letter => letter.charCodeAt(0))
+        await app.handleFile(new File([bytes], 'explanation.png', { type: 'image/png' })) }""",
+        kept,
+    )
     explorer.wait_for_function("app.graph.nodes.length > 5")
     assert widgets(explorer) == view
 
@@ -147,7 +150,9 @@ def test_a_workflow_from_before_the_vae_input_opens_and_with_a_vae_the_picture_s
     run(explorer)
     explorer.wait_for_function("document.querySelector('.sdx-badge').textContent === 'decoded by the VAE'")
     last.press("End")  # a range that ran before: its picture is still there
-    explorer.wait_for_function("document.querySelector('.sdx-steps').textContent.includes('0–6') && document.querySelector('.sdx-badge').textContent === 'decoded by the VAE'")
+    explorer.wait_for_function(
+        "document.querySelector('.sdx-steps').textContent.includes('0–6') && document.querySelector('.sdx-badge').textContent === 'decoded by the VAE'"
+    )
     explorer.mouse.move(0, 0)
     assert np.array_equal(pixels(explorer), exact)
 

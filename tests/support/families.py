@@ -587,9 +587,7 @@ FAMILIES = (
         call=lambda text, pooled, batch: {
             "context": text,
             "y": pooled,
-            "encoder_hidden_states_llama3": torch.linspace(-1, 1, 2 * 5 * 16)
-            .reshape(1, 2, 5, 16)
-            .expand(batch, -1, -1, -1),
+            "encoder_hidden_states_llama3": torch.linspace(-1, 1, 2 * 5 * 16).reshape(1, 2, 5, 16).expand(batch, -1, -1, -1),
         },
         latent=(16, 8, 6),
     ),
@@ -700,7 +698,9 @@ FAMILIES = (
         times(1),
         call=lambda text, pooled, batch: {
             "context": text,
-            "transformer_options": {"rope_options": {"shift_t": 1.0, "shift_y": longcat_start(text), "shift_x": longcat_start(text)}},
+            "transformer_options": {
+                "rope_options": {"shift_t": 1.0, "shift_y": longcat_start(text), "shift_x": longcat_start(text)}
+            },
         },
         latent=(16, 8, 6),
         newer={"txt_ids_dims": [1, 2]},
@@ -823,9 +823,7 @@ def without_network(config: str, prediction: str | None = "FLOW", **network: Any
     import comfy.model_patcher
     import comfy.supported_models
 
-    described = getattr(comfy.supported_models, config)(
-        {"disable_unet_model_creation": True, "hidden_size": 48, **network}
-    )
+    described = getattr(comfy.supported_models, config)({"disable_unet_model_creation": True, "hidden_size": 48, **network})
     described.set_inference_dtype(torch.float32, None)
     if prediction is None:
         model = described.get_model({}, "")

@@ -264,9 +264,7 @@ def test_a_prompt_that_cannot_run_is_rejected_with_comfyuis_words(comfyui: Clien
     prompt = {"1": {"class_type": "EmptyLatentImage", "inputs": {"width": 3, "height": 64, "batch_size": 1}}}
     prompt["2"] = {"class_type": "PreviewImage", "inputs": {}}
     prompt["3"] = {"class_type": "SaveLatent", "inputs": {"samples": ["1", 0], "filename_prefix": "x"}}
-    with pytest.raises(
-        api.PromptRejected, match=r"EmptyLatentImage \(node 1\): Value 3 smaller than min of 16"
-    ) as rejected:
+    with pytest.raises(api.PromptRejected, match=r"EmptyLatentImage \(node 1\): Value 3 smaller than min of 16") as rejected:
         comfyui.run(prompt)
     assert "PreviewImage (node 2): Required input is missing: images" in str(rejected.value)
     assert set(rejected.value.node_errors) == {"1", "2"}
@@ -356,10 +354,7 @@ def test_the_demo_leaves_out_what_needs_a_download() -> None:
 
 
 def test_the_thumbnail_is_the_heatmap_nodes_overlay() -> None:
-    outputs = {
-        number: {"images": [{"filename": f"{number}.png", "subfolder": "", "type": "temp"}]}
-        for number in ("1", "2", "3")
-    }
+    outputs = {number: {"images": [{"filename": f"{number}.png", "subfolder": "", "type": "temp"}]} for number in ("1", "2", "3")}
     prompt = {
         "1": {"class_type": "PreviewImage", "inputs": {"images": ["8", 0]}},
         "2": {"class_type": "PreviewImage", "inputs": {"images": ["9", 1]}},

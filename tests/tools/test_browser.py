@@ -49,7 +49,9 @@ def test_installed_browsers_are_found_by_name(monkeypatch: pytest.MonkeyPatch, t
 def test_page_tests_are_skipped_with_the_reason_or_fail_where_they_are_required(
     tmp_path: Path, required: str, outcome: str, code: int
 ) -> None:
-    (tmp_path / "no_browser.py").write_text("import conftest; from sdexplain.tools import browser; browser.get = lambda: (None, 'there is none to be had')")
+    (tmp_path / "no_browser.py").write_text(
+        "import conftest; from sdexplain.tools import browser; browser.get = lambda: (None, 'there is none to be had')"
+    )
     (tmp_path / "test_page.py").write_text("def test_page(page): pass")
     settings = {"PYTHONPATH": os.pathsep.join([str(TESTS), str(tmp_path)]), "SDEXPLAIN_REQUIRE_BROWSER": required}
     done = subprocess.run(

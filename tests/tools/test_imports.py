@@ -22,7 +22,11 @@ ALLOWED = {
     "nodes/maths": set(),
     "nodes/inputs": {"nodes/maths", "nodes/maths/method", "nodes/maths/answers", "nodes/maths/pictures"},
     "nodes/host/loading": {"nodes/host", "nodes/maths", "nodes/maths/method"},
-    "nodes/host": {"nodes/host/loading", "nodes/maths", *(f"nodes/maths/{part}" for part in ("method", "answers", "pictures", "files"))},
+    "nodes/host": {
+        "nodes/host/loading",
+        "nodes/maths",
+        *(f"nodes/maths/{part}" for part in ("method", "answers", "pictures", "files")),
+    },
     "nodes": {"nodes/*", "example"},
     "example": set(),
     "training": {"example", "tools"},

@@ -42,8 +42,32 @@ OUTSIDE = (
 
 @pytest.mark.parametrize("file", CODE, ids=lambda file: file.relative_to(ROOT).as_posix())
 def test_no_node_imports_what_reaches_the_network_starts_programs_or_unpickles(file: Path) -> None:
-    banned = {"socket", "ssl", "http", "urllib", "urllib3", "requests", "aiohttp", "httpx", "ftplib", "smtplib", "huggingface_hub"}
-    banned |= {"subprocess", "multiprocessing", "pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "ctypes", "runpy", "pip"}
+    banned = {
+        "socket",
+        "ssl",
+        "http",
+        "urllib",
+        "urllib3",
+        "requests",
+        "aiohttp",
+        "httpx",
+        "ftplib",
+        "smtplib",
+        "huggingface_hub",
+    }
+    banned |= {
+        "subprocess",
+        "multiprocessing",
+        "pickle",
+        "cloudpickle",
+        "dill",
+        "joblib",
+        "shelve",
+        "marshal",
+        "ctypes",
+        "runpy",
+        "pip",
+    }
     assert not {name.split(".")[0] for name in imported_by(file)} & banned
     text = file.read_text(encoding="utf-8")
     assert "trust_remote_code" not in text and "torch.load" not in text and "torch.hub" not in text
@@ -126,7 +150,11 @@ def nothing_happened(watched: tuple[Server, Path]) -> Iterator[Path]:
     written = []
     for line in seen.read_text(encoding="utf-8").splitlines()[before:]:
         event, what = json.loads(line)
-        assert event == "open" or event.startswith(("os.", "shutil.")) and event not in ("os.system", "os.exec", "os.fork", "os.posix_spawn"), line
+        assert (
+            event == "open"
+            or event.startswith(("os.", "shutil."))
+            and event not in ("os.system", "os.exec", "os.fork", "os.posix_spawn")
+        ), line
         written.append(Path(what))
     folders = [(server.base / name).resolve() for name in ("output", "temp")]
     assert [path for path in written if not any(path.resolve().is_relative_to(folder) for folder in folders)] == []
@@ -168,7 +196,9 @@ def filled(graph: dict[str, Any], client: Client) -> dict[str, Any]:
     return graph
 
 
-def test_a_whole_graph_reaches_no_other_machine_and_writes_only_where_comfyui_does(client: Client, nothing_happened: Path) -> None:
+def test_a_whole_graph_reaches_no_other_machine_and_writes_only_where_comfyui_does(
+    client: Client, nothing_happened: Path
+) -> None:
     graph = filled(everything(), client)
     ran = client.run(graph, timeout=400)
     assert len(ran.ran) == len(graph)
@@ -246,12 +276,19 @@ class Bomb:
 def hostile(folder: Path, marker: Path) -> None:
     """A copy of the bundled model in which everything that could be executed makes a file."""
     shutil.copytree(ROOT / "example" / "model", folder)
-    code = f"from pathlib import Path\nPath({str(marker)!r}).touch()\nclass CLIPTokenizer: pass\nclass UNet2DConditionModel: pass\n"
+    code = (
+        f"from pathlib import Path\nPath({str(marker)!r}).touch()\nclass CLIPTokenizer: pass\nclass UNet2DConditionModel: pass\n"
+    )
     for name in ("pipeline.py", "unet/modeling_evil.py", "tokenizer/evil.py", "text_encoder/evil.py", "setup.py", "__init__.py"):
         (folder / name).write_text(code, encoding="utf-8")
     bomb = io.BytesIO()
     pickle.dump(Bomb(marker), bomb)
-    for name in ("unet/diffusion_pytorch_model.bin", "vae/diffusion_pytorch_model.bin", "text_encoder/pytorch_model.bin", "tokenizer/x.pkl"):
+    for name in (
+        "unet/diffusion_pytorch_model.bin",
+        "vae/diffusion_pytorch_model.bin",
+        "text_encoder/pytorch_model.bin",
+        "tokenizer/x.pkl",
+    ):
         (folder / name).write_bytes(bomb.getvalue())
     for name, settings in {
         "tokenizer/tokenizer_config.json": {"auto_map": {"AutoTokenizer": ["evil.CLIPTokenizer", "evil.CLIPTokenizer"]}},

@@ -125,8 +125,7 @@ def test_several_objects_turn_into_their_twins_together(pair: tuple[str, str]) -
     for thing in scene.things:
         reach = 0.35 * thing.scale
         left, top, right, bottom = (
-            round(256 * min(max(edge, 0), 1))
-            for edge in (thing.x - reach, thing.y - reach, thing.x + reach, thing.y + reach)
+            round(256 * min(max(edge, 0), 1)) for edge in (thing.x - reach, thing.y - reach, thing.x + reach, thing.y + reach)
         )
         assert truth[top:bottom, left:right].any()
 

@@ -21,9 +21,7 @@ class ProbeSlow(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            "ProbeSlow", inputs=[io.Int.Input("steps", default=20)], outputs=[io.Int.Output()], is_output_node=True
-        )
+        return io.Schema("ProbeSlow", inputs=[io.Int.Input("steps", default=20)], outputs=[io.Int.Output()], is_output_node=True)
 
     @classmethod
     def execute(cls, steps: int) -> io.NodeOutput:

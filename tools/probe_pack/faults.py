@@ -103,9 +103,7 @@ class ProbeFullDisk(io.ComfyNode):
 
         def watched(file: Any, mode: str = "r", *more: Any, **named: Any) -> Any:
             opened = _really_open(file, mode, *more, **named)
-            inside = isinstance(file, (str, os.PathLike)) and any(
-                Path(file).is_relative_to(folder) for folder in folders
-            )
+            inside = isinstance(file, (str, os.PathLike)) and any(Path(file).is_relative_to(folder) for folder in folders)
             return _Full(opened, bytes) if inside and set(mode) & set("wax+") else opened
 
         # `open`, which Pillow takes from builtins, and what pathlib calls
@@ -161,13 +159,8 @@ class ProbeState(io.ComfyNode):
         network_of = model.model.diffusion_model
         told = {
             "weights": facts(weights)["digest"],
-            "patched": len(model.patches)
-            + len(model.backup)
-            + len(model.object_patches)
-            + len(model.object_patches_backup),
-            "hooks": sum(
-                len(module._forward_pre_hooks) + len(module._forward_hooks) for module in network_of.modules()
-            ),
+            "patched": len(model.patches) + len(model.backup) + len(model.object_patches) + len(model.object_patches_backup),
+            "hooks": sum(len(module._forward_pre_hooks) + len(module._forward_hooks) for module in network_of.modules()),
             "options": hashlib.sha256(repr(sorted(model.model_options)).encode()).hexdigest(),
             "training": network_of.training,
             "loaded": len(loaded),

@@ -87,9 +87,7 @@ class ProbeReport(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            "ProbeReport", inputs=[io.AnyType.Input("value"), io.String.Input("name")], is_output_node=True
-        )
+        return io.Schema("ProbeReport", inputs=[io.AnyType.Input("value"), io.String.Input("name")], is_output_node=True)
 
     @classmethod
     def execute(cls, value: Any, name: str) -> io.NodeOutput:
@@ -103,9 +101,7 @@ def facts(value: Any) -> dict[str, Any]:
     for name, part in found:
         digest.update(name.encode(errors="surrogatepass"))
         digest.update(
-            part.detach().cpu().contiguous().view(torch.uint8).numpy()
-            if isinstance(part, Tensor)
-            else repr(part).encode()
+            part.detach().cpu().contiguous().view(torch.uint8).numpy() if isinstance(part, Tensor) else repr(part).encode()
         )
     tensors = [part for _, part in found if isinstance(part, Tensor)]
     numbers = [part for part in tensors if part.numel()]

@@ -134,9 +134,7 @@ def around(name: str, info: Info, changes: Mapping[str, Any], removed: tuple[str
     prompt[TESTED] = node(name, **{given: value for given, value in inputs.items() if given not in removed})
     for link in [value for value in inputs.values() if isinstance(value, list)]:
         if str(link[0]).startswith("source "):
-            prompt[link[0]] = node(
-                link[0].removeprefix("source "), **good_inputs(link[0].removeprefix("source "), info)
-            )
+            prompt[link[0]] = node(link[0].removeprefix("source "), **good_inputs(link[0].removeprefix("source "), info))
     for place in range(len(info[name]["output"])):
         prompt[f"report {place}"] = report(f"report {place}", [TESTED, place])
     return prompt | keeping_loaded()

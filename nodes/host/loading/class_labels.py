@@ -62,9 +62,7 @@ class Classes:
         if self.count == 0:
             return 0
         if self.any_class is None:
-            raise ValueError(
-                f"The prompt is empty, but this model was trained with a class for every picture. {self._legal()}"
-            )
+            raise ValueError(f"The prompt is empty, but this model was trained with a class for every picture. {self._legal()}")
         return self.any_class
 
     def _named_in(self, text: str) -> set[int]:

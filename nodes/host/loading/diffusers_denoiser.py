@@ -159,9 +159,7 @@ class Description(comfy.supported_models_base.BASE):
     """What ComfyUI has to know of a model whose network diffusers makes."""
 
     def __init__(self, folder: DenoiserFolder, latents: comfy.latent_formats.LatentFormat) -> None:
-        super().__init__(
-            {"disable_unet_model_creation": True, "in_channels": latents.latent_channels, "dtype": torch.float32}
-        )
+        super().__init__({"disable_unet_model_creation": True, "in_channels": latents.latent_channels, "dtype": torch.float32})
         self.latent_format = latents
         self.sampling_settings = sampling_settings(folder.scheduler)
 
@@ -169,9 +167,7 @@ class Description(comfy.supported_models_base.BASE):
 class DenoiserModel(comfy.model_base.BaseModel):
     """ComfyUI's model around a `Denoiser`; its conditioning is the number of a class."""
 
-    def __init__(
-        self, folder: DenoiserFolder, latents: comfy.latent_formats.LatentFormat, network: torch.nn.Module
-    ) -> None:
+    def __init__(self, folder: DenoiserFolder, latents: comfy.latent_formats.LatentFormat, network: torch.nn.Module) -> None:
         kinds = comfy.model_base.ModelType
         prediction = folder.scheduler["prediction_type"]
         description = Description(folder, latents)
@@ -241,9 +237,7 @@ def _load_network(folder: DenoiserFolder) -> torch.nn.Module:
     try:
         network = getattr(diffusers, folder.kind).from_config(folder.settings)
     except (ValueError, TypeError, RuntimeError, NotImplementedError, AttributeError) as error:
-        raise ValueError(
-            f"diffusers can't make a {folder.kind} of {source}: {error}. Save the folder again."
-        ) from error
+        raise ValueError(f"diffusers can't make a {folder.kind} of {source}: {error}. Save the folder again.") from error
     weights = read_weights(weight_file(folder.path, folder.place))
     load_weights(network, _with_todays_names(weights), {})
     return network
@@ -256,9 +250,9 @@ def _with_todays_names(weights: Weights) -> Weights:
         before, attention, rest = name.partition(".attentions.")
         number, _, rest = rest.partition(".")
         part, _, kind = rest.rpartition(".")
-        renamed[
-            f"{before}{attention}{number}.{OLD_ATTENTION_NAMES[part]}.{kind}" if part in OLD_ATTENTION_NAMES else name
-        ] = tensor
+        renamed[f"{before}{attention}{number}.{OLD_ATTENTION_NAMES[part]}.{kind}" if part in OLD_ATTENTION_NAMES else name] = (
+            tensor
+        )
     return Weights(renamed, weights.source)
 
 

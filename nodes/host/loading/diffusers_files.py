@@ -100,9 +100,7 @@ def read_settings(path: Path) -> Settings:
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} can't be read as JSON ({error}). Download or save the file again.") from error
     if not isinstance(settings, dict):
-        raise ValueError(
-            f"{path} holds a JSON {type(settings).__name__}, expected an object. Download or save the file again."
-        )
+        raise ValueError(f"{path} holds a JSON {type(settings).__name__}, expected an object. Download or save the file again.")
     return settings
 
 
@@ -179,8 +177,7 @@ def read_weights(file: Path) -> Weights:
             tensors |= load_file(part)
         except (SafetensorError, OSError) as error:
             raise ValueError(
-                f"{part} ({part.stat().st_size} bytes) is truncated or no safetensors file ({error}). Download or save "
-                "it again."
+                f"{part} ({part.stat().st_size} bytes) is truncated or no safetensors file ({error}). Download or save it again."
             ) from error
     return Weights(tensors, file)
 

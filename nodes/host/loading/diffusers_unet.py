@@ -91,9 +91,7 @@ class FolderModel(comfy.supported_models.SD15):
     unet_config: dict[str, Any] = {}
     unet_extra_config: dict[str, Any] = {}
 
-    def __init__(
-        self, unet_config: dict[str, Any], scheduler: Settings, latents: comfy.latent_formats.LatentFormat
-    ) -> None:
+    def __init__(self, unet_config: dict[str, Any], scheduler: Settings, latents: comfy.latent_formats.LatentFormat) -> None:
         super().__init__(unet_config)
         self.latent_format = latents
         self.prediction_type = scheduler["prediction_type"]
@@ -201,17 +199,14 @@ def _layers(settings: Settings) -> list[int]:
 def _transformer_depths(settings: Settings, source: Path) -> list[int]:
     depths = _per_level(settings.get("transformer_layers_per_block", 1), len(settings["block_out_channels"]))
     if not all(isinstance(depth, int) for depth in depths):
-        raise ValueError(
-            f"{source} sets transformer_layers_per_block to {depths}, expected one number, or one for each level."
-        )
+        raise ValueError(f"{source} sets transformer_layers_per_block to {depths}, expected one number, or one for each level.")
     return depths
 
 
 def _attends(kind: str, source: Path) -> bool:
     if kind not in BLOCK_TYPES:
         raise ValueError(
-            f"{source} has blocks of the type {kind}; ComfyUI's UNet knows {', '.join(BLOCK_TYPES)}. Choose another "
-            "model."
+            f"{source} has blocks of the type {kind}; ComfyUI's UNet knows {', '.join(BLOCK_TYPES)}. Choose another model."
         )
     return BLOCK_TYPES[kind]
 

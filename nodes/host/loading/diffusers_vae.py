@@ -213,9 +213,7 @@ def module_names(settings: Settings) -> dict[str, str]:
             names[f"{half}.mid_block.attentions.0.{name}"] = f"{half}.mid.attn_1.{native}"
     for level in range(levels):
         for layer in range(layers):
-            names |= _resnet_names(
-                f"encoder.down_blocks.{level}.resnets.{layer}", f"encoder.down.{level}.block.{layer}"
-            )
+            names |= _resnet_names(f"encoder.down_blocks.{level}.resnets.{layer}", f"encoder.down.{level}.block.{layer}")
         names[f"encoder.down_blocks.{level}.downsamplers.0"] = f"encoder.down.{level}.downsample"
         up = levels - 1 - level
         for layer in range(layers + 1):

@@ -220,9 +220,7 @@ def take_sign(heatmap: Heatmap, sign: Sign) -> Heatmap:
     if sign not in get_args(Sign):
         raise ValueError(f"The sign is {sign!r}; expected one of {', '.join(get_args(Sign))}.")
     if sign == "negative" and not heatmap.signed:
-        raise ValueError(
-            "The sign is 'negative', but this map has no values below 0. Choose 'magnitude', or a signed scalar."
-        )
+        raise ValueError("The sign is 'negative', but this map has no values below 0. Choose 'magnitude', or a signed scalar.")
     if not heatmap.signed or sign == "signed":
         return _rescaled(heatmap, heatmap.values, heatmap.positive, heatmap.negative)
     one_sided = replace(heatmap, signed=False, quantity=f"{heatmap.quantity}, {SIDES[sign]}")

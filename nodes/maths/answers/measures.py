@@ -60,9 +60,7 @@ def auroc(values: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = No
     """How often a pixel of the truth has a larger value than one that is not, ties counting half."""
     from sklearn.metrics import roc_auc_score
 
-    return float(
-        roc_auc_score(truth.ravel(), values.ravel(), sample_weight=None if weights is None else weights.ravel())
-    )
+    return float(roc_auc_score(truth.ravel(), values.ravel(), sample_weight=None if weights is None else weights.ravel()))
 
 
 def average_precision(values: np.ndarray, truth: np.ndarray) -> float:

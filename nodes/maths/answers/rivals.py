@@ -49,9 +49,7 @@ class Contest:
     counts for each image only up to where that image dropped it, so that a batch says what single runs say.
     """
 
-    def __init__(
-        self, noised: NoisedLatents, labels: Sequence[str], confidence: float = 0.99, stop_early: bool = True
-    ) -> None:
+    def __init__(self, noised: NoisedLatents, labels: Sequence[str], confidence: float = 0.99, stop_early: bool = True) -> None:
         """Begin a contest of at least two labels; without `stop_early` all samples are taken, and tested once at the end.
 
         Raises:
@@ -128,9 +126,7 @@ class Contest:
         parts = self.errors[second, :count, :, image] - self.errors[first, :count, :, image]
         return LogOdds.of(parts, self.noised.antithetic, self.noised.fresh)
 
-    def pair(
-        self, predictions: Sequence[Tensor], target: int, contrast: int, image: int | None = None
-    ) -> NoisePredictions:
+    def pair(self, predictions: Sequence[Tensor], target: int, contrast: int, image: int | None = None) -> NoisePredictions:
         """Two labels' predictions for one image, over the samples that count for both there; or for all images.
 
         For all images these are the samples that were predicted for both.
@@ -201,9 +197,7 @@ def squared_errors(noised: NoisedLatents, predictions: Tensor, start: int, end: 
     predictions [R,S,B,C,h,w]. Two labels' difference is the evidence of `difference.read_step`, added up over the cells.
     """
     errors = [
-        (noised.noise_of(step)[start:end, None].double() - predictions[start:end, step].double())
-        .square()
-        .sum(dim=(2, 3, 4))
+        (noised.noise_of(step)[start:end, None].double() - predictions[start:end, step].double()).square().sum(dim=(2, 3, 4))
         for step in range(noised.steps)
     ]
     return torch.stack(errors, dim=1) * noised.step_shares.double()[:, None] / 2
@@ -219,9 +213,7 @@ def split_labels(text: str) -> list[str]:
     check_count(labels)
     twice = next((label for place, label in enumerate(labels) if label in labels[:place]), None)
     if twice is not None:
-        raise ValueError(
-            f"The labels hold {twice!r} twice. Take one of them out: a label against itself tells nothing."
-        )
+        raise ValueError(f"The labels hold {twice!r} twice. Take one of them out: a label against itself tells nothing.")
     return labels
 
 

@@ -25,7 +25,6 @@ RANDOMISED_FALLS = 0.3
 """Spearman's rank correlation, of magnitudes, that a shuffled network may have at most. The bundled model's had 0.17 at most."""
 
 
-
 @dataclass(frozen=True)
 class Check:
     """What came of one check."""
@@ -114,9 +113,7 @@ def check_swapped(first: NoisePredictions, swapped: NoisePredictions) -> Check:
     """With the prompts asked for in each other's place, difference and evidence are the negative."""
     off = max(
         _relative(_largest(evidence.values + other.values), _largest(evidence.values))
-        for evidence, other in (
-            (summed(first, reading), summed(swapped, reading)) for reading in ("difference", "evidence")
-        )
+        for evidence, other in ((summed(first, reading), summed(swapped, reading)) for reading in ("difference", "evidence"))
     )
     figure = "the negative exactly" if off == 0 else f"the negative but for {format_value(off)} of the largest value"
     words = f"Bound: {format_value(SMALLEST_RESIDUAL)}, for float rounding. Difference and evidence with both prompts asked anew."

@@ -217,7 +217,9 @@ def details(verdict: Verdict, image: int) -> list[str]:
     if verdict.differs[image]:
         sentences += [_probability_words(verdict, image), _agreement_words(verdict, image)]
     if verdict.differs[image] and verdict.error is None:
-        enough = "4 or more noise samples, an antithetic pair is one estimate" if verdict.antithetic else "2 or more noise samples"
+        enough = (
+            "4 or more noise samples, an antithetic pair is one estimate" if verdict.antithetic else "2 or more noise samples"
+        )
         sentences.append(f"Uncertainty unknown: take {enough}.")
     return sentences
 

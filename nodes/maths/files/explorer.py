@@ -87,7 +87,13 @@ def digest(predictions: NoisePredictions, pictures: Tensor, *others: str) -> str
     values = [getattr(noised, field.name) for field in fields(NoisedLatents)]
     tensors = [*(value for value in values if isinstance(value, Tensor)), predictions.target, predictions.contrast, pictures]
     labels = [predictions.target_label, predictions.contrast_label]
-    told = [VERSION, labels, others, *(value for value in values if not isinstance(value, Tensor)), *(list(t.shape) for t in tensors)]
+    told = [
+        VERSION,
+        labels,
+        others,
+        *(value for value in values if not isinstance(value, Tensor)),
+        *(list(t.shape) for t in tensors),
+    ]
     made = hashlib.blake2b(json.dumps(told).encode(), digest_size=12)
     for tensor in tensors:
         made.update(tensor.contiguous().numpy())
@@ -180,9 +186,7 @@ def one_sample(difference: NoiseDifference, sample: int) -> NoiseDifference:
             f"There is no noise sample {sample + 1}: the predictions have {len(difference.values)}. Choose 1 to "
             f"{len(difference.values)}, or 0 for their mean."
         )
-    return replace(
-        difference, values=difference.values[sample : sample + 1], variance=None, degrees=None, total_error=None
-    )
+    return replace(difference, values=difference.values[sample : sample + 1], variance=None, degrees=None, total_error=None)
 
 
 def curve(predictions: NoisePredictions, reading: Reading) -> Tensor:

@@ -18,7 +18,6 @@ from .scalar import ROUNDING_PER_STEP, Scalar, is_signed, scalar_map, smallest_v
 Show = Literal["both", "positive", "negative"]
 
 
-
 @dataclass(frozen=True, eq=False)
 class Heatmap:
     """One number per place of each image, the scale of its colours, and the words that the legend says about them."""
@@ -147,9 +146,7 @@ def evidence_totals(difference: NoiseDifference) -> tuple[str, ...]:
         labels = difference.target_label, difference.contrast_label
         label = quoted(telling_part(*(labels if mean >= 0 else labels[::-1])))
         words.append(f"Whole picture: {format_with_error(abs(mean), error)} {unit} for {label}")
-    return tuple(
-        f"{total}, standard error unknown. {missing_error(difference)}." if unknown else total for total in words
-    )
+    return tuple(f"{total}, standard error unknown. {missing_error(difference)}." if unknown else total for total in words)
 
 
 def colour_limits(values: Tensor, floor: float, percentile: float, scale: float, shared: bool) -> Tensor:
@@ -161,9 +158,7 @@ def colour_limits(values: Tensor, floor: float, percentile: float, scale: float,
     if not 50 <= percentile <= 100:
         raise ValueError(f"The percentile is {percentile:g}; expected 50 to 100.")
     if not 0 <= scale < float("inf"):
-        raise ValueError(
-            f"The scale is {scale:g}; expected the value of the full colour, above 0, or 0 for the automatic scale."
-        )
+        raise ValueError(f"The scale is {scale:g}; expected the value of the full colour, above 0, or 0 for the automatic scale.")
     if scale > 0:
         return torch.full((len(values),), float(scale))
     if shared:
@@ -190,9 +185,7 @@ def show_only(heatmap: Heatmap, show: Show) -> Heatmap:
     if show not in get_args(Show):
         raise ValueError(f"The sign is {show!r}; expected one of {', '.join(get_args(Show))}.")
     if show == "negative" and not heatmap.signed:
-        raise ValueError(
-            "The sign is 'negative', but this heatmap has no values below 0. Choose 'both', or a signed scalar."
-        )
+        raise ValueError("The sign is 'negative', but this heatmap has no values below 0. Choose 'both', or a signed scalar.")
     return replace(heatmap, show=show)
 
 

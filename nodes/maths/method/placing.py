@@ -21,9 +21,7 @@ class Box(NamedTuple):
     width: int
 
 
-def masks(
-    heatmap: Heatmap, picture_size: tuple[int, int], interpolation: Interpolation = "smooth"
-) -> tuple[Tensor, Tensor]:
+def masks(heatmap: Heatmap, picture_size: tuple[int, int], interpolation: Interpolation = "smooth") -> tuple[Tensor, Tensor]:
     """The positive and the negative part of value / limit, each [B,H,W] in 0..1 at the picture's size."""
     levels = place(heatmap, picture_size, interpolation)
     return levels.clamp(min=0), (-levels).clamp(min=0)

@@ -86,9 +86,7 @@ def measure_significance(
         ValueError: a threshold that is not above 0.
     """
     if not 0 < threshold < math.inf:
-        raise ValueError(
-            f"The threshold is {threshold:g}; expected a number of standard errors above 0, 3 for example."
-        )
+        raise ValueError(f"The threshold is {threshold:g}; expected a number of standard errors above 0, 3 for example.")
     error = standard_error(difference, scalar)
     if error is None:
         return None

@@ -101,8 +101,7 @@ def agreement_sheet(comparison: Comparison, pictures: Tensor | None = None) -> T
     maps = [first] if comparison.second is None else [first, comparison.second]
     grid = Grid(len(maps) + 1, cell_size(*size, len(maps) + 1))
     truth, chosen, counted = (
-        _on_picture(masks, first, size, grid.cell)
-        for masks in (comparison.truth, comparison.chosen, comparison.counted)
+        _on_picture(masks, first, size, grid.cell) for masks in (comparison.truth, comparison.chosen, comparison.counted)
     )
     cells = [outlined(overlay(pictures, heatmap, size=grid.cell), truth) for heatmap in maps]
     cells.append(agreement_cells(resize(pictures, grid.cell), truth, chosen, counted))

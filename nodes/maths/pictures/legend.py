@@ -17,7 +17,6 @@ from .paper import INK, MUTED, PAPER, READABLE_WIDTH, RULE, Lengths, draw_paragr
 TALLEST = 1024  # a narrow picture is enlarged to this height at most, and stands in the middle of a wider sheet
 
 
-
 def readable_size(height: int, width: int) -> tuple[int, int]:
     """Height and width at which a picture stands above its legend: 512 pixels wide or more, unless that makes it too tall."""
     factor = max(1.0, min(READABLE_WIDTH / max(width, 1), TALLEST / max(height, 1)))
@@ -37,9 +36,7 @@ def add_legend(pictures: Tensor, heatmap: Heatmap, appearance: Appearance = USUA
     """
     height, width = pictures.shape[1:3]
     lengths = legend_lengths(height, width)
-    legends = torch.stack(
-        [from_image(draw_legend(heatmap, image, lengths, appearance)) for image in range(len(pictures))]
-    )
+    legends = torch.stack([from_image(draw_legend(heatmap, image, lengths, appearance)) for image in range(len(pictures))])
     left = (lengths.width - width) // 2
     sheet = pictures.new_ones(len(pictures), height, lengths.width, 3)
     sheet[:, :, left : left + width] = pictures
@@ -55,8 +52,7 @@ def draw_legend(heatmap: Heatmap, image: int, lengths: Lengths, appearance: Appe
     findings = [finding_lines(heatmap, number, lengths) for number in range(len(heatmap.values))]
     room = max(sum(text.height for text in lines) for lines in findings)
     details = [
-        paragraph(text, lengths(12), lengths.inner, lines=2)
-        for text in (heatmap.source, f"{heatmap.quantity}, {heatmap.unit}")
+        paragraph(text, lengths(12), lengths.inner, lines=2) for text in (heatmap.source, f"{heatmap.quantity}, {heatmap.unit}")
     ]
     key = draw_key(heatmap, image, lengths, appearance)
     margin, gap = lengths(14), lengths(6)

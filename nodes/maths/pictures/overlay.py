@@ -16,7 +16,6 @@ from .colours import AUTOMATIC, colours
 Background = Literal["photo", "grey"]
 
 
-
 @dataclass(frozen=True)
 class Appearance:
     """How a heatmap is drawn over its picture, the same in its legend.
@@ -72,4 +71,3 @@ def blend(pictures: Tensor, levels: Tensor, signed: bool, appearance: Appearance
     """
     strength = levels.abs() if signed else levels**1.5
     return torch.lerp(pictures, colours(levels, signed, appearance.colour_map), appearance.opacity * strength[..., None])
-

@@ -30,10 +30,7 @@ EXTREME = 1e-3  # probabilities nearer to 0 or 1 are written as less or more tha
 
 def report(contest: Contest) -> str:
     """Each image's table in plain text, aligned for letters of one width, and how to read it."""
-    blocks = [
-        "\n".join([headline(contest, image), "", *table_lines(contest, image)])
-        for image in range(contest.noised.images)
-    ]
+    blocks = ["\n".join([headline(contest, image), "", *table_lines(contest, image)]) for image in range(contest.noised.images)]
     return "\n\n".join([*blocks, reading_rule(contest)])
 
 
@@ -135,9 +132,7 @@ def rivals_sheet(
     noised = contest.noised
     pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]))
     rivals = [rivals_of(contest, target, image) for image, target in enumerate(targets)]
-    pairs = [
-        (target, rivals[image][place], image) for place in range(len(rivals[0])) for image, target in enumerate(targets)
-    ]
+    pairs = [(target, rivals[image][place], image) for place in range(len(rivals[0])) for image, target in enumerate(targets)]
     sums = [mean_sum(contest, predictions, *pair, reading, weighting) for pair in pairs]
     heatmap = make_heatmap(join_images(sums), percentile=percentile, reliability=reliability, threshold=threshold)
     size = cell_size(*pictures.shape[1:3], columns_per_band(len(rivals[0])))
@@ -150,9 +145,7 @@ def rivals_sheet(
         sheet = draw_sheet(shown, headers, [row], image, appearance)
         sheets.append(from_image(add_title(headline(contest, image), sheet, Grid(len(headers), size))))
     height = max(len(sheet) for sheet in sheets)  # labels of other lengths make other legends
-    return torch.stack(
-        [torch.nn.functional.pad(sheet, (0, 0, 0, 0, 0, height - len(sheet)), value=1) for sheet in sheets]
-    )
+    return torch.stack([torch.nn.functional.pad(sheet, (0, 0, 0, 0, 0, height - len(sheet)), value=1) for sheet in sheets])
 
 
 def rivals_of(contest: Contest, target: int, image: int) -> list[int]:

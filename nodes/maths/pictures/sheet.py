@@ -117,9 +117,7 @@ def step_sheet(
     headers = [range_header(noised.log_snr, span) for span in spans]
     if one_sheet:
         return from_image(contact_sheet(heatmap, headers, rows, preferences(judge(predictions)), appearance))[None]
-    return torch.stack(
-        [from_image(draw_sheet(heatmap, headers, rows, image, appearance)) for image in range(noised.images)]
-    )
+    return torch.stack([from_image(draw_sheet(heatmap, headers, rows, image, appearance)) for image in range(noised.images)])
 
 
 def speak_for_all(heatmap: Heatmap, threshold: float, maps: str) -> Heatmap:
@@ -149,9 +147,7 @@ def decoded_row(
 ) -> Row:
     """decode(-sum d) of each range, where the latent lies in the picture: what the target's predictions paint beyond the contrast's."""
     decoded = decode_pictures(decode, difference.to_vae(-difference.mean))
-    box = scale_box(
-        covered_box(picture_size, tuple(difference.values.shape[-2:]), difference.downscale), picture_size, size
-    )
+    box = scale_box(covered_box(picture_size, tuple(difference.values.shape[-2:]), difference.downscale), picture_size, size)
     cells = torch.ones(len(decoded), *size, 3)
     cells[:, box.top : box.top + box.height, box.left : box.left + box.width] = resize(decoded, (box.height, box.width))
     target, contrast = quoted(difference.target_label), quoted(difference.contrast_label)
@@ -175,9 +171,7 @@ def draw_sheet(
     """The sheet of one image: a column for each range below its header, a row of pictures below each caption, the legend."""
     columns = columns_per_band(len(headers))
     grid = Grid(columns, tuple(rows[0].cells.shape[2:4]))
-    strongest = int(
-        heatmap.values.abs().amax((1, 2)).argmax()
-    )  # the scale is shared: the legend tells how far its values reach
+    strongest = int(heatmap.values.abs().amax((1, 2)).argmax())  # the scale is shared: the legend tells how far its values reach
     parts = []
     for start in range(0, len(headers), columns):
         parts.append(draw_headers(headers[start : start + columns], grid))
