@@ -12,7 +12,7 @@ from .inputs import appearance
 from .inputs.schema import schema
 from .maths.answers.comparison import Sign, compare_maps, compare_with_mask, mean_agreement, take_sign
 from .maths.method.difference import NoiseDifference
-from .maths.method.heatmap import make_heatmap
+from .maths.method.reading import read_map
 from .maths.method.scalar import Scalar
 from .maths.pictures.comparison_sheet import agreement_sheet, report
 
@@ -115,12 +115,12 @@ class CompareMaps(io.ComfyNode):
         vae: VAE | None = None,
     ) -> io.NodeOutput:
         decode = vae.decode if vae is not None else None
-        heatmap = take_sign(make_heatmap(first, scalar, decode=decode, shared=False), sign)
+        map = take_sign(read_map(first, scalar, decode), sign)
         if isinstance(second, torch.Tensor):
-            comparison = compare_with_mask(heatmap, second, inside)
+            comparison = compare_with_mask(map, second, inside)
         else:
-            other = take_sign(make_heatmap(second, scalar, decode=decode, shared=False), sign)
-            comparison = compare_maps(heatmap, other, share, inside)
+            other = take_sign(read_map(second, scalar, decode), sign)
+            comparison = compare_maps(map, other, share, inside)
         text, picture = report(comparison), agreement_sheet(comparison, image)
         mean = mean_agreement([comparison.agreement(number) for number in range(comparison.images)])
         return io.NodeOutput(

@@ -16,6 +16,7 @@ from .maths.method.difference import Reading, Weighting, latent, sum_steps
 from .maths.method.heatmap import Show, make_heatmap, show_only
 from .maths.method.placing import Interpolation, masks, place
 from .maths.method.prediction import NoisePredictions
+from .maths.method.reading import read_map
 from .maths.method.reliability import Reliability
 from .maths.method.scalar import Scalar
 from .maths.pictures.colours import colours
@@ -182,7 +183,12 @@ class Explorer(io.ComfyNode):
         if sample:
             summed, signed = one_sample(summed, sample - 1), one_sample(signed, sample - 1)
         heatmap = make_heatmap(
-            summed, scalar, percentile=percentile, scale=scale, shared=False, reliability=reliability, threshold=threshold
+            read_map(summed, scalar),
+            percentile=percentile,
+            scale=scale,
+            shared=False,
+            reliability=reliability,
+            threshold=threshold,
         )
         shown, size = show_only(heatmap, sign), tuple(pictures.shape[1:3])
         appearance = Appearance(colour_map, opacity, background, interpolation)

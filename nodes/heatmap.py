@@ -12,6 +12,7 @@ from .inputs.schema import schema
 from .maths.method.difference import NoiseDifference
 from .maths.method.heatmap import Show, make_heatmap, show_only
 from .maths.method.placing import Interpolation, masks, place
+from .maths.method.reading import read_map
 from .maths.method.reliability import Reliability
 from .maths.method.scalar import Scalar
 from .maths.pictures.colours import colours
@@ -119,9 +120,7 @@ class HeatmapOverlay(io.ComfyNode):
     ) -> io.NodeOutput:
         appearance = Appearance(colour_map, opacity, background, interpolation)
         heatmap = make_heatmap(
-            difference,
-            scalar,
-            decode=vae.decode if vae is not None else None,
+            read_map(difference, scalar, decode=vae.decode if vae is not None else None),
             percentile=percentile,
             scale=scale,
             shared=shared_scale,

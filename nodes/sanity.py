@@ -17,6 +17,7 @@ from .inputs.schema import schema
 from .maths.answers import sanity
 from .maths.method import noising
 from .maths.method.prediction import NoisePredictions, list_evaluations, predictions_shape
+from .maths.pictures.sanity_sheet import sanity_sheet
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -148,7 +149,7 @@ class SanityCheck(io.ComfyNode):
         checks = sanity.check_all(answers)
         source = f"{checked.steps} of {noised.steps} steps, {checked.samples} noise samples, {count} predictions"
         report = sanity.report(checks, first, source)
-        picture = sanity.sanity_sheet(image, answers, checks, source)
+        picture = sanity_sheet(image, answers, checks, source)
         passed = all(check.passed is not False for check in checks)
         shown = ui.PreviewImage(picture, cls=cls)
         return io.NodeOutput(report, picture, passed, ui={**shown.as_dict(), **ui.PreviewText(report).as_dict()})

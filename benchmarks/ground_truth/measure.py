@@ -19,11 +19,10 @@ import torch
 from torch import Tensor
 
 from ...example import scenes
-from ...nodes.maths.answers import measures as agreement
-from ...nodes.maths.answers import verdict
+from ...nodes.maths.answers import measures, verdict
 from ...nodes.maths.answers.measures import Scores, auroc, score
 from ...nodes.maths.answers.verdict import evidence_of_steps
-from ...nodes.maths.method import difference, heatmap
+from ...nodes.maths.method import difference, scalar
 from ...nodes.maths.method.prediction import NoisePredictions
 from . import answers, attributions, cases, classifier, cost, maps, records, stored
 from .attributions import VARIANTS, Variant
@@ -48,7 +47,7 @@ BUDGETS = {  # of a verdict: the part of the schedule, steps out of it (None: al
 }
 NOT_OURS = ("–", "–", "–", "–")
 CODE = records.source_digest(
-    [sys.modules[__name__], scenes, agreement, difference, heatmap, verdict, attributions, cases, cost, maps, stored]
+    [sys.modules[__name__], scenes, measures, difference, scalar, verdict, attributions, cases, cost, maps, stored]
 )
 """Of all that records are made by, as it was when it was loaded."""
 
@@ -85,8 +84,8 @@ class Target:
         return [
             auroc(values[inside], truth[inside]),
             auroc(values, truth, np.where(truth, 1, self.others)),
-            agreement.overlap(agreement.largest(values, int(truth.sum())), truth),
-            agreement.pointing(values, truth, max(1, round(agreement.POINTING_TOLERANCE * truth.shape[1]))),
+            measures.overlap(measures.largest(values, int(truth.sum())), truth),
+            measures.pointing(values, truth, max(1, round(measures.POINTING_TOLERANCE * truth.shape[1]))),
         ]
 
     def _part(self, values: np.ndarray, part: np.ndarray) -> float:

@@ -19,6 +19,7 @@ def time_calls(repetitions: int) -> dict[str, list[float]]:
     """Milliseconds of each call: median, and the fastest; over random predictions of 50 steps of 128 × 128 cells, 1024 pixels."""
     from ...nodes.maths.method.difference import sum_steps
     from ...nodes.maths.method.heatmap import make_heatmap
+    from ...nodes.maths.method.reading import read_map
     from ...nodes.maths.pictures.legend import draw_legend, legend_lengths
 
     predictions, graph = random_predictions(), Graph()
@@ -51,7 +52,7 @@ def time_calls(repetitions: int) -> dict[str, list[float]]:
         given["difference"] = difference
         return run(("SDExplainHeatmap", of))
 
-    heatmap = make_heatmap(sum_steps(predictions, 0, STEPS, "evidence", "information"))
+    heatmap = make_heatmap(read_map(sum_steps(predictions, 0, STEPS, "evidence", "information")))
     # another opacity every time, likewise
     sheet = {
         "image": ["image", 0],

@@ -19,6 +19,7 @@ from sdexplain.nodes.maths.method.difference import Reading, Weighting, latent, 
 from sdexplain.nodes.maths.method.heatmap import Show, make_heatmap, show_only
 from sdexplain.nodes.maths.method.placing import Interpolation, masks
 from sdexplain.nodes.maths.method.prediction import NoisePredictions
+from sdexplain.nodes.maths.method.reading import read_map
 from sdexplain.nodes.maths.method.reliability import Reliability
 from sdexplain.nodes.maths.method.scalar import Scalar
 from sdexplain.nodes.maths.pictures.colours import AUTOMATIC, DIVERGING, SEQUENTIAL
@@ -156,7 +157,9 @@ def test_a_heatmap_is_a_picture_in_range_or_an_error_in_words(
     def draw() -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
         photo = match_pictures(torch.rand(images, *size, 3), images, tuple(predictions.noised.x0.shape[2:]))
         summed = sum_steps(predictions, 0, None, reading, weighting)
-        heatmap = make_heatmap(summed, scalar, percentile=percentile, scale=scale, reliability=reliability, threshold=threshold)
+        heatmap = make_heatmap(
+            read_map(summed, scalar), percentile=percentile, scale=scale, reliability=reliability, threshold=threshold
+        )
         shown = show_only(heatmap, show)
         picture = overlay(photo, shown, look)
         return picture, add_legend(picture, shown, look), masks(heatmap, size, look.interpolation)

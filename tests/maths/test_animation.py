@@ -9,6 +9,7 @@ import torch
 from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.heatmap import make_heatmap
 from sdexplain.nodes.maths.method.prediction import NoisePredictions
+from sdexplain.nodes.maths.method.reading import read_map
 from sdexplain.nodes.maths.pictures import animation
 from sdexplain.nodes.maths.pictures.animation import animate, draw_schedule, step_magnitudes, windows
 from sdexplain.nodes.maths.pictures.overlay import Appearance, overlay
@@ -52,7 +53,7 @@ def test_each_frame_shows_its_window_on_the_one_scale_of_all(monkeypatch: pytest
     assert len(set(heatmap.limits.tolist())) == 1
     assert len(frames) == 2 * 3  # images, places of the window
     for place, (start, end) in enumerate(windows(STEPS, 2)):
-        own = make_heatmap(sum_steps(predictions, start, end, "information"), scale=float(heatmap.limits[0]))
+        own = make_heatmap(read_map(sum_steps(predictions, start, end, "information")), scale=float(heatmap.limits[0]))
         expected = overlay(photos, own, plain, (614, 512))
         for image in range(2):
             drawn = frames[3 * image + place, :614]

@@ -18,7 +18,9 @@ from sdexplain.nodes.maths.answers.comparison import (
     take_sign,
 )
 from sdexplain.nodes.maths.method.difference import NoiseDifference
-from sdexplain.nodes.maths.method.heatmap import Heatmap, make_heatmap
+from sdexplain.nodes.maths.method.heatmap import make_heatmap
+from sdexplain.nodes.maths.method.map import Map
+from sdexplain.nodes.maths.method.reading import read_map
 from sdexplain.nodes.maths.pictures.comparison_sheet import BOTH, MAP_ALONE, REFERENCE_ALONE, agreement_sheet, report
 from sdexplain.tools import graphs
 from torch import Tensor
@@ -46,8 +48,8 @@ def a_difference(values: Tensor, reading: str = "evidence", **changes: Any) -> N
     return replace(difference, **changes)
 
 
-def a_map(values: Tensor, sign: str = "signed") -> Heatmap:
-    return take_sign(make_heatmap(a_difference(values), shared=False), sign)
+def a_map(values: Tensor, sign: str = "signed") -> Map:
+    return take_sign(read_map(a_difference(values)), sign)
 
 
 def a_random_map(images: int = 1, rows: int = 6, columns: int = 5, seed: int = 0) -> Tensor:
@@ -200,7 +202,7 @@ def test_a_constant_second_map_is_nothing_to_agree_with() -> None:
 
 def test_each_sign_takes_its_part_of_a_signed_map() -> None:
     values = torch.tensor([[[-2.0, 0.5], [0.0, 1.0]]])
-    heatmap = make_heatmap(a_difference(values))
+    heatmap = make_heatmap(read_map(a_difference(values)))
     parts = {
         "magnitude": [2, 0.5, 0, 1],
         "positive": [0, 0.5, 0, 1],
@@ -251,7 +253,7 @@ def test_the_mean_leaves_out_what_has_no_meaning() -> None:
         (lambda: compare_maps(a_map(a_random_map()), a_map(a_random_map()), share=1.0), "The share is 1"),
         (lambda: a_map(a_random_map(), "upward"), "The sign is 'upward'"),
         (
-            lambda: take_sign(make_heatmap(a_difference(a_random_map().abs(), "absolute")), "negative"),
+            lambda: take_sign(make_heatmap(read_map(a_difference(a_random_map().abs(), "absolute"))), "negative"),
             "no values below 0",
         ),
         (

@@ -9,6 +9,7 @@ import pytest
 import torch
 from differences import a_difference, random_difference
 from sdexplain.nodes.maths.method.heatmap import Heatmap, make_heatmap, show_only
+from sdexplain.nodes.maths.method.reading import read_map
 from sdexplain.nodes.maths.pictures import lettering
 from sdexplain.nodes.maths.pictures.colours import AUTOMATIC, colours
 from sdexplain.nodes.maths.pictures.legend import (
@@ -31,7 +32,7 @@ LONG = "a photo of a large grazing {} on a wide green meadow in front of some di
 
 def signed_heatmap(target: str = "zebra", contrast: str = "horse", images: int = 1) -> Heatmap:
     difference = random_difference(images=images, target_label=target, contrast_label=contrast)
-    return make_heatmap(difference, "channel mean")
+    return make_heatmap(read_map(difference, "channel mean"))
 
 
 def joined(lines: tuple[str, ...]) -> str:
@@ -60,7 +61,7 @@ def test_the_legend_names_both_prompts_and_what_each_colour_means() -> None:
 
 
 def test_an_unsigned_legend_claims_no_side() -> None:
-    heatmap = make_heatmap(random_difference(), "channel norm")
+    heatmap = make_heatmap(read_map(random_difference(), "channel norm"))
     low, high = end_words(heatmap, LENGTHS, AUTOMATIC)
     assert (joined(low.lines), joined(high.lines)) == ("clear: no difference", "yellow: predictions differ most")
 
@@ -81,9 +82,9 @@ def test_one_sign_alone_has_half_the_bar(sign: str, words: tuple[str, str], shar
 
 def test_the_numbers_are_the_scale_and_say_what_lies_beyond_it() -> None:
     values = torch.tensor([0.0, 1.0, -2.0, 0.5]).view(1, 1, 1, 2, 2)
-    heatmap = make_heatmap(a_difference(-values), "channel mean", scale=1.25)
+    heatmap = make_heatmap(read_map(a_difference(-values), "channel mean"), scale=1.25)
     assert scale_numbers(heatmap, 0) == [(0.0, "≤ −1.25"), (0.5, "0"), (1.0, "1.25")]
-    unsigned = make_heatmap(a_difference(values), "channel norm", percentile=100)
+    unsigned = make_heatmap(read_map(a_difference(values), "channel norm"), percentile=100)
     assert scale_numbers(unsigned, 0) == [(0.0, "0"), (1.0, "2")]
 
 
@@ -170,7 +171,7 @@ def test_the_bar_of_one_sign_starts_clear() -> None:
 
 
 def test_no_difference_is_said_and_has_no_bar() -> None:
-    nothing = make_heatmap(a_difference(torch.zeros(1, 1, 4, 6, 5)), "channel mean")
+    nothing = make_heatmap(read_map(a_difference(torch.zeros(1, 1, 4, 6, 5)), "channel mean"))
     something = np.asarray(draw_legend(signed_heatmap(), 0, LENGTHS))
     legend = np.asarray(draw_legend(nothing, 0, LENGTHS))
     assert colourfulness(legend) < 30 < 100 < colourfulness(something)
@@ -180,7 +181,7 @@ def test_no_difference_is_said_and_has_no_bar() -> None:
 def test_an_image_without_difference_among_others_has_a_legend_of_the_same_size() -> None:
     difference = random_difference(images=2)
     difference.values[:, 1] = 0
-    heatmap = make_heatmap(difference, "channel mean")
+    heatmap = make_heatmap(read_map(difference, "channel mean"))
     sheet = add_legend(torch.full((2, 512, 512, 3), 0.5), heatmap)
     assert colourfulness((255 * sheet[0].numpy()).astype(int)) > 100
     assert colourfulness((255 * sheet[1].numpy()).astype(int)) < 30

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from sdexplain.nodes.maths.pictures import lettering
 from sdexplain.nodes.maths.pictures.lettering import font_for, paragraph, spell_missing, wrap
-from sdexplain.nodes.maths.wording import plain_text
+from sdexplain.nodes.maths.wording import ELLIPSIS, plain_text
 
 SIZE = 13
 HEBREW_HORSE = "\u05e1\u05d5\u05e1"
@@ -93,7 +93,7 @@ def test_ten_thousand_characters_keep_their_beginning_and_end(text: str) -> None
     result = paragraph(text, SIZE, 300, lines=2)
     assert len(result.lines) == 2
     assert result.lines[0].startswith("first") and result.lines[1].endswith("last")
-    assert lettering.ELLIPSIS in " ".join(result.lines)
+    assert ELLIPSIS in " ".join(result.lines)
     assert len("".join(result.lines)) > 60, "two lines are filled"
 
 

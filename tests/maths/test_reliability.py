@@ -17,7 +17,8 @@ from sdexplain.nodes.maths.method.heatmap import Heatmap, make_heatmap
 from sdexplain.nodes.maths.method.noising import draw_noise
 from sdexplain.nodes.maths.method.placing import masks
 from sdexplain.nodes.maths.method.prediction import NoisePredictions
-from sdexplain.nodes.maths.method.reliability import CONFIDENCE, exceedance, standard_error
+from sdexplain.nodes.maths.method.reading import chance_degrees, read_map, standard_error
+from sdexplain.nodes.maths.method.reliability import CONFIDENCE, exceedance
 from sdexplain.nodes.maths.method.scalar import Scalar
 from sdexplain.nodes.maths.pictures.overlay import Appearance, overlay
 from torch import Tensor
@@ -41,20 +42,20 @@ ERRORS = torch.tensor([[1.0, 1.0, 1.0, 0.1]])
 
 
 def test_all_shows_every_value_and_says_how_many_are_reliable() -> None:
-    heatmap = make_heatmap(with_error(VALUES, ERRORS))
+    heatmap = make_heatmap(read_map(with_error(VALUES, ERRORS)))
     assert torch.equal(heatmap.values[0], VALUES)
     assert heatmap.reliability == ("Beyond 3 standard errors: 3 of 4 cells (less than 1 by chance)",)
 
 
 def test_reliable_only_shows_what_exceeds_the_threshold_as_it_is() -> None:
-    three, four = (make_heatmap(with_error(VALUES, ERRORS), reliability="reliable only", threshold=k) for k in (3, 4))
+    three, four = (make_heatmap(read_map(with_error(VALUES, ERRORS)), reliability="reliable only", threshold=k) for k in (3, 4))
     assert three.values[0].tolist() == [[5.0, -4.0, 0.0, 0.5]]
     assert four.values[0].tolist() == [[5.0, 0.0, 0.0, 0.5]]
     assert three.unit == "nats per latent cell"
 
 
 def test_standard_errors_divides_by_them() -> None:
-    heatmap = make_heatmap(with_error(VALUES, ERRORS), reliability="standard errors", percentile=100)
+    heatmap = make_heatmap(read_map(with_error(VALUES, ERRORS)), reliability="standard errors", percentile=100)
     assert heatmap.values[0].tolist()[0] == pytest.approx([5.0, -4.0, 2.0, 5.0])
     assert heatmap.unit == "standard errors"
     assert heatmap.limits.tolist() == pytest.approx([5.0])
@@ -87,13 +88,13 @@ def test_chance_is_students_or_fishers(
     variance = torch.tensor(channels).view(1, -1, 1, 1).expand(1, -1, 3, 3)
     difference = a_difference(torch.zeros(2, *variance.shape), variance=variance, degrees=torch.tensor([degrees]))
     for threshold in (1.0, 3.0):
-        assert exceedance(difference, scalar, threshold).item() == pytest.approx(probability(threshold, degrees))
+        assert exceedance(*chance_degrees(difference, scalar), threshold).item() == pytest.approx(probability(threshold, degrees))
 
 
 def test_few_samples_leave_more_to_chance() -> None:
     values, error = torch.zeros(32, 32), torch.ones(32, 32)
     values[0, :4] = 9.0
-    by_chance = [make_heatmap(with_error(values, error, f)).reliability[0] for f in (1.0, 3.0, 1e6)]
+    by_chance = [make_heatmap(read_map(with_error(values, error, f))).reliability[0] for f in (1.0, 3.0, 1e6)]
     # 1024 * 2 * P(t > 3) for Student's t by table: 0.1024, 0.0288, 0.00135
     assert [words[words.index("(") :] for words in by_chance] == [
         "(about 210 by chance)",
@@ -110,7 +111,7 @@ def test_noise_is_not_stretched(reliability: str) -> None:
     """One cell of 1024 beyond 3 standard errors is what noise gives: it is not shown."""
     values = torch.zeros(32, 32)
     values[3, 4] = 3.5
-    heatmap = make_heatmap(with_error(values, torch.ones(32, 32)), reliability=reliability)
+    heatmap = make_heatmap(read_map(with_error(values, torch.ones(32, 32))), reliability=reliability)
     assert heatmap.note(0) == "No reliable evidence: beyond 3 standard errors lie 1 of 1024 cells (about 3 by chance)"
     assert heatmap.reliability == ("",), "not said twice"
     assert heatmap.limits.tolist() == [0]
@@ -120,7 +121,7 @@ def test_noise_is_not_stretched(reliability: str) -> None:
 
 
 def test_all_shows_noise_and_calls_it_so() -> None:
-    heatmap = make_heatmap(with_error(torch.full((32, 32), 0.5).cumsum(0) / 20, torch.ones(32, 32)))
+    heatmap = make_heatmap(read_map(with_error(torch.full((32, 32), 0.5).cumsum(0) / 20, torch.ones(32, 32))))
     assert heatmap.levels.any() and not heatmap.note(0)
     assert heatmap.reliability == ("No reliable evidence: beyond 3 standard errors lie 0 of 1024 cells (about 3 by chance)",)
 
@@ -129,7 +130,7 @@ def test_an_image_with_nothing_reliable_stays_clear_beside_one_that_has_somethin
     values = torch.rand(1, 2, 8, 8) + 0.1
     values[0, 1] *= 20
     batch = evidence(values, variance=torch.full((2, 1, 8, 8), 1.0), degrees=torch.full((2,), 50.0), total_error=torch.ones(2))
-    heatmap = make_heatmap(batch, reliability="reliable only")
+    heatmap = make_heatmap(read_map(batch), reliability="reliable only")
     assert not heatmap.levels[0].any() and heatmap.levels[1].any()
     assert heatmap.note(0).startswith("No reliable evidence") and not heatmap.note(1)
     assert heatmap.reliability[1].startswith("Beyond 3 standard errors")
@@ -138,13 +139,13 @@ def test_an_image_with_nothing_reliable_stays_clear_beside_one_that_has_somethin
 def test_the_same_prompt_twice_is_no_difference_whatever_is_shown() -> None:
     nothing = with_error(torch.zeros(4, 4), torch.zeros(4, 4))
     for reliability in ("all", "reliable only", "standard errors"):
-        heatmap = make_heatmap(nothing, reliability=reliability)
+        heatmap = make_heatmap(read_map(nothing), reliability=reliability)
         assert heatmap.note(0) == "No difference: both prompts give the same noise predictions."
         assert heatmap.reliability == ("",)
 
 
 def test_what_does_not_vary_at_all_is_reliable() -> None:
-    heatmap = make_heatmap(with_error(VALUES, torch.zeros(1, 4)), reliability="standard errors")
+    heatmap = make_heatmap(read_map(with_error(VALUES, torch.zeros(1, 4))), reliability="standard errors")
     assert torch.isfinite(heatmap.values).all()
     assert heatmap.values.abs().min() > 1000
 
@@ -152,9 +153,9 @@ def test_what_does_not_vary_at_all_is_reliable() -> None:
 @pytest.mark.parametrize("reading", ["absolute", "information"])
 def test_a_magnitude_has_no_chance_to_be_compared_with(reading: Reading) -> None:
     difference = replace(with_error(VALUES.abs(), ERRORS), reading=reading)
-    heatmap = make_heatmap(difference, reliability="reliable only")
+    heatmap = make_heatmap(read_map(difference), reliability="reliable only")
     assert heatmap.reliability == ("Beyond 3 standard errors: 3 of 4 cells",)
-    faint = make_heatmap(replace(difference, variance=difference.variance * 1e6), reliability="reliable only")
+    faint = make_heatmap(read_map(replace(difference, variance=difference.variance * 1e6)), reliability="reliable only")
     assert faint.note(0).startswith("No reliable ")
 
 
@@ -181,7 +182,7 @@ def noise_alone(seed: int, samples: int, per_step: bool, antithetic: bool, signa
 
 def drawn(seed: int, reading: Reading, **settings: Any) -> Heatmap:
     difference = sum_steps(noise_alone(seed, **settings), 0, None, reading, "information")
-    return make_heatmap(difference, reliability="reliable only")
+    return make_heatmap(read_map(difference), reliability="reliable only")
 
 
 @pytest.mark.parametrize("per_step", [True, False], ids=["fresh", "same"])
@@ -215,24 +216,26 @@ def without_error(samples: int) -> NoiseDifference:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: make_heatmap(without_error(2), reliability="some"), "'some'; expected one of all, reliable only"),
+        (lambda: make_heatmap(read_map(without_error(2)), reliability="some"), "'some'; expected one of all, reliable only"),
         (
-            lambda: make_heatmap(without_error(1), reliability="reliable only"),
+            lambda: make_heatmap(read_map(without_error(1)), reliability="reliable only"),
             "needs a standard error. One noise sample has none: take 4 samples or more in Noise Latent Across Schedule",
         ),
         (
-            lambda: make_heatmap(without_error(2), reliability="standard errors"),
+            lambda: make_heatmap(read_map(without_error(2)), reliability="standard errors"),
             "One antithetic pair has none: take 4 samples or more .* or choose the reliability 'all'",
         ),
         (
-            lambda: make_heatmap(without_error(4), "decoded luminance", decode=red_channel, reliability="reliable only"),
+            lambda: make_heatmap(
+                read_map(without_error(4), "decoded luminance", decode=red_channel), reliability="reliable only"
+            ),
             "'decoded luminance' does not have. Choose the scalar 'channel norm' or 'channel mean'",
         ),
         (
-            lambda: make_heatmap(with_error(VALUES, ERRORS), threshold=0),
+            lambda: make_heatmap(read_map(with_error(VALUES, ERRORS)), threshold=0),
             "threshold is 0; expected a number of standard",
         ),
-        (lambda: make_heatmap(with_error(VALUES, ERRORS), threshold=torch.nan), "threshold is nan; expected"),
+        (lambda: make_heatmap(read_map(with_error(VALUES, ERRORS)), threshold=torch.nan), "threshold is nan; expected"),
     ],
 )
 def test_what_cannot_be_told_is_refused(make: Callable[[], object], words: str) -> None:
@@ -245,4 +248,4 @@ def test_a_missing_standard_error_is_told_before_anything_is_decoded() -> None:
         raise AssertionError("decoded")
 
     with pytest.raises(ValueError, match="decoded luminance"):
-        make_heatmap(without_error(4), "decoded luminance", decode=never, reliability="reliable only")
+        make_heatmap(read_map(without_error(4), "decoded luminance", decode=never), reliability="reliable only")

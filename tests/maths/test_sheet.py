@@ -18,6 +18,7 @@ from sdexplain.nodes.maths.answers.verdict import judge, preferences
 from sdexplain.nodes.maths.method.difference import split_steps, sum_ranges, sum_steps
 from sdexplain.nodes.maths.method.heatmap import make_heatmap
 from sdexplain.nodes.maths.method.prediction import NoisePredictions
+from sdexplain.nodes.maths.method.reading import read_map
 from sdexplain.nodes.maths.pictures import sheet as sheets
 from sdexplain.nodes.maths.pictures.overlay import Appearance
 from sdexplain.nodes.maths.pictures.sheet import cell_size, columns_per_band, range_header, step_sheet
@@ -77,7 +78,7 @@ def test_the_ranges_add_up_to_the_whole(reading: str) -> None:
 def test_all_ranges_and_images_share_one_scale() -> None:
     predictions = a_prediction(images=2)
     spans = split_steps(STEPS, 3)
-    heatmap = make_heatmap(sum_ranges(predictions, spans, "difference", "uniform"), percentile=100)
+    heatmap = make_heatmap(read_map(sum_ranges(predictions, spans, "difference", "uniform")), percentile=100)
     largest = max(sum_steps(predictions, *span).mean.norm(dim=1).max() for span in spans)
     assert heatmap.limits.tolist() == pytest.approx([largest.item()] * 6)
 

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..method.heatmap import Heatmap, colour_limits
+from ..method.heatmap import Heatmap, make_heatmap
+from ..method.map import Map
 from ..method.placing import covered_box, place
 from .measures import auroc, average_precision, grown, largest, overlap, pointing, rank_correlation, relevance_mass
 
@@ -53,9 +54,9 @@ UNDEFINED = Agreement(*[float("nan")] * len(fields(Agreement)))
 class Comparison:
     """A map and what it is compared with, place by place: [B,H,W] each, where the latent covers the picture."""
 
-    first: Heatmap
+    first: Map
     """The map, of B images."""
-    second: Heatmap | None
+    second: Map | None
     """The map that it is compared with; None for a mask."""
     values: Tensor
     """[B,H,W] the map in -1 ... 1, each image by a scale of its own."""
@@ -133,7 +134,7 @@ class Comparison:
         return Agreement(0.5, share, share / (2 - share), float(near.mean()) if near.size else float("nan"), share, 0.0)
 
 
-def compare_with_mask(first: Heatmap, mask: Tensor, inside: Tensor | None = None) -> Comparison:
+def compare_with_mask(first: Map, mask: Tensor, inside: Tensor | None = None) -> Comparison:
     """Compare a map with a mask at the mask's size, [B or 1,H,W]; a pixel is true from 0.5 on.
 
     The map is enlarged bilinearly to where its latent lies in a picture of that size; pixels that the latent does not cover
@@ -168,7 +169,7 @@ def compare_with_mask(first: Heatmap, mask: Tensor, inside: Tensor | None = None
     )
 
 
-def compare_maps(first: Heatmap, second: Heatmap, share: float = 0.1, inside: Tensor | None = None) -> Comparison:
+def compare_maps(first: Map, second: Map, share: float = 0.1, inside: Tensor | None = None) -> Comparison:
     """Compare two maps of one picture; the second one's largest values, `share` of all places, are taken for true.
 
     Maps of different sizes meet at the smaller one, the larger one averaged. A place counts if at least half of it lies in
@@ -181,7 +182,7 @@ def compare_maps(first: Heatmap, second: Heatmap, share: float = 0.1, inside: Te
     if not 0 < share < 1:
         raise ValueError(f"The share is {share:g}; expected more than 0 and less than 1 of the second map's places.")
     images = shared_batch({"first map": len(first.values), "second map": len(second.values)} | _batch_of(inside))
-    sizes = [tuple(heatmap.values.shape[1:]) for heatmap in (first, second)]
+    sizes = [tuple(map.values.shape[1:]) for map in (first, second)]
     (height, width), (taller, wider) = sorted(sizes)
     if abs(taller * width - wider * height) > max(taller, wider):
         raise ValueError(
@@ -189,8 +190,8 @@ def compare_maps(first: Heatmap, second: Heatmap, share: float = 0.1, inside: Te
             "of one picture. Connect two differences of the same image."
         )
     values, reference = (
-        F.interpolate(whole_scale(heatmap).levels[:, None], (height, width), mode="area")[:, 0].expand(images, -1, -1)
-        for heatmap in (first, second)
+        F.interpolate(whole_scale(map).levels[:, None], (height, width), mode="area")[:, 0].expand(images, -1, -1)
+        for map in (first, second)
     )
     if inside is None:
         counted = torch.ones_like(values, dtype=torch.bool)
@@ -208,8 +209,8 @@ def compare_maps(first: Heatmap, second: Heatmap, share: float = 0.1, inside: Te
     return Comparison(_repeated(first, images), _repeated(second, images), values, reference, truth, counted, 0, share)
 
 
-def take_sign(heatmap: Heatmap, sign: Sign) -> Heatmap:
-    """What of a map is compared, each image with a colour scale of its own: larger claims more.
+def take_sign(map: Map, sign: Sign) -> Map:
+    """What of a map is compared: larger claims more.
 
     "magnitude": |v|. "positive": v where it is above 0, else 0. "negative": -v where it is below 0, else 0. "signed": v, so that
     what is far below 0 claims least.
@@ -219,21 +220,22 @@ def take_sign(heatmap: Heatmap, sign: Sign) -> Heatmap:
     """
     if sign not in get_args(Sign):
         raise ValueError(f"The sign is {sign!r}; expected one of {', '.join(get_args(Sign))}.")
-    if sign == "negative" and not heatmap.signed:
+    if sign == "negative" and not map.signed:
         raise ValueError("The sign is 'negative', but this map has no values below 0. Choose 'magnitude', or a signed scalar.")
-    if not heatmap.signed or sign == "signed":
-        return _rescaled(heatmap, heatmap.values, heatmap.positive, heatmap.negative)
-    one_sided = replace(heatmap, signed=False, quantity=f"{heatmap.quantity}, {SIDES[sign]}")
+    alone = replace(map, totals=(), floor=0.0)
+    if not map.signed or sign == "signed":
+        return alone
+    one_sided = replace(alone, signed=False, quantity=f"{map.quantity}, {SIDES[sign]}", negative="no difference")
     if sign == "magnitude":
-        return _rescaled(one_sided, heatmap.values.abs(), "predictions differ most")
+        return replace(one_sided, values=map.values.abs(), positive="predictions differ most")
     if sign == "positive":
-        return _rescaled(one_sided, heatmap.values.clamp(min=0), heatmap.positive)
-    return _rescaled(one_sided, (-heatmap.values).clamp(min=0), heatmap.negative)
+        return replace(one_sided, values=map.values.clamp(min=0))
+    return replace(one_sided, values=(-map.values).clamp(min=0), positive=map.negative)
 
 
-def whole_scale(heatmap: Heatmap) -> Heatmap:
-    """The same map on a scale that ends at each image's largest value, so that its levels keep all ranks; 0 for a constant one."""
-    return replace(heatmap, limits=colour_limits(heatmap.values, 0.0, 100, 0.0, shared=False))
+def whole_scale(map: Map) -> Heatmap:
+    """The map on a scale that ends at each image's largest value, so that its levels keep all ranks; 0 for a constant one."""
+    return make_heatmap(replace(map, floor=0.0), percentile=100, shared=False)
 
 
 def check_mask(mask: Tensor, name: str, latent_size: tuple[int, int]) -> None:
@@ -286,14 +288,9 @@ def _is_constant(values: Tensor) -> bool:
     return bool((values == values[0]).all())
 
 
-def _rescaled(heatmap: Heatmap, values: Tensor, positive: str, negative: str = "no difference") -> Heatmap:
-    limits = colour_limits(values, 0.0, 99.5, 0.0, shared=False)
-    return replace(heatmap, values=values, limits=limits, positive=positive, negative=negative, totals=())
-
-
-def _repeated(heatmap: Heatmap, images: int) -> Heatmap:
+def _repeated(map: Map, images: int) -> Map:
     """A map of one image for all of them."""
-    return replace(heatmap, values=heatmap.values.expand(images, -1, -1), limits=heatmap.limits.expand(images))
+    return replace(map, values=map.values.expand(images, -1, -1))
 
 
 def _batch_of(inside: Tensor | None) -> dict[str, int]:

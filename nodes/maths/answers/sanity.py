@@ -12,7 +12,7 @@ from ..method.noising import NoisedLatents
 from ..method.prediction import NoisePredictions
 from ..method.scalar import ROUNDING_PER_STEP
 from ..wording import format_value, quoted
-from . import measures as agreement
+from . import measures
 
 SMALLEST_RESIDUAL = 1e-4
 """What float32 sums may be off by, relative to what is summed."""
@@ -191,7 +191,7 @@ def rank_correlation(first: Tensor, second: Tensor) -> float:
     """Spearman's rank correlation of two maps; 0 where one of them is the same everywhere and orders nothing."""
     if first.unique().numel() == 1 or second.unique().numel() == 1:
         return 0.0
-    return agreement.rank_correlation(first.numpy(), second.numpy())
+    return measures.rank_correlation(first.numpy(), second.numpy())
 
 
 def report(checks: list[Check], predictions: NoisePredictions, source: str) -> str:

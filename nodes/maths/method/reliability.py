@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import torch
 from scipy import stats
 from torch import Tensor
 
-from .difference import NoiseDifference
-
-if TYPE_CHECKING:
-    from .scalar import Scalar
+from .map import Map
 
 Reliability = Literal["all", "reliable only", "standard errors"]
 
 CONFIDENCE = 0.99  # in how many of the maps of nothing but noise no more cells are reliable than are put down to chance
-NAMES = {"difference": "difference", "absolute": "difference", "information": "information", "evidence": "evidence"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +27,7 @@ class Significance:
     """How many standard errors a value has to exceed to be called reliable."""
     chance: Tensor | None
     """[B] the probability that noise alone takes a cell beyond the threshold; None for magnitudes, which are above 0 anyway."""
-    name: str
+    noun: str
     """What the maps show, in a word."""
 
     @property
@@ -72,54 +68,56 @@ class Significance:
             cells += f" ({f'about {expected}' if expected else 'less than 1'} by chance)"
         if self.found[image]:
             return f"{beyond.capitalize()}: {cells}"
-        return f"No reliable {self.name}: {beyond} lie {cells}"
+        return f"No reliable {self.noun}: {beyond} lie {cells}"
 
 
-def measure_significance(
-    difference: NoiseDifference, scalar: Scalar, values: Tensor, threshold: float, rounding: float
-) -> Significance | None:
-    """The map `values` [B,h,w] of a sum in standard errors of at least what `rounding` makes; None where none is known.
+def keep_reliable(map: Map, reliability: Reliability = "all", threshold: float = 3.0) -> Map:
+    """The map with "all" its values, those of cells beyond `threshold` standard errors alone, or its values in standard errors.
 
-    Chance is that of Student's t, or of F for the channel norm, with the degrees of freedom of the sum's variance.
+    The last two leave an image clear where no more of its cells are beyond than noise has by chance, see `Significance`. Where
+    standard errors are known, the map says how many cells are reliable.
+
+    Raises:
+        ValueError: an unknown reliability, one that needs a standard error where there is none, or a threshold that is not above 0.
+    """
+    check_reliability(map, reliability)
+    significance = measure_significance(map, threshold)
+    if significance is None:
+        return map
+    values = significance.shown(map.values, reliability)
+    differs = map.values.any(2).any(1)
+    doubtful = differs & ~values.any(2).any(1)
+    kept = replace(
+        map,
+        values=values,
+        reliability=_reliability_words(significance, differs & ~doubtful),
+        doubts=_reliability_words(significance, doubtful),
+    )
+    if reliability != "standard errors":
+        return kept
+    return replace(kept, unit="standard errors", floor=0.0, error=torch.ones_like(values))
+
+
+def measure_significance(map: Map, threshold: float) -> Significance | None:
+    """A map in standard errors of at least what rounding makes; None where none is known.
 
     Raises:
         ValueError: a threshold that is not above 0.
     """
     if not 0 < threshold < math.inf:
         raise ValueError(f"The threshold is {threshold:g}; expected a number of standard errors above 0, 3 for example.")
-    error = standard_error(difference, scalar)
-    if error is None:
+    if map.error is None:
         return None
-    ratios = values / error.clamp(min=rounding)
-    chance = exceedance(difference, scalar, threshold) if difference.signed else None
-    return Significance(ratios, threshold, chance, NAMES[difference.reading])
+    chance = None if map.chance_degrees is None else exceedance(*map.chance_degrees, threshold)
+    return Significance(map.values / map.error.clamp(min=map.floor), threshold, chance, map.noun)
 
 
-def standard_error(difference: NoiseDifference, scalar: Scalar) -> Tensor | None:
-    """Standard error of each cell of a map, [B,h,w]; None where the samples can't tell, and for decoded luminance.
-
-    "channel norm": sqrt(sum over C of the variance), the norm that noise alone has in the mean square. "channel mean":
-    sqrt(sum over C of the variance) / C, which takes the errors of the channels as independent.
-    """
-    if difference.variance is None or scalar == "decoded luminance":
-        return None
-    error = difference.variance.sum(dim=1).sqrt()
-    return error / difference.variance.shape[1] if scalar == "channel mean" else error
+def exceedance(above: Tensor, below: Tensor, threshold: float) -> Tensor:
+    """The probability that noise alone takes a cell's |value| beyond so many standard errors, [B] float64: see `Map`."""
+    return torch.from_numpy(stats.f.sf(threshold**2, above.numpy(), below.numpy()))
 
 
-def exceedance(difference: NoiseDifference, scalar: Scalar, threshold: float) -> Tensor:
-    """The probability that noise alone takes a cell's |value| beyond so many standard errors, [B] float64.
-
-    (value / error)^2 follows F(1, degrees), which is Student's t, for a sum of signed errors, and F(channels, degrees) for the
-    norm. `channels` is how many the variance is spread over: C where all vary alike, 1 where one varies alone (Satterthwaite).
-    """
-    variances = difference.variance.mean(dim=(2, 3)).double()
-    channels = (variances.sum(dim=1).square() / variances.square().sum(dim=1)).nan_to_num(1.0)
-    terms = channels if scalar == "channel norm" else torch.ones_like(channels)
-    return torch.from_numpy(stats.f.sf(threshold**2, terms.numpy(), (difference.degrees * channels).numpy()))
-
-
-def check_reliability(reliability: Reliability, difference: NoiseDifference, scalar: Scalar) -> None:
+def check_reliability(map: Map, reliability: Reliability) -> None:
     """Refuse an unknown reliability, and one that needs a standard error where there is none.
 
     Raises:
@@ -127,21 +125,10 @@ def check_reliability(reliability: Reliability, difference: NoiseDifference, sca
     """
     if reliability not in get_args(Reliability):
         raise ValueError(f"The reliability is {reliability!r}; expected one of {', '.join(get_args(Reliability))}.")
-    if reliability == "all":
-        return
-    if scalar == "decoded luminance":
-        raise ValueError(
-            f"The reliability {reliability!r} needs a standard error, which the scalar 'decoded luminance' does not have. Choose "
-            "the scalar 'channel norm' or 'channel mean', or the reliability 'all'."
-        )
-    if difference.variance is None:
-        raise ValueError(
-            f"The reliability {reliability!r} needs a standard error. {missing_error(difference)} in Noise Latent Across "
-            "Schedule, or choose the reliability 'all'."
-        )
+    if reliability != "all" and map.error is None:
+        raise ValueError(f"The reliability {reliability!r} needs a standard error{map.error_missing}")
 
 
-def missing_error(difference: NoiseDifference) -> str:
-    """Why a sum has no standard error, and what to do, without a full stop."""
-    single = "One noise sample" if len(difference.values) == 1 else "One antithetic pair"
-    return f"{single} has none: take 4 samples or more"
+def _reliability_words(significance: Significance, images: Tensor) -> tuple[str, ...]:
+    """What there is to say about those of `images` [B] that are true, "" for the others."""
+    return tuple(significance.words(image) if said else "" for image, said in enumerate(images.tolist()))

@@ -12,6 +12,7 @@ from ..images import from_image, match_pictures, to_image
 from ..method.difference import Reading, Weighting, sum_ranges
 from ..method.heatmap import make_heatmap
 from ..method.prediction import NoisePredictions
+from ..method.reading import read_map
 from ..method.scalar import Scalar
 from ..wording import WEIGHTING_WORDS
 from .legend import draw_legend, legend_lengths, readable_size
@@ -45,7 +46,7 @@ def animate(
     noised = predictions.noised
     pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]))
     spans = windows(noised.steps, window)
-    heatmap = make_heatmap(sum_ranges(predictions, spans, reading, weighting), scalar, percentile=percentile)
+    heatmap = make_heatmap(read_map(sum_ranges(predictions, spans, reading, weighting), scalar), percentile=percentile)
     source = f"A window of {window} of {noised.steps} steps, the noisiest first, {WEIGHTING_WORDS[weighting]}"
     heatmap = replace(heatmap, source=source, totals=(), reliability=())
     size = readable_size(*pictures.shape[1:3])

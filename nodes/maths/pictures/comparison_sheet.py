@@ -11,7 +11,8 @@ from torch import Tensor
 from ..answers.comparison import Agreement, Comparison, mean_agreement
 from ..answers.measures import grown
 from ..images import from_image, luminance, match_pictures, resize
-from ..method.heatmap import Heatmap
+from ..method.heatmap import make_heatmap
+from ..method.map import Map
 from ..method.placing import covered_box, scale_box
 from ..wording import quoted
 from .colours import AUTOMATIC, end_colours
@@ -40,10 +41,10 @@ def report(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def map_words(heatmap: Heatmap) -> str:
+def map_words(map: Map) -> str:
     """What a map is of, in one line that quotes its labels."""
-    target, contrast = quoted(heatmap.target_label), quoted(heatmap.contrast_label)
-    return f"{target} vs {contrast}. {heatmap.quantity}. {heatmap.source}."
+    target, contrast = quoted(map.target_label), quoted(map.contrast_label)
+    return f"{target} vs {contrast}. {map.quantity}. {map.source}."
 
 
 def reference_words(comparison: Comparison) -> str:
@@ -103,7 +104,8 @@ def agreement_sheet(comparison: Comparison, pictures: Tensor | None = None) -> T
     truth, chosen, counted = (
         _on_picture(masks, first, size, grid.cell) for masks in (comparison.truth, comparison.chosen, comparison.counted)
     )
-    cells = [outlined(overlay(pictures, heatmap, size=grid.cell), truth) for heatmap in maps]
+    heatmaps = [make_heatmap(map, shared=False) for map in maps]
+    cells = [outlined(overlay(pictures, heatmap, size=grid.cell), truth) for heatmap in heatmaps]
     cells.append(agreement_cells(resize(pictures, grid.cell), truth, chosen, counted))
     sheets = [
         from_image(_draw(comparison, image, grid, torch.stack([cell[image] for cell in cells])))
@@ -133,9 +135,9 @@ def outlined(pictures: Tensor, truth: Tensor) -> Tensor:
     return torch.stack(lines)
 
 
-def _on_picture(masks: Tensor, heatmap: Heatmap, picture_size: tuple[int, int], size: tuple[int, int]) -> Tensor:
+def _on_picture(masks: Tensor, map: Map, picture_size: tuple[int, int], size: tuple[int, int]) -> Tensor:
     """Masks of the places that the latent covers, [B,h,w], on a picture drawn at `size`, [B,H,W]; False around it."""
-    box = scale_box(covered_box(picture_size, heatmap.latent_size, heatmap.downscale), picture_size, size)
+    box = scale_box(covered_box(picture_size, map.latent_size, map.downscale), picture_size, size)
     inside = F.interpolate(masks[:, None].float(), (box.height, box.width), mode="nearest-exact")[:, 0] > 0
     return F.pad(inside, (box.left, size[1] - box.left - box.width, box.top, size[0] - box.top - box.height))
 
@@ -161,8 +163,8 @@ def _headers(comparison: Comparison) -> list[tuple[str, str]]:
     return [("First map", _brightest(first)), (outlined_part, _brightest(second)), agreement]
 
 
-def _brightest(heatmap: Heatmap) -> str:
-    return f"{end_colours(AUTOMATIC, heatmap.signed)[1]}: {heatmap.positive}"
+def _brightest(map: Map) -> str:
+    return f"{end_colours(AUTOMATIC, map.signed)[1]}: {map.positive}"
 
 
 def draw_colour_key(comparison: Comparison, grid: Grid) -> Image.Image:

@@ -13,6 +13,7 @@ from ..answers.rivals import Contest, Standing
 from ..images import from_image, match_pictures
 from ..method.difference import NoiseDifference, Reading, Weighting, join_images, sum_steps
 from ..method.heatmap import Heatmap, make_heatmap
+from ..method.reading import read_map
 from ..method.reliability import Reliability
 from ..wording import WEIGHTING_WORDS, format_with_error, plain_text, quoted, shorten
 from .lettering import paragraph
@@ -134,7 +135,7 @@ def rivals_sheet(
     rivals = [rivals_of(contest, target, image) for image, target in enumerate(targets)]
     pairs = [(target, rivals[image][place], image) for place in range(len(rivals[0])) for image, target in enumerate(targets)]
     sums = [mean_sum(contest, predictions, *pair, reading, weighting) for pair in pairs]
-    heatmap = make_heatmap(join_images(sums), percentile=percentile, reliability=reliability, threshold=threshold)
+    heatmap = make_heatmap(read_map(join_images(sums)), percentile=percentile, reliability=reliability, threshold=threshold)
     size = cell_size(*pictures.shape[1:3], columns_per_band(len(rivals[0])))
     cells = overlay(pictures.repeat(len(rivals[0]), 1, 1, 1), heatmap, appearance, size).unflatten(0, (-1, noised.images))
     sheets = []

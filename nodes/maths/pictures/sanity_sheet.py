@@ -11,6 +11,7 @@ from ..answers.sanity import Answers, Check, summed
 from ..images import from_image, match_pictures
 from ..method.difference import join_images
 from ..method.heatmap import make_heatmap
+from ..method.reading import read_map
 from ..wording import WEIGHTING_WORDS, quoted
 from .colours import AUTOMATIC, end_colours
 from .legend import draw_legend
@@ -39,7 +40,7 @@ def sanity_sheet(picture: Tensor, answers: Answers, checks: list[Check], source:
     ]
     panels = [panel for panel in panels if panel[2] is not None]
     maps = join_images([summed(predictions, "evidence") for _, _, predictions in panels])
-    heatmap = replace(make_heatmap(maps, shared=False), source=f"{source}, {WEIGHTING_WORDS['information']}")
+    heatmap = replace(make_heatmap(read_map(maps), shared=False), source=f"{source}, {WEIGHTING_WORDS['information']}")
     pictures = match_pictures(picture[:1], 1, heatmap.latent_size)
     grid = Grid(len(panels), cell_size(*pictures.shape[1:3], len(panels)))
     cells = overlay(pictures.expand(len(panels), -1, -1, -1), heatmap, size=grid.cell)

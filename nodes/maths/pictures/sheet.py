@@ -15,6 +15,7 @@ from ..method.difference import NoiseDifference, Reading, Weighting, split_steps
 from ..method.heatmap import Heatmap, make_heatmap
 from ..method.placing import covered_box, scale_box
 from ..method.prediction import NoisePredictions
+from ..method.reading import read_map
 from ..method.reliability import Reliability
 from ..method.scalar import Scalar
 from ..wording import WEIGHTING_WORDS, quoted
@@ -97,9 +98,7 @@ def step_sheet(
     pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]))
     spans = split_steps(noised.steps, ranges)
     heatmap = make_heatmap(
-        sum_ranges(predictions, spans, reading, weighting),
-        scalar,
-        decode=decode,
+        read_map(sum_ranges(predictions, spans, reading, weighting), scalar, decode=decode),
         percentile=percentile,
         reliability=reliability,
         threshold=threshold,

@@ -1,0 +1,54 @@
+"""A map: one number per place of each image, how sure it is, and the words that say what it means.
+
+Every picture, mask and comparison is made of a map, whatever it was made of itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Map:
+    """One number per place of each of B images."""
+
+    values: Tensor
+    """[B,h,w] a number for each latent cell, or [B,H,W] for each pixel of the decoded latent."""
+    signed: bool
+    """Whether values below 0 mean something of their own."""
+    positive: str
+    """What the highest value means; it may quote a label, as the next."""
+    negative: str
+    """What the lowest value means: the one below 0, or 0 itself if unsigned."""
+    quantity: str
+    """What the numbers are."""
+    noun: str
+    """The same in a word."""
+    unit: str
+    """What they are counted in."""
+    source: str
+    """Which steps they come from."""
+    target_label: str
+    """Untrusted text of any length, as the next."""
+    contrast_label: str
+    latent_size: tuple[int, int]
+    """h, w: which part of a picture the values cover follows from it."""
+    downscale: int
+    """Image pixels per latent cell, along one side."""
+    floor: float
+    """What float rounding alone can make of equal predictions; an image with nothing beyond it is "no difference"."""
+    error: Tensor | None = None
+    """[B,h,w] the standard error of each value; None where none is known."""
+    error_missing: str = ""
+    """Why no standard error is known and what to do, as the end of a sentence."""
+    chance_degrees: tuple[Tensor, Tensor] | None = None
+    """[B] each: noise alone makes (value / error)^2 follow F with so many degrees of freedom above and below; None for values that
+    are above 0 anyway, or where no standard error is known."""
+    totals: tuple[str, ...] = ()
+    """What all of each image's cells say together, with its standard error where one is known; () where they don't add up."""
+    reliability: tuple[str, ...] = ()
+    """How many of each image's cells are more than noise, see `keep_reliable`; () where no standard error is known."""
+    doubts: tuple[str, ...] = ()
+    """Why an image is left clear although its values are not 0, "" for those that are not; () for none."""

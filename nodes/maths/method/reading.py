@@ -1,0 +1,128 @@
+"""From a summed difference of predictions to a map: its numbers, their standard errors, and what they mean in words."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..images import Decode
+from ..wording import WEIGHTING_WORDS, format_with_error, quoted, telling_part
+from .difference import NoiseDifference
+from .map import Map
+from .scalar import Scalar, is_signed, scalar_map, smallest_value
+
+NOUNS = {"difference": "difference", "absolute": "difference", "information": "information", "evidence": "evidence"}
+
+
+def read_map(difference: NoiseDifference, scalar: Scalar = "channel norm", decode: Decode | None = None) -> Map:
+    """One number per place of a summed difference, see `scalar_map`, with its standard error where the samples tell one.
+
+    decode: VAE-space latents [n,C,h,w] to pictures [n,H,W,3] in 0..1, needed for "decoded luminance" alone. An image whose values
+    are all within float rounding is 0 everywhere.
+
+    Raises:
+        ValueError: NaN, a scalar that the reading can't have, or no decoder where one is needed.
+    """
+    if not torch.isfinite(difference.values).all():
+        raise ValueError("The noise difference contains NaN or infinity. Check the latent, the prompts and the model.")
+    values, floor = scalar_map(difference, scalar, decode), smallest_value(difference, scalar)
+    positive, negative, quantity, unit = _words(difference, scalar)
+    error = standard_error(difference, scalar)
+    return Map(
+        values=torch.where(values.abs().amax((1, 2), keepdim=True) > floor, values, 0.0),
+        signed=is_signed(difference, scalar),
+        positive=positive,
+        negative=negative,
+        quantity=quantity,
+        noun=NOUNS[difference.reading],
+        unit=unit,
+        source=f"Steps {difference.start}–{difference.end} of {difference.steps}, {WEIGHTING_WORDS[difference.weighting]}",
+        target_label=difference.target_label,
+        contrast_label=difference.contrast_label,
+        latent_size=tuple(difference.values.shape[-2:]),
+        downscale=difference.downscale,
+        floor=floor,
+        error=error,
+        error_missing=_why_no_error(difference, scalar) if error is None else "",
+        chance_degrees=chance_degrees(difference, scalar) if error is not None and difference.signed else None,
+        totals=evidence_totals(difference),
+    )
+
+
+def standard_error(difference: NoiseDifference, scalar: Scalar) -> Tensor | None:
+    """Standard error of each cell of a map, [B,h,w]; None where the samples can't tell, and for decoded luminance.
+
+    "channel norm": sqrt(sum over C of the variance), the norm that noise alone has in the mean square. "channel mean":
+    sqrt(sum over C of the variance) / C, which takes the errors of the channels as independent.
+    """
+    if difference.variance is None or scalar == "decoded luminance":
+        return None
+    error = difference.variance.sum(dim=1).sqrt()
+    return error / difference.variance.shape[1] if scalar == "channel mean" else error
+
+
+def chance_degrees(difference: NoiseDifference, scalar: Scalar) -> tuple[Tensor, Tensor]:
+    """The degrees of freedom of (value / error)^2 where there is noise alone, [B] float64 above and below: see `Map`.
+
+    F(1, degrees), which is Student's t squared, for a sum of signed errors, and F(channels, degrees) for the norm. `channels` is
+    how many the variance is spread over: C where all vary alike, 1 where one varies alone (Satterthwaite 1946).
+    """
+    variances = difference.variance.mean(dim=(2, 3)).double()
+    channels = (variances.sum(dim=1).square() / variances.square().sum(dim=1)).nan_to_num(1.0)
+    return channels if scalar == "channel norm" else torch.ones_like(channels), difference.degrees * channels
+
+
+def evidence_totals(difference: NoiseDifference) -> tuple[str, ...]:
+    """Each image's evidence added up over its cells, in words: the log-odds if weighted by information; () for other readings.
+
+    The standard error is that of the mean over the noise samples; where they can't tell, the words say so.
+    """
+    if difference.reading != "evidence":
+        return ()
+    unit = "nats" if difference.weighting == "information" else "noise variances"
+    unknown, words = difference.total_error is None, []
+    for image, mean in enumerate(difference.total.tolist()):
+        error = None if unknown else difference.total_error[image].item()
+        labels = difference.target_label, difference.contrast_label
+        label = quoted(telling_part(*(labels if mean >= 0 else labels[::-1])))
+        words.append(f"Whole picture: {format_with_error(abs(mean), error)} {unit} for {label}")
+    return tuple(f"{total}, standard error unknown. {_few_samples(difference)}." if unknown else total for total in words)
+
+
+def _why_no_error(difference: NoiseDifference, scalar: Scalar) -> str:
+    if scalar == "decoded luminance":
+        return (
+            ", which the scalar 'decoded luminance' does not have. Choose the scalar 'channel norm' or 'channel mean', or the "
+            "reliability 'all'."
+        )
+    return f". {_few_samples(difference)} in Noise Latent Across Schedule, or choose the reliability 'all'."
+
+
+def _few_samples(difference: NoiseDifference) -> str:
+    """Why a sum has no standard error, and what to do, without a full stop."""
+    single = "One noise sample" if len(difference.values) == 1 else "One antithetic pair"
+    return f"{single} has none: take 4 samples or more"
+
+
+def _words(difference: NoiseDifference, scalar: Scalar) -> tuple[str, str, str, str]:
+    """What the positive and the negative end of the scale mean, what the number is, and its unit."""
+    target = quoted(telling_part(difference.target_label, difference.contrast_label))
+    contrast = quoted(telling_part(difference.contrast_label, difference.target_label))
+    if scalar == "decoded luminance":
+        return (
+            f"brighter as {target}",
+            f"darker as {target}",
+            "Luminance that the decoded sum adds",
+            "black 0 to white 1",
+        )
+    squares = "nats per latent cell" if difference.weighting == "information" else "noise variances per latent cell"
+    if difference.reading == "evidence":
+        return f"speaks for {target}", f"speaks for {contrast}", "Evidence", squares
+    if difference.reading == "information":
+        return "predictions differ most", "no difference", "Information: half the squared difference", squares
+    unit = "noise standard deviations"
+    if difference.reading == "absolute":
+        return "predictions differ most", "no difference", "Sum of each step’s absolute difference", unit
+    if scalar == "channel norm":
+        return "predictions differ most", "no difference", "Channel norm of the summed difference", unit
+    return f"higher mean as {target}", f"lower mean as {target}", "Channel mean of the summed difference", unit
