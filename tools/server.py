@@ -44,8 +44,9 @@ class Server:
     """A headless ComfyUI on 127.0.0.1 that has this pack and no other, for use in a `with` block.
 
     `base` takes its custom_nodes, models, input, output, user and temp; without it they lie in a temporary folder that
-    goes with the server. Nothing of a ComfyUI that belongs to somebody else is written to. `packs` adds folders of
-    nodes by name, `settings` are the page's. It ends with the program that started it, even when that is killed.
+    goes with the server. Nothing of a ComfyUI that belongs to somebody else is written to. `pack` is the checkout
+    whose pack it has, this one unless another is named. `packs` adds folders of nodes by name, `settings` are the page's.
+    It ends with the program that started it, even when that is killed.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Server:
         *,
         port: int | None = None,
         base: Path | None = None,
+        pack: Path = ROOT,
         packs: Mapping[str, Path] | None = None,
         settings: Mapping[str, object] | None = None,
         show_host_models: bool = False,
@@ -61,7 +63,7 @@ class Server:
     ) -> None:
         self.host = host
         self.port = port
-        self.packs = {PACK: ROOT, **(packs or {})}
+        self.packs = {PACK: pack, **(packs or {})}
         self.settings = dict(settings or {})
         self.show_host_models = show_host_models
         self.timeout = timeout
