@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import pytest
 import torch
-from diffusers import DDIMScheduler, EulerDiscreteScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    ControlNetModel,
+    DDIMInverseScheduler,
+    DDIMScheduler,
+    DiffusionPipeline,
+    EulerDiscreteScheduler,
+    StableDiffusionControlNetPipeline,
+    StableDiffusionDiffEditPipeline,
+    StableDiffusionInpaintPipeline,
+    StableDiffusionPAGPipeline,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from safetensors.torch import load_file, save_file
-from sdexplain.nodes.host.loading.diffusers_files import read_pipeline
+from sdexplain.nodes.host.loading.diffusers_files import PIPELINES, read_pipeline
 from sdexplain.training import architecture
 from sdexplain.training.tokenizer import build_tokenizer
 from torch import Tensor
@@ -59,6 +73,7 @@ def like_sd2() -> StableDiffusionPipeline:
     )
 
 
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{64 * '0'}\nsize 123456789\n"
 BUILDERS = (bundled, wide_cells, like_sd2)
 
 
@@ -82,6 +97,12 @@ def loaded(saved: tuple[StableDiffusionPipeline, Path], comfy_host: Path) -> tup
 def broken(tmp_path: Path, small_folder: Path) -> Path:
     """A copy of a whole pipeline folder, for a test to break."""
     return Path(shutil.copytree(small_folder, tmp_path / "pipeline"))
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> StableDiffusionPipeline:
+    torch.manual_seed(0)
+    return wide_cells()
 
 
 @pytest.fixture(scope="module")
@@ -303,21 +324,41 @@ def shapes(module: torch.nn.Module) -> dict[str, tuple[int, ...]]:
 
 class TestBrokenFolders:
     def test_folder_that_is_no_pipeline(self, tmp_path: Path) -> None:
-        with pytest.raises(ValueError, match="is no diffusers pipeline: it has no model_index.json. Choose the folder"):
+        with pytest.raises(ValueError, match="is not a diffusers pipeline: it has no model_index.json. Choose the folder"):
             load(tmp_path)
 
     @pytest.mark.parametrize("component", ["unet", "vae", "text_encoder"])
     def test_truncated_weight_file(self, broken: Path, component: str) -> None:
         file = next((broken / component).glob("*.safetensors"))
         file.write_bytes(file.read_bytes()[:-1000])
-        match = rf"{file.name} \(\d+ bytes\) is truncated or no safetensors file .* Download or save it again"
+        match = rf"{file.name} \(\d+ bytes\) is truncated or not a safetensors file .* Download or save it again"
         with pytest.raises(ValueError, match=match):
             load(broken)
 
-    def test_large_file_pointer_instead_of_weights(self, broken: Path) -> None:
-        (broken / "unet" / "diffusion_pytorch_model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
-        with pytest.raises(ValueError, match="is truncated or no safetensors file"):
+    @pytest.mark.parametrize(
+        "file",
+        [
+            "unet/diffusion_pytorch_model.safetensors",
+            "vae/diffusion_pytorch_model.safetensors",
+            "text_encoder/model.safetensors",
+            "tokenizer/tokenizer.json",
+            "tokenizer/merges.txt",
+            "unet/config.json",
+            "model_index.json",
+        ],
+    )
+    def test_a_git_lfs_pointer_is_called_what_it_is(self, broken: Path, file: str) -> None:
+        (broken / file).write_text(POINTER)
+        name = file.rpartition("/")[2]
+        with pytest.raises(ValueError, match=rf"{name} is a git-lfs pointer \(134 bytes\).* Run `git lfs pull` .* or download"):
             load(broken)
+
+    def test_a_git_lfs_pointer_among_the_parts(self, tmp_path: Path, pipeline: StableDiffusionPipeline) -> None:
+        pipeline.save_pretrained(tmp_path, max_shard_size="50KB")
+        part = sorted((tmp_path / "unet").glob("*-00002-of-*.safetensors"))[0]
+        part.write_text(POINTER)
+        with pytest.raises(ValueError, match=f"{part.name} is a git-lfs pointer"):
+            load(tmp_path)
 
     def test_missing_components_are_all_named(self, broken: Path) -> None:
         shutil.rmtree(broken / "vae")
@@ -336,10 +377,10 @@ class TestBrokenFolders:
         assert [name for name in missing if name not in str(error.value)] == []
         assert "unet/" not in str(error.value)
 
-    @pytest.mark.parametrize("pipeline", ["StableDiffusionXLPipeline", "FluxPipeline", None])
-    def test_pipeline_class_that_cannot_be_mapped(self, broken: Path, pipeline: str | None) -> None:
-        change_settings(broken / "model_index.json", _class_name=pipeline)
-        match = f"is a {pipeline}; this node can map StableDiffusionPipeline .* with CheckpointLoaderSimple"
+    @pytest.mark.parametrize("name", ["StableDiffusionXLPipeline", "FluxPipeline", "StableDiffusionXLInpaintPipeline", None])
+    def test_pipeline_class_that_cannot_be_mapped(self, broken: Path, name: str | None) -> None:
+        change_settings(broken / "model_index.json", _class_name=name)
+        match = f"is a {name}; this node can map StableDiffusionPipeline .* with CheckpointLoaderSimple"
         with pytest.raises(ValueError, match=match):
             load(broken)
 
@@ -446,6 +487,26 @@ class TestWeightFiles:
         with pytest.raises(ValueError, match=r"lists the parts \.\./vae/.*expected files beside it"):
             read_pipeline(broken).weights("unet")
 
+    @pytest.mark.parametrize("variant", [None, "fp16", "bf16"])
+    def test_parts_as_diffusers_writes_them(self, tmp_path: Path, variant: str | None) -> None:
+        torch.manual_seed(0)
+        dtype = {None: torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[variant]
+        pipeline = wide_cells().to(dtype)
+        pipeline.save_pretrained(tmp_path, variant=variant, max_shard_size="50KB")
+        dotted = f".{variant}" if variant else ""
+        for component, stem in (("unet", "diffusion_pytorch_model"), ("text_encoder", "model")):
+            assert (tmp_path / component / f"{stem}.safetensors.index{dotted}.json").is_file()
+            assert list((tmp_path / component).glob(f"{stem}{dotted}-00001-of-*.safetensors"))
+            assert not (tmp_path / component / f"{stem}{dotted}.safetensors").exists()
+        assert_loads_as(tmp_path, pipeline.to(torch.float32))
+
+    def test_the_most_exact_weights_are_taken(self, tmp_path: Path, pipeline: StableDiffusionPipeline) -> None:
+        architecture.save_pipeline(pipeline, tmp_path, torch.float32)
+        unet = UNet2DConditionModel.from_pretrained(tmp_path / "unet")
+        unet.to(torch.float16).save_pretrained(tmp_path / "unet", variant="fp16", max_shard_size="50KB")
+        assert (tmp_path / "unet" / "diffusion_pytorch_model.safetensors.index.fp16.json").is_file()
+        assert read_pipeline(tmp_path).weights("unet").tensors["conv_in.weight"].dtype == torch.float32
+
     @torch.inference_mode()
     def test_older_names_of_the_same_weights(self, broken: Path, small_folder: Path) -> None:
         old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
@@ -463,6 +524,106 @@ class TestWeightFiles:
                 assert torch.equal(found.encode("a horse"), expected.encode("a horse"))
             else:
                 assert torch.equal(found.encode(pictures), expected.encode(pictures))
+
+
+def assert_loads_as(folder: Path, pipeline: DiffusionPipeline) -> None:
+    """The folder's UNet, text encoder and VAE answer as the pipeline's own do."""
+    model, clip, vae = load(folder)
+    latents, text = random_inputs(pipeline)
+    pictures = torch.rand(1, 32, 48, 3, generator=torch.Generator().manual_seed(3))
+    with torch.inference_mode():
+        expected = pipeline.unet(latents, 500, text).sample
+        found = model.model.diffusion_model(latents, torch.tensor([500] * 3), text)
+        ids = pipeline.tokenizer("a rat", padding="max_length", max_length=77, return_tensors="pt").input_ids
+        torch.testing.assert_close(found, expected, **TOLERANCE)
+        torch.testing.assert_close(clip.encode("a rat"), pipeline.text_encoder(ids)[0], **TOLERANCE)
+        encoded = pipeline.vae.encode(pictures.movedim(-1, 1) * 2 - 1).latent_dist.mean
+        torch.testing.assert_close(vae.encode(pictures), encoded, **TOLERANCE)
+
+
+class TestClosePipelines:
+    """Folders of pipelines that only sample in another way, or bring a further network."""
+
+    @pytest.mark.parametrize("kind", ["inpaint", "ControlNet", "DiffEdit", "PAG"])
+    def test_their_folders_load_as_the_plain_pipelines_do(
+        self, tmp_path: Path, pipeline: StableDiffusionPipeline, kind: str
+    ) -> None:
+        names = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+        parts = {name: pipeline.components[name] for name in names}
+        parts |= {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+        if kind == "inpaint":
+            close = StableDiffusionInpaintPipeline(**parts)
+        elif kind == "ControlNet":
+            close = StableDiffusionControlNetPipeline(**parts, controlnet=control_net(pipeline.unet))
+        elif kind == "DiffEdit":
+            inverse = DDIMInverseScheduler.from_config(pipeline.scheduler.config)
+            close = StableDiffusionDiffEditPipeline(**parts, inverse_scheduler=inverse)
+        else:
+            close = StableDiffusionPAGPipeline(**parts, pag_applied_layers="down")
+        close.save_pretrained(tmp_path)
+        assert json.loads((tmp_path / "model_index.json").read_text())["_class_name"] == type(close).__name__
+        assert_loads_as(tmp_path, pipeline)
+
+    def test_an_inpainting_unet_is_refused_for_its_channels(self, tmp_path: Path, pipeline: StableDiffusionPipeline) -> None:
+        unet = UNet2DConditionModel.from_config({**pipeline.unet.config, "in_channels": 7})
+        parts = {**pipeline.components, "unet": unet, "requires_safety_checker": False}
+        StableDiffusionInpaintPipeline(**parts).save_pretrained(tmp_path)
+        with pytest.raises(ValueError, match="7.* its VAE has 3 latent channels: expected the same number. UNets for inpainting"):
+            load(tmp_path)
+
+    def test_each_of_them_has_stable_diffusions_own_parts(self) -> None:
+        known = [getattr(diffusers, name) for name in PIPELINES if hasattr(diffusers, name)]
+        assert len(known) > 10
+        for pipeline in known:
+            parts = inspect.signature(pipeline.__init__).parameters
+            assert {"unet", "vae", "text_encoder", "tokenizer", "scheduler"} <= set(parts), pipeline
+            assert not {"text_encoder_2", "motion_adapter", "prior"} & set(parts), pipeline
+            assert str(parts["unet"].annotation) in (str(UNet2DConditionModel), "UNet2DConditionModel"), pipeline
+
+
+def control_net(unet: UNet2DConditionModel) -> ControlNetModel:
+    return ControlNetModel(
+        in_channels=unet.config.in_channels,
+        block_out_channels=unet.config.block_out_channels,
+        down_block_types=unet.config.down_block_types,
+        layers_per_block=unet.config.layers_per_block,
+        norm_num_groups=unet.config.norm_num_groups,
+        cross_attention_dim=unet.config.cross_attention_dim,
+        attention_head_dim=unet.config.attention_head_dim,
+    )
+
+
+class TestTokenizerFiles:
+    PROMPT = "a photo of two Zebras, outside! 🦓"
+
+    def test_either_form_gives_the_same_tokens(self, broken: Path, small_folder: Path) -> None:
+        expected = load(small_folder)[1].tokenize(self.PROMPT)
+        whole = broken / "tokenizer"
+        (whole / "tokenizer.json").unlink()
+        assert load(broken)[1].tokenize(self.PROMPT) == expected
+        shutil.copy(small_folder / "tokenizer" / "tokenizer.json", whole)
+        (whole / "vocab.json").unlink()
+        (whole / "merges.txt").unlink()
+        assert load(broken)[1].tokenize(self.PROMPT) == expected
+
+    def test_tokenizer_json_alone_where_clip_tokenizer_reads_none(
+        self, broken: Path, small_folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As in transformers before 5, whose fast class alone reads tokenizer.json."""
+        from sdexplain.nodes.host.loading import diffusers_clip
+
+        class CLIPTokenizer(diffusers_clip.CLIPTokenizer):
+            @classmethod
+            def from_pretrained(cls, path: Path, **options: Any) -> Any:
+                if not (Path(path) / "vocab.json").is_file():
+                    raise TypeError("expected str, bytes or os.PathLike object, not NoneType")
+                return super().from_pretrained(path, **options)
+
+        expected = load(small_folder)[1].tokenize(self.PROMPT)
+        monkeypatch.setattr(diffusers_clip, "CLIPTokenizer", CLIPTokenizer)
+        (broken / "tokenizer" / "vocab.json").unlink()
+        (broken / "tokenizer" / "merges.txt").unlink()
+        assert load(broken)[1].tokenize(self.PROMPT) == expected
 
 
 def rewrite(file: Path, rename: Callable[[str], str]) -> None:

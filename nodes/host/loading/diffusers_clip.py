@@ -12,9 +12,10 @@ import comfy.sd1_clip
 import comfy.supported_models_base
 import comfy.utils
 import torch
-from transformers import CLIPTextConfig, CLIPTokenizer
+import transformers
+from transformers import CLIPTextConfig, CLIPTokenizer, PreTrainedTokenizerBase
 
-from .diffusers_files import PipelineFolder, Weights, load_weights, require_settings
+from .diffusers_files import PipelineFolder, Weights, load_weights, require_content, require_settings
 
 LEGAL_TEXT_ENCODER = {"hidden_act": tuple(comfy.clip_model.ACTIVATIONS), "layer_norm_eps": (1e-5,)}
 MODULE_NAMES = {name: f"text_model.{name}" for name in ("embeddings", "encoder", "final_layer_norm")}
@@ -62,6 +63,7 @@ def load_clip(folder: PipelineFolder, embedding_directories: list[str]) -> comfy
     native_tokenizer = partial(
         comfy.sd1_clip.SDTokenizer,
         tokenizer_path=str(folder.tokenizer),
+        tokenizer_class=type(tokenizer),
         max_length=max_length,
         pad_token=tokenizer.pad_token_id,
         embedding_size=settings.hidden_size,
@@ -86,9 +88,17 @@ def _model_options(weights: Weights) -> dict[str, torch.dtype]:
     return {"dtype": comfy.utils.weight_dtype(weights.tensors)} if on_cpu else {}
 
 
-def _read_tokenizer(folder: PipelineFolder, settings: CLIPTextConfig) -> CLIPTokenizer:
+def _tokenizer_class(folder: PipelineFolder) -> type[PreTrainedTokenizerBase]:
+    """The class that reads the folder's files: before version 5, CLIPTokenizer itself read no tokenizer.json."""
+    has_both = all((folder.tokenizer / name).is_file() for name in ("vocab.json", "merges.txt"))
+    return CLIPTokenizer if has_both else getattr(transformers, "CLIPTokenizerFast", CLIPTokenizer)
+
+
+def _read_tokenizer(folder: PipelineFolder, settings: CLIPTextConfig) -> PreTrainedTokenizerBase:
+    for file in sorted(folder.tokenizer.iterdir()):
+        require_content(file)
     try:
-        tokenizer = CLIPTokenizer.from_pretrained(folder.tokenizer, local_files_only=True)
+        tokenizer = _tokenizer_class(folder).from_pretrained(folder.tokenizer, local_files_only=True)
     except Exception as error:  # the tokenizers library raises nothing more special
         raise ValueError(f"{folder.tokenizer} can't be read ({error}). Download or save the folder again.") from error
     largest = max(tokenizer.get_vocab().values())

@@ -13,7 +13,33 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
+# Pipelines whose UNet is Stable Diffusion's own: they differ in how they sample, or bring a further network that MODEL leaves out.
+PIPELINES = (
+    "StableDiffusionPipeline",
+    "StableDiffusionImg2ImgPipeline",
+    "StableDiffusionInpaintPipeline",
+    "StableDiffusionInpaintPipelineLegacy",
+    "StableDiffusionControlNetPipeline",
+    "StableDiffusionControlNetImg2ImgPipeline",
+    "StableDiffusionControlNetInpaintPipeline",
+    "StableDiffusionAdapterPipeline",
+    "StableDiffusionDiffEditPipeline",
+    "StableDiffusionAttendAndExcitePipeline",
+    "StableDiffusionModelEditingPipeline",
+    "StableDiffusionPanoramaPipeline",
+    "StableDiffusionParadigmsPipeline",
+    "StableDiffusionPipelineSafe",
+    "StableDiffusionPix2PixZeroPipeline",
+    "StableDiffusionSAGPipeline",
+    "StableDiffusionPAGPipeline",
+    "StableDiffusionPAGImg2ImgPipeline",
+    "StableDiffusionPAGInpaintPipeline",
+    "StableDiffusionControlNetPAGPipeline",
+    "StableDiffusionControlNetPAGInpaintPipeline",
+    "CycleDiffusionPipeline",
+    "LEditsPPPipelineStableDiffusion",
+    "SemanticStableDiffusionPipeline",
+)
 # The classes that model_index.json may name for each component.
 COMPONENTS = {
     "unet": ("UNet2DConditionModel",),
@@ -30,7 +56,16 @@ SETTINGS = {
 }
 WEIGHT_STEMS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
 # In this order: where a folder holds several, the most exact one is taken.
-WEIGHT_SUFFIXES = (".safetensors", ".safetensors.index.json", ".fp16.safetensors", ".bf16.safetensors")
+WEIGHT_SUFFIXES = (
+    ".safetensors",
+    ".safetensors.index.json",
+    ".fp16.safetensors",
+    ".safetensors.index.fp16.json",
+    ".bf16.safetensors",
+    ".safetensors.index.bf16.json",
+)
+POINTER = b"version https://git-lfs.github.com/spec/"
+"""How a git-lfs pointer starts: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md."""
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 LISTED_AT_MOST = 5
 
@@ -72,7 +107,7 @@ def read_pipeline(path: Path) -> PipelineFolder:
     index = path / "model_index.json"
     if not index.is_file():
         raise ValueError(
-            f"{path} is no diffusers pipeline: it has no model_index.json. Choose the folder that "
+            f"{path} is not a diffusers pipeline: it has no model_index.json. Choose the folder that "
             "save_pretrained wrote, or that was downloaded whole: model_index.json beside unet, vae, text_encoder, "
             "tokenizer and scheduler."
         )
@@ -95,6 +130,7 @@ def _stated(file: Path, names: tuple[str, ...]) -> Settings:
 
 def read_settings(path: Path) -> Settings:
     """Return the JSON object that the file holds; raises ValueError where it holds none."""
+    require_content(path)
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -104,13 +140,30 @@ def read_settings(path: Path) -> Settings:
     return settings
 
 
+def require_content(file: Path) -> None:
+    """Refuse a git-lfs pointer, which a clone without git-lfs leaves in place of a file; a missing file is not looked at.
+
+    Raises:
+        ValueError: as above.
+    """
+    if not file.is_file():
+        return
+    with file.open("rb") as opened:
+        start = opened.read(len(POINTER))
+    if start == POINTER:
+        raise ValueError(
+            f"{file} is a git-lfs pointer ({file.stat().st_size} bytes): it only names the file that belongs there. Run `git lfs pull` "
+            "in the folder that was cloned, or download the file itself."
+        )
+
+
 def _require_classes(path: Path, index: Settings) -> None:
     pipeline = str(index.get("_class_name"))
     if pipeline not in PIPELINES:
         raise ValueError(
-            f"{path} is a {pipeline}; this node can map {' and '.join(PIPELINES)} to MODEL, CLIP and VAE. For SDXL, "
-            "Flux and other families load the checkpoint with CheckpointLoaderSimple, or its parts with ComfyUI's own "
-            "loaders."
+            f"{path} is a {pipeline}; this node can map {PIPELINES[0]} and its relatives with the same UNet (image to image, inpaint, "
+            "ControlNet, adapter, DiffEdit, PAG ...) to MODEL, CLIP and VAE. For SDXL, Flux and other families load the checkpoint with "
+            "CheckpointLoaderSimple, or its parts with ComfyUI's own loaders."
         )
     for component, classes in COMPONENTS.items():
         entry = index.get(component)
@@ -168,16 +221,17 @@ def read_weights(file: Path) -> Weights:
     """Return the tensors of a safetensors file, or of all the parts that an index lists.
 
     Raises:
-        ValueError: the file is truncated or no safetensors file, or the index lists a part that isn't beside it.
+        ValueError: the file is truncated, a git-lfs pointer or no safetensors file, or the index lists a part that isn't beside it.
     """
-    parts = _parts(file) if file.name.endswith(".index.json") else [file]
+    parts = _parts(file) if file.suffix == ".json" else [file]
     tensors: dict[str, Tensor] = {}
     for part in parts:
+        require_content(part)
         try:
             tensors |= load_file(part)
         except (SafetensorError, OSError) as error:
             raise ValueError(
-                f"{part} ({part.stat().st_size} bytes) is truncated or no safetensors file ({error}). Download or save it again."
+                f"{part} ({part.stat().st_size} bytes) is truncated or not a safetensors file ({error}). Download or save it again."
             ) from error
     return Weights(tensors, file)
 
