@@ -13,14 +13,16 @@ comfy_host      puts ComfyUI on the import path of this process, on the CPU and 
                 returns that folder (`folder_paths.base_path`). For tests of `nodes/host` and of node classes: take it
                 (`pytestmark = pytest.mark.usefixtures("comfy_host")`) and import comfy, and the modules that need it,
                 inside tests and fixtures, never at the top of a file.
-page            a new tab in headless Chromium for each test, closed after it; `page.problems` lists what its console
-                reported as errors and the exceptions nobody caught.
+page            pytest-playwright's: a new tab in headless Chromium for each test, closed after it. `page.problems` lists
+                what its console reported as errors and the exceptions nobody caught.
 comfyui_page    the same with the real page of `comfyui` open and no dialog over the graph; of the problems until then
                 only the pack's are kept.
 rendered        that page, once in the classic renderer and once in Nodes 2.0; the pack must cause no error and no warning in it.
 explorer        the same with a graph whose explorer has run.
 
 Where there is no browser, tests with a page are skipped with the reason; with SDEXPLAIN_REQUIRE_BROWSER set they fail.
+A page test that fails leaves its trace in output/traces: `.venv/bin/playwright show-trace output/traces/…/trace.zip` shows
+what was done, step by step, with the page before and after.
 """
 
 from __future__ import annotations
@@ -30,12 +32,12 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import ConsoleMessage, Page
     from sdexplain.tools.client import Client
     from sdexplain.tools.server import Server
 
@@ -47,6 +49,13 @@ HOSTS = {"comfyui_server", "comfy_host", "besieged", "watched"}
 # `python -m pytest` puts the current folder on the path: from the root, the pack's `nodes` would then hide ComfyUI's nodes.py.
 spec = importlib.util.spec_from_file_location("launch", ROOT / "tools" / "launch.py")
 spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep traces in a folder for each ComfyUI, since every run begins by emptying its own; `--output` names another."""
+    if config.option.output == "test-results":  # pytest-playwright's default, in the current folder
+        tested = Path(os.environ.get("COMFYUI_PATH", "")).name or "comfyui"
+        config.option.output = str(ROOT / "output" / "traces" / tested)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -93,8 +102,8 @@ def comfy_host(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Start the Chromium that tools/browser.py finds or gets."""
     from sdexplain.tools import browser
 
     found, reason = browser.get()
@@ -102,20 +111,20 @@ def chromium() -> Iterator[Browser]:
         if os.environ.get("SDEXPLAIN_REQUIRE_BROWSER"):
             pytest.fail(f"SDEXPLAIN_REQUIRE_BROWSER is set, but {reason}")
         pytest.skip(reason)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=browser.ARGUMENTS)
-        yield started
-        started.close()
+    return browser_type_launch_args | {"executable_path": found, "args": list(browser.ARGUMENTS)}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    return browser_context_args | {"viewport": {"width": 1600, "height": 1000}}
 
 
 @pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    tab = chromium.new_page(viewport={"width": 1600, "height": 1000})
-    tab.problems = []
-    tab.on("console", lambda message: tab.problems.append(described(message)) if message.type == "error" else None)
-    tab.on("pageerror", lambda error: tab.problems.append(str(error)))
-    yield tab
-    tab.close()
+def page(page: Page) -> Page:
+    page.problems = []
+    page.on("console", lambda message: page.problems.append(described(message)) if message.type == "error" else None)
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    return page
 
 
 def described(message: ConsoleMessage) -> str:

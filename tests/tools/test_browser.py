@@ -1,10 +1,11 @@
-"""What happens to the page tests where there is no browser."""
+"""What happens to the page tests where there is no browser, and what a failed one leaves."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -45,21 +46,50 @@ def test_installed_browsers_are_found_by_name(monkeypatch: pytest.MonkeyPatch, t
     assert browser.find() == chrome
 
 
+def run_page_test(folder: Path, test: str, browser_is: str = "", **settings: str) -> subprocess.CompletedProcess:
+    """Run one test with a page in a folder of its own, with the fixtures of all tests."""
+    (folder / "conftest.py").write_text(
+        f"import runpy; shared = runpy.run_path({str(TESTS / 'conftest.py')!r})\n"
+        "globals().update({name: shared[name] for name in shared if not name.startswith('__')})\n"
+        f"from sdexplain.tools import browser\n{browser_is}"
+    )
+    (folder / "test_page.py").write_text(test)
+    options = ["-ra", "--tracing=retain-on-failure", "--output=traces"]
+    command = [sys.executable, "-m", "pytest", *options, "test_page.py"]
+    return subprocess.run(command, cwd=folder, env=os.environ | settings, capture_output=True, text=True)
+
+
 @pytest.mark.parametrize(("required", "outcome", "code"), [("", "1 skipped", 0), ("1", "1 error", 1)])
 def test_page_tests_are_skipped_with_the_reason_or_fail_where_they_are_required(
     tmp_path: Path, required: str, outcome: str, code: int
 ) -> None:
-    (tmp_path / "no_browser.py").write_text(
-        "import conftest; from sdexplain.tools import browser; browser.get = lambda: (None, 'there is none to be had')"
-    )
-    (tmp_path / "test_page.py").write_text("def test_page(page): pass")
-    settings = {"PYTHONPATH": os.pathsep.join([str(TESTS), str(tmp_path)]), "SDEXPLAIN_REQUIRE_BROWSER": required}
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-ra", "-p", "conftest", "-p", "no_browser", "test_page.py"],
-        cwd=tmp_path,
-        env=os.environ | settings,
-        capture_output=True,
-        text=True,
-    )
+    none = "browser.get = lambda: (None, 'there is none to be had')"
+    done = run_page_test(tmp_path, "def test_page(page): pass", none, SDEXPLAIN_REQUIRE_BROWSER=required)
     assert (done.returncode, outcome in done.stdout) == (code, True), done.stdout + done.stderr
     assert "there is none to be had" in done.stdout
+
+
+FAILS_ON_A_PAGE = """
+def test_that_passes(page):
+    page.set_content("<p>here</p>")
+    assert page.viewport_size == {"width": 1600, "height": 1000}
+    assert page.problems == []
+
+def test_that_fails(page):
+    page.set_content("<p>there</p><script>console.error('broken'); nobody.catches()</script>")
+    page.wait_for_timeout(100)
+    print(page.problems)
+    assert page.problems == []
+"""
+
+
+def test_a_failed_page_test_names_the_pages_problems_and_alone_leaves_a_trace(tmp_path: Path) -> None:
+    if browser.find() is None:
+        pytest.skip("there is no browser")
+    done = run_page_test(tmp_path, FAILS_ON_A_PAGE)
+    assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    assert "broken" in done.stdout and "nobody is not defined" in done.stdout
+    (trace,) = (tmp_path / "traces").rglob("*.zip")
+    assert "test-that-fails" in trace.parent.name
+    with zipfile.ZipFile(trace) as archive:
+        assert "setContent" in archive.read("trace.trace").decode()
