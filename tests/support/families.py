@@ -1,6 +1,6 @@
 """The families of image models that ComfyUI knows: a tiny network of each, with random weights, and what is known of it by heart.
 
-`FAMILIES` is the one table: `test_families.py` holds the pack to it, `families_table.py` writes it for the README. Each network is
+`FAMILIES` is the one table: `test_families.py` holds the pack to it, `families_table.py` writes it into docs/models.md. Each network is
 built by ComfyUI's own classes from a configuration as its detection would give it, only smaller. What the tests compare with is
 written here without them: how an image is noised, what number stands for a noise level, what the network's output means.
 """

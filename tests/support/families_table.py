@@ -1,14 +1,17 @@
-"""Write the README's table of model families: `python dev.py run tests/support/families_table.py`.
+"""Write the table of model families into docs/models.md: `python dev.py run tests/support/families_table.py`.
 
 It is made of the same table that `test_families.py` holds the pack to.
 """
 
 from __future__ import annotations
 
-import sys
+import re
+from pathlib import Path
 
 from families import FAMILIES, Family
 
+DOC = Path(__file__).resolve().parents[2] / "docs" / "models.md"
+PLACE = re.compile(r"(<!-- families: .*? -->\n).*?(<!-- /families -->)", re.DOTALL)
 PREDICTED = {
     "noise": "noise",
     "v": "v",
@@ -35,5 +38,10 @@ def row(family: Family) -> str:
     return f"| {family.name} | `{family.config}` | {', '.join(kinds)} | {mixed} | {PREDICTED[family.prediction]} |"
 
 
+def fill(text: str) -> str:
+    """The text with the table as it is now."""
+    return PLACE.sub(lambda place: f"{place[1]}\n{table()}\n\n{place[2]}", text)
+
+
 if __name__ == "__main__":
-    sys.stdout.write(table() + "\n")
+    DOC.write_text(fill(DOC.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,359 @@
+"""Write the measured figures into README.md and docs/*.md: `python dev.py run benchmarks.figures_in_docs`.
+
+Every figure comes from a CSV file in benchmarks/results and stands between two comments, which Markdown does not show:
+`<!--=flips-->99.1 %<!--/-->`. A table stands between the same comments on lines of their own. All other text is written by hand.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from ..tools.environment import ROOT
+from . import soak
+
+RESULTS = ROOT / "benchmarks" / "results"
+DOCS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PLACE = re.compile(r"<!--=(?P<name>[\w-]+)-->(?P<text>.*?)<!--/-->", re.DOTALL)
+OPENING = "<!--="
+
+Row = Mapping[str, str]
+
+MEASURES = ("inside", "shuffled", "iou", "pointing")
+SOFT, MASK = "DiffEdit, before binarising", "DiffEdit, mask"
+ATTRIBUTIONS = ("Grad-CAM", "LayerCAM, HiResCAM", "Integrated Gradients", "Gradient SHAP", "Occlusion")
+BUNDLED, SD15, SDXL = "bundled model, 256 px", "SD 1.5, 512 px", "SDXL, 1024 px"
+BARE, SINGLY, DIFFEDIT, PROCESSOR = (
+    "÷ bare network, best batch",
+    "÷ bare network, one step and prompt at a time",
+    "÷ diffusers' generate_mask",
+    "processor time ÷ bare network's, best batch",
+)
+FORWARD = "the network's forward"
+
+
+class Results:
+    """The CSV files of a folder, each read when it is first asked for."""
+
+    def __init__(self, folder: Path = RESULTS) -> None:
+        self.folder = folder
+        self.rows = cache(self._rows)
+
+    def _rows(self, table: str) -> list[Row]:
+        with (self.folder / f"{table}.csv").open(newline="", encoding="utf-8") as stream:
+            return list(csv.DictReader(stream))
+
+    def where(self, table: str, **cells: str) -> list[Row]:
+        """The rows with these cells.
+
+        Raises:
+            ValueError: there is none.
+        """
+        found = [row for row in self.rows(table) if all(row[column] == cell for column, cell in cells.items())]
+        if not found:
+            raise ValueError(f"{table}.csv has no row with {cells}. Was it written by this version of the benchmark?")
+        return found
+
+    def row(self, table: str, **cells: str) -> Row:
+        """The only row with these cells.
+
+        Raises:
+            ValueError: there is none, or more than one.
+        """
+        found = self.where(table, **cells)
+        if len(found) > 1:
+            raise ValueError(f"{table}.csv has {len(found)} rows with {cells}; one was expected. Name more of its columns.")
+        return found[0]
+
+    @property
+    def best(self) -> str:
+        """The map that was chosen as the best: its row is bold."""
+        return next(row["map"].strip("*") for row in self.rows("methods") if row["map"].startswith("**"))
+
+    def method(self, name: str) -> Row:
+        return self.row("methods", map=f"**{name}**" if name == self.best else name)
+
+
+# -------------------------------------------------------------------------------------------------------------- writing
+
+
+def number(value: float | str, digits: int = 3) -> str:
+    return f"{float(value):.{digits}f}".replace("-", "−")
+
+
+def percent(value: float | str, digits: int = 1) -> str:
+    return f"{number(100 * float(value), digits)} %"
+
+
+def with_interval(row: Row, column: str) -> str:
+    """The value with its interval: 0.823 [0.818, 0.828]."""
+    value, low, high = (number(row[f"{column}{end}"]) for end in ("", " low", " high"))
+    return f"{value} [{low}, {high}]"
+
+
+def span(values: Sequence[float], digits: int) -> str:
+    """The smallest and the largest: 0.02 to 0.10."""
+    return f"{number(min(values), digits)} to {number(max(values), digits)}"
+
+
+def first(cell: str) -> float:
+    """The number that a cell begins with: 0.103 of `0.103 (0.112)`."""
+    return float(cell.split()[0])
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n\n"
+
+
+# --------------------------------------------------------------------------------------------------------------- tables
+
+HEAD = ("AUROC inside the object", "shuffled AUROC", "IoU at k", "pointing")
+
+
+def methods(results: Results) -> str:
+    rows = [[row["map"], *(with_interval(row, measure) for measure in MEASURES)] for row in results.rows("methods")]
+    return table(["map", *HEAD], rows)
+
+
+def pictures(results: Results) -> str:
+    rows = [
+        [f"{row['picture']} (of {row['pair']})", *(with_interval(row, measure) for measure in MEASURES)]
+        for row in results.where("directions", map=results.best)
+    ]
+    return table(["picture", *HEAD], rows)
+
+
+def speed(results: Results) -> str:
+    columns = ("steps", "threads", "rounds", BARE, PROCESSOR, DIFFEDIT, SINGLY)
+    rows = [
+        [row["network"], *(row[column] or "–" for column in columns)] for row in results.where("speed", images="1", samples="1")
+    ]
+    head = (
+        "2 prompts, 1 picture",
+        "steps",
+        "processor cores",
+        "rounds",
+        "÷ bare network at its best batch size",
+        "the same in processor time",
+        "÷ diffusers' `generate_mask`, as many evaluations",
+        "÷ one step and prompt at a time",
+    )
+    return table(head, rows)
+
+
+def calls(results: Results) -> str:
+    rows = [[row["call"], row["median, ms"]] for row in results.rows("speed_calls")]
+    return table(["what is done again", "milliseconds"], rows)
+
+
+# -------------------------------------------------------------------------------------------------------------- figures
+
+
+def best(measure: str) -> Callable[[Results], str]:
+    return lambda results: number(results.method(results.best)[measure])
+
+
+def lead(measure: str) -> Callable[[Results], str]:
+    return lambda results: with_interval(results.row("differences", of=SOFT), measure)
+
+
+def best_attribution(results: Results) -> str:
+    return number(max(float(results.method(name)["inside"]) for name in ATTRIBUTIONS))
+
+
+def part_of_truth(part: str) -> Callable[[Results], str]:
+    return lambda results: with_interval(results.row("present_absent", picture="all", map=results.best), part)
+
+
+def verdict(budget: str, column: str) -> Callable[[Results], str]:
+    return lambda results: results.row("verdicts", pictures=f"all, {budget}")[column]
+
+
+def right(budget: str) -> Callable[[Results], str]:
+    return lambda results: percent(verdict(budget, "right")(results))
+
+
+def against(other: str) -> Callable[[Results], str]:
+    return lambda results: with_interval(results.row("against", map=results.best, against=other), "inside")
+
+
+def evidence_of_samples(samples: str) -> Callable[[Results], str]:
+    return lambda results: number(results.row("samples", reading="evidence", R=samples)["inside"])
+
+
+def evaluations(strategy: str) -> Callable[[Results], str]:
+    """How many reach DiffEdit's AUROC inside the object."""
+
+    def found(results: Results) -> str:
+        column = next(name for name in results.rows("needed")[0] if name.startswith("for AUROC inside"))
+        readings = {row["reading"]: row[column] for row in results.where("needed", strategy=strategy)}
+        return readings.get("sum of magnitudes") or readings["–"]
+
+    return found
+
+
+def default_map(results: Results) -> str:
+    row = results.row("readings", reading="information", steps=f"0–{steps(results)}", weighting="uniform")
+    return with_interval(row, "inside")
+
+
+def steps(results: Results) -> str:
+    return str(max(int(row["steps"].split("–")[1]) for row in results.rows("ranges")))
+
+
+def known_answer(results: Results, data: str, noise: str = "antithetic pairs", **cells: str) -> list[Row]:
+    samples = {} if noise == "exact mean" else {"samples": "16"}
+    return results.where("known_answer", data=data, noise=noise, family="eps", **samples, **cells)
+
+
+def largest_error(rows: Sequence[Row]) -> float:
+    return max(abs(float(row["total_error"])) for row in rows)
+
+
+def lowest_correlation(rows: Sequence[Row]) -> float:
+    return min(float(row["correlation"]) for row in rows)
+
+
+def above(value: float) -> str:
+    """Four digits that the value is above."""
+    return number(math.floor(value * 10_000) / 10_000, 4)
+
+
+def mean_correlation(rows: Sequence[Row]) -> float:
+    return sum(float(row["correlation"]) for row in rows) / len(rows)
+
+
+def ratio(network: str, count: str) -> Callable[[Results], str]:
+    """The graph's time over the bare network's, without its range."""
+    return lambda results: number(first(results.row("speed", network=network, steps=count, images="1", samples="1")[BARE]), 2)
+
+
+def forward(network: str) -> Callable[[Results], str]:
+    """The smallest share of the time that the network's forward takes, of 50 steps or as many as were measured."""
+
+    def found(results: Results) -> str:
+        rows = results.where("speed_profile", network=network, part=FORWARD)
+        rows = [row for row in rows if row["work"].endswith("1 images, 1 samples")]
+        fifty = [row for row in rows if row["work"].startswith("50 steps")]
+        return f"{number(min(float(row['%']) for row in fifty or rows), 2)} %"
+
+    return found
+
+
+def milliseconds_beside(results: Results) -> str:
+    """What 10 steps of the bundled model take beside the network's forward."""
+    rows = results.where("speed_profile", network=BUNDLED, work="10 steps, 1 images, 1 samples")
+    return number(sum(float(row["ms"]) for row in rows if row["part"] != FORWARD), 0)
+
+
+def moves(kept: str, column: str, digits: int) -> Callable[[Results], str]:
+    """By how much predictions kept in `kept` move the maps or the log-odds."""
+
+    def found(results: Results) -> str:
+        values = [first(row[column]) for row in results.where("precision", **{"predictions kept in": kept}) if row[column]]
+        return span(values, digits) if len(values) > 1 else number(values[0], digits)
+
+    return found
+
+
+def soak_growth(results: Results) -> str:
+    return percent(soak.trend([soak_row(row) for row in results.rows("soak")])[1])
+
+
+def soak_row(row: Row) -> soak.Row:
+    sizes = (float(row["resident_mb"]), int(row["explorer_folders"]), float(row["explorer_mb"]), int(row["previews"]))
+    return soak.Row(int(row["run"]), row["kind"], row["about"], row["ended"], float(row["seconds"]), *sizes)
+
+
+MAP_MOVES, NATS_MOVE = "map moves by, %", "log-odds change by, nats"
+OTHER_NOISE = "another pair of noise samples"
+PAIR, ONE_STEP = "all steps, a pair", "1 step, one sample"
+
+FIGURES: dict[str, Callable[[Results], str]] = {
+    # ------ docs/evidence.md: how much was measured
+    "pictures": verdict(PAIR, "number"),
+    "scenes": lambda results: str(int(verdict(PAIR, "number")(results)) // 2),
+    "steps": steps,
+    "deep-pictures": lambda results: results.rows("labels")[0]["pictures"],
+    # where the maps point
+    "methods": methods,
+    "by-picture": pictures,
+    "best-map": lambda results: results.best,
+    "best-inside": best("inside"),
+    "mask-inside": lambda results: number(results.method(MASK)["inside"]),
+    "attribution-inside": best_attribution,
+    "chosen-inside": lambda results: with_interval(results.method(results.best), "inside"),
+    "default-inside": default_map,
+    **{f"lead-{measure}": lead(measure) for measure in MEASURES},
+    "present": part_of_truth("present"),
+    "absent": part_of_truth("absent"),
+    # signs and verdicts
+    "sign-present": lambda results: percent(results.row("signs", pair="all")["for: present"], 0),
+    "sign-absent": lambda results: percent(results.row("signs", pair="all")["for: absent"], 0),
+    "flips": lambda results: percent(results.row("signs", pair="all")["flips"]),
+    "right": right(PAIR),
+    "right-one-step": right(ONE_STEP),
+    "worst-nats": lambda results: number(-float(verdict(PAIR, "lowest")(results)), 0),
+    "calibration-error": lambda results: number(results.row("calibration", **{"verdict from": PAIR})["ECE"]),
+    # other prompts, and the price
+    "against-twin": against("twin"),
+    "against-empty": against("empty prompt"),
+    "against-foreign": against("another pair's labels"),
+    "evaluations": evaluations("steps even in time, a pair"),
+    "diffedit-evaluations": evaluations("DiffEdit"),
+    **{f"evidence-{samples}": evidence_of_samples(samples) for samples in ("1", "2", "4", "16")},
+    # the known answer
+    "gaussian-error": lambda results: percent(largest_error(known_answer(results, "Gaussian")), 2),
+    "gaussian-correlation": lambda results: above(lowest_correlation(known_answer(results, "Gaussian"))),
+    "mixture-50": lambda results: number(mean_correlation(known_answer(results, "mixture", steps="50"))),
+    "mixture-400": lambda results: number(mean_correlation(known_answer(results, "mixture", steps="400"))),
+    "mixture-exact": lambda results: above(lowest_correlation(known_answer(results, "mixture", "exact mean"))),
+    # ------ docs/cost.md
+    "speed": speed,
+    "calls": calls,
+    "ratio-bundled": ratio(BUNDLED, "50"),
+    "ratio-sd15": ratio(SD15, "50"),
+    "forward-bundled": forward(BUNDLED),
+    "forward-sd15": forward(SD15),
+    "forward-sdxl": forward(SDXL),
+    "milliseconds-beside": milliseconds_beside,
+    "sdxl-memory": lambda results: number(results.row("speed_memory", network=SDXL)["process, GB"], 1),
+    "half-moves-maps": moves("float16", MAP_MOVES, 2),
+    "half-moves-nats": moves("float16", NATS_MOVE, 3),
+    "noise-moves-maps": moves(OTHER_NOISE, MAP_MOVES, 0),
+    "noise-moves-nats": moves(OTHER_NOISE, NATS_MOVE, 1),
+    "soak-runs": lambda results: str(len(results.rows("soak"))),
+    "soak-warm-up": lambda _: str(soak.WARM_UP),
+    "soak-growth": soak_growth,
+}
+
+
+def fill(text: str, results: Results) -> str:
+    """The text with every figure as the results have it now.
+
+    Raises:
+        ValueError: a name that is not a figure's, or a comment that is not closed.
+    """
+    if (opened := text.count(OPENING)) != len(found := PLACE.findall(text)):
+        raise ValueError(f"{opened} figures begin and {len(found)} end. Close each <!--=name--> with <!--/-->.")
+    return PLACE.sub(lambda place: f"<!--={place['name']}-->{figure(place['name'], results)}<!--/-->", text)
+
+
+def figure(name: str, results: Results) -> str:
+    if name not in FIGURES:
+        raise ValueError(f"{name!r} is not a figure of the docs. There are: {', '.join(FIGURES)}.")
+    return FIGURES[name](results)
+
+
+def main() -> None:
+    results = Results()
+    for file in DOCS:
+        text = file.read_text(encoding="utf-8")
+        if (filled := fill(text, results)) != text:
+            file.write_text(filled, encoding="utf-8")
+            print(f"Written: {file.relative_to(ROOT)}")
