@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .workflow_file import Prompt
+
 Node = dict[str, Any]
 
 
@@ -40,3 +42,12 @@ def summing(**changes: Any) -> Node:
     settings = {"start": 0, "end": -1, "reading": "difference", "weighting": "uniform"}
     of_latent = {"latent_direction": "target - contrast", "latent_base": "difference alone", "latent_strength": 1.0}
     return node("SDExplainSumDifference", predictions=["predict", 0], **settings | of_latent | changes)
+
+
+def short(prompt: Prompt, steps: int) -> Prompt:
+    """The same graph with few steps, and as few ranges and frames as these allow: it is changed in place and given back."""
+    few = {"steps": steps, "ranges": min(steps, 2), "window": min(steps, 2)}
+    for step in prompt.values():
+        if step["class_type"].startswith("SDExplain"):
+            step["inputs"] |= {name: few[name] for name in few.keys() & step["inputs"].keys()}
+    return prompt

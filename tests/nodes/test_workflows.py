@@ -14,6 +14,7 @@ from PIL import Image
 from sdexplain.example.scenes import twin_of
 from sdexplain.tools import demo
 from sdexplain.tools.client import Interrupted, NodeFailed, Progress, PromptRejected
+from sdexplain.tools.graphs import short
 from sdexplain.tools.workflow_file import Prompt, to_prompt, widget_values
 
 if TYPE_CHECKING:
@@ -69,18 +70,7 @@ def titled(prompt: Prompt, title: str) -> str:
 @pytest.fixture
 def zebra(comfyui: Client) -> Prompt:
     """The first pair's graph with few steps: what it does does not depend on how many there are."""
-    return short(to_prompt(read("zebra_or_horse"), comfyui.object_info()))
-
-
-def short(prompt: Prompt, steps: int = STEPS) -> Prompt:
-    for kind in ("SDExplainNoiseLatent", "SDExplainExplain"):
-        for inputs in of_type(prompt, kind).values():
-            inputs["steps"] = steps
-    for inputs in of_type(prompt, "SDExplainStepSheet").values():
-        inputs["ranges"] = min(inputs["ranges"], 2)
-    for inputs in of_type(prompt, "SDExplainStepAnimation").values():
-        inputs["window"] = 2
-    return prompt
+    return short(to_prompt(read("zebra_or_horse"), comfyui.object_info()), STEPS)
 
 
 # ------------------------------------------------------------------------------------------------------------- as files
@@ -224,7 +214,7 @@ def test_the_thumbnail_is_a_small_picture_of_the_same_name(file: Path) -> None:
 
 @pytest.mark.parametrize("file", BUNDLED, ids=lambda file: file.stem)
 def test_each_runs_to_pictures(file: Path, comfyui: Client) -> None:
-    prompt = short(to_prompt(read(file), comfyui.object_info()))
+    prompt = short(to_prompt(read(file), comfyui.object_info()), STEPS)
     seen: list[Progress] = []
     ran = comfyui.run(prompt, seen.append, timeout=240)
     images = len(comfyui_batch(prompt))
@@ -252,7 +242,7 @@ def test_the_first_look_opens_as_an_app_with_the_questions_and_the_answer(comfyu
 
 
 def test_inpainting_by_the_difference_changes_nothing_outside_of_the_mask(comfyui: Client) -> None:
-    prompt = short(to_prompt(read("inpaint_by_difference"), comfyui.object_info()))
+    prompt = short(to_prompt(read("inpaint_by_difference"), comfyui.object_info()), STEPS)
     only(prompt, "KSampler")["steps"] = 4
     ((grown, _),) = of_type(prompt, "GrowMask").items()
     prompt["mask"] = {"class_type": "MaskToImage", "inputs": {"mask": [grown, 0]}}
@@ -357,7 +347,7 @@ def test_changing_one_prompt_of_a_workflow_asks_for_that_prompt_alone(counted: C
 
 
 def test_the_target_of_both_comparisons_is_predicted_once(comfyui: Client, comfyui_server: Server) -> None:
-    prompt = short(to_prompt(read("against_empty"), comfyui.object_info()))
+    prompt = short(to_prompt(read("against_empty"), comfyui.object_info()), STEPS)
     assert Counted(comfyui, comfyui_server.base / "output", prompt, "against_empty").run()[0] == 3 * STEPS
 
 

@@ -13,6 +13,7 @@ import folder_paths
 from comfy_api.latest import ComfyExtension, io, ui
 
 from .faults import ProbeFault, ProbeFullDisk, ProbeState
+from .keeping import ProbeKeep
 from .values import ProbeReport, ProbeValue
 
 
@@ -59,6 +60,6 @@ class ProbeCountCalls(io.ComfyNode):
 async def comfy_entrypoint() -> ComfyExtension:
     class ProbeExtension(ComfyExtension):
         async def get_node_list(self) -> list[type[io.ComfyNode]]:
-            return [ProbeSlow, ProbeCountCalls, ProbeValue, ProbeReport, ProbeFault, ProbeFullDisk, ProbeState]
+            return [ProbeSlow, ProbeCountCalls, ProbeValue, ProbeReport, ProbeKeep, ProbeFault, ProbeFullDisk, ProbeState]
 
     return ProbeExtension()
