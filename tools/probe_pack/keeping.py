@@ -11,7 +11,7 @@ from comfy_api.latest import io
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .values import _collect
+from .values import collect
 
 
 class ProbeKeep(io.ComfyNode):
@@ -32,7 +32,7 @@ class ProbeKeep(io.ComfyNode):
         path = Path(folder_paths.get_output_directory()) / file[0]
         path.parent.mkdir(parents=True, exist_ok=True)
         found: list[tuple[str, Any]] = []
-        _collect(value, "", found)
+        collect(value, "", found)
         tensors = {name: part.detach().cpu().clone().contiguous() for name, part in found if isinstance(part, Tensor)}
         plain = {name: json.dumps(part) for name, part in found if not isinstance(part, Tensor)}
         save_file(tensors, path, plain)

@@ -27,7 +27,8 @@ class _Anything(str):
 
 
 class ProbeValue(io.ComfyNode):
-    """A value for any input, such as `{"type": "IMAGE", "shape": [1, 64, 64, 3], "fill": "nan"}`, or `{"value": 3}` as it stands."""
+    """A value for any input, such as `{"type": "IMAGE", "shape": [1, 64, 64, 3], "fill": "nan"}`, or `{"value":
+    3}` as it stands."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -96,7 +97,7 @@ class ProbeReport(io.ComfyNode):
 
 def facts(value: Any) -> dict[str, Any]:
     found: list[tuple[str, Any]] = []
-    _collect(value, "", found)
+    collect(value, "", found)
     digest = hashlib.sha256()
     for name, part in found:
         digest.update(name.encode(errors="surrogatepass"))
@@ -119,15 +120,15 @@ def facts(value: Any) -> dict[str, Any]:
     }
 
 
-def _collect(value: Any, name: str, found: list[tuple[str, Any]]) -> None:
+def collect(value: Any, name: str, found: list[tuple[str, Any]]) -> None:
     if isinstance(value, dict):
         for key in sorted(value, key=str):
-            _collect(value[key], f"{name}.{key}", found)
+            collect(value[key], f"{name}.{key}", found)
     elif isinstance(value, (list, tuple)):
         for place, part in enumerate(value):
-            _collect(part, f"{name}[{place}]", found)
+            collect(part, f"{name}[{place}]", found)
     elif is_dataclass(value):
         for field in fields(value):
-            _collect(getattr(value, field.name), f"{name}.{field.name}", found)
+            collect(getattr(value, field.name), f"{name}.{field.name}", found)
     elif isinstance(value, (Tensor, bool, int, float, str, type(None))):
         found.append((name, value))
