@@ -228,11 +228,6 @@ def mean_correlation(rows: Sequence[Row]) -> float:
     return sum(float(row["correlation"]) for row in rows) / len(rows)
 
 
-def ratio(network: str, count: str) -> Callable[[Results], str]:
-    """The graph's time over the bare network's, without its range."""
-    return lambda results: number(first(results.row("speed", network=network, steps=count, images="1", samples="1")[BARE]), 2)
-
-
 def forward(network: str) -> Callable[[Results], str]:
     """The smallest share of the time that the network's forward takes, of 50 steps or as many as were measured."""
 
@@ -290,6 +285,7 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     "chosen-inside": lambda results: with_interval(results.method(results.best), "inside"),
     "default-inside": default_map,
     **{f"lead-{measure}": lead(measure) for measure in MEASURES},
+    "lead-apart": lambda results: results.row("differences", of=SOFT)["apart"],
     "present": part_of_truth("present"),
     "absent": part_of_truth("absent"),
     # signs and verdicts
@@ -316,8 +312,6 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     # ------ docs/cost.md
     "speed": speed,
     "calls": calls,
-    "ratio-bundled": ratio(BUNDLED, "50"),
-    "ratio-sd15": ratio(SD15, "50"),
     "forward-bundled": forward(BUNDLED),
     "forward-sd15": forward(SD15),
     "forward-sdxl": forward(SDXL),
