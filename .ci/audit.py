@@ -1,6 +1,7 @@
 """Asks PyPI's advisories about every package of the environment. Run as `python dev.py run .ci/audit.py`.
 
-Fails for a known vulnerability that a newer release mends. Where the index gives no advisories, it says so: nothing is then known.
+Fails for a known vulnerability that a newer release mends. Where the index gives no advisories, it says so: nothing is then
+known.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The evidence against the exact log-odds, on data whose exact denoiser is known: no model, no picture, nothing to learn.
 
 `python dev.py run benchmarks.known_answer` prints a table (below a minute on one core) and writes it as CSV beside a figure. The
-error of an evidence map has two parts, which are told apart: the schedule's (a sum for an integral over a finite range), seen alone
-where the mean over the noise is taken exactly, and the noise's, which more samples or steps make smaller.
+error of an evidence map has two parts, which are told apart: the schedule's (a sum for an integral over a finite range), seen
+alone where the mean over the noise is taken exactly, and the noise's, which more samples or steps make smaller.
 """
 
 from __future__ import annotations
@@ -367,7 +367,8 @@ SMALLEST = 1e-7  # what float32 leaves of a correlation of 1
 
 
 def figure(rows: Sequence[Row]) -> Figure:
-    """Errors over the number of samples (left) and steps (right): lines are the root mean square over seeds, dots single seeds."""
+    """Errors over the number of samples (left) and steps (right):
+    lines are the root mean square over seeds, dots single seeds."""
     drawn = Figure((10, 7), layout="constrained")
     FigureCanvasAgg(drawn)
     whole = max(row.steps for row in rows)

@@ -84,8 +84,9 @@ def table(found: list[dict[tuple[str, str], tuple[float, float, float]]]) -> Tab
         nats = f"{mean[2]:.3f} ({most[2]:.3f})" if name == "evidence" else None
         rows.append([name, way, f"{100 * mean[0]:.3f} ({100 * most[0]:.3f})", f"{mean[1]:.5f} ({most[1]:.5f})", nats])
     note = (
-        f"{len(found)} held-out pictures of the bundled model, one antithetic pair of noise samples, all steps, weighted by log SNR; "
-        "against float32. Mean over the pictures (largest). How far a map moves is the root mean square of its change over that of the map."
+        f"{len(found)} held-out pictures of the bundled model, one antithetic pair of noise samples, all steps, weighted by log "
+        "SNR; against float32. Mean over the pictures (largest). How far a map moves is the root mean square of its change over "
+        "that of the map."
     )
     head = ["map", "predictions kept in", "map moves by, %", "AUROC inside the object changes by", "log-odds change by, nats"]
     return Table("precision", "What half precision costs", head, rows, note)

@@ -4,8 +4,8 @@
     python dev.py run benchmarks.soak --runs 40    fewer, for a look
 
 Workflows and single nodes with changing settings, inputs that are refused, runs that are cancelled and networks that break, in
-an order that the seed says. The table and the figure go to `benchmarks/results/soak.csv` and `soak.png` after 200 runs or more, else
-to `output/soak`.
+an order that the seed says. The table and the figure go to `benchmarks/results/soak.csv` and `soak.png` after 200 runs or more,
+else to `output/soak`.
 
 It passes (exit code 0) if every run ended right or in words, if memory is flat: the trend of the resident memory (the median
 slope of all pairs of runs after the first 40, Theil and Sen) adds up to less than 5 % of it, if the explorer never has more
@@ -42,8 +42,8 @@ from ..tools.trials.predictions import made_predictions
 from ..tools.trials.values import MISSING, Trial, trials_of
 from ..tools.workflow_file import Prompt, to_prompt
 
-# Left to itself, glibc takes blocks of up to 32 MB from its heap, whose holes it keeps: what is resident would then creep up while
-# nothing more is held. So large ones come from the system and go back to it.
+# Left to itself, glibc takes blocks of up to 32 MB from its heap, whose holes it keeps: what is resident would then creep up
+# while nothing more is held. So large ones come from the system and go back to it.
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
 WARM_UP = 40
 MOST_GROWTH = 0.05
@@ -224,7 +224,8 @@ def main() -> int:
         f"resident memory: {slope:+.3f} MB a run, {growth:+.1%} in all after the warm-up (less than {MOST_GROWTH:.0%} expected)"
     )
     print(
-        f"explorer's folders: {folders} at most, {max(row.explorer_mb for row in rows):.1f} MB (up to {MOST_FOLDERS} folders expected)"
+        f"explorer's folders: {folders} at most, {max(row.explorer_mb for row in rows):.1f} MB (up to {MOST_FOLDERS} folders "
+        "expected)"
     )
     print(f"good runs at the end as at the start, to the last bit: {identical}")
     print("\n".join([f"{len(wrong)} wrong ends", *wrong]))

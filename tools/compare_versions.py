@@ -1,9 +1,9 @@
 """Runs the workflows of another checkout with its pack and with this one's, and says what differs.
 
 `python dev.py run tools.compare_versions FOLDER [--steps N] [--only NAME]`: the workflow files and the blueprint are the other
-checkout's for both. Every value of the pack's outputs has to be the same to the last bit: masks, latents, numbers, predictions, and
-pictures without words. Pictures with words may differ in their words, which are black and grey on white: all that has a colour, and
-the whole picture above a legend, has to be the same. Pictures that differ are put side by side in output/compare.
+checkout's for both. Every value of the pack's outputs has to be the same to the last bit: masks, latents, numbers, predictions,
+and pictures without words. Pictures with words may differ in their words, which are black and grey on white: all that has a
+colour, and the whole picture above a legend, has to be the same. Pictures that differ are put side by side in output/compare.
 """
 
 from __future__ import annotations

@@ -111,7 +111,8 @@ def slug(text: str) -> str:
 
 
 def save_thumbnail(pictures: list[Image.Image], workflow: Path) -> None:
-    """Write pictures of one size side by side, as a JPEG beside the workflow under its name; of a film the frame in its middle."""
+    """Write pictures of one size side by side, as a JPEG beside the workflow under its name;
+    of a film the frame in its middle."""
     for picture in pictures:
         picture.seek(getattr(picture, "n_frames", 1) // 2)
     height = round(pictures[0].height * THUMBNAIL_WIDTH / pictures[0].width)

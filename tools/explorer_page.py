@@ -33,7 +33,8 @@ BUILD = """async ([steps, samples]) => {
     const contrast = add('CLIPTextEncode', 400, 650, { text: 'a photo of a horse' })
     const encode = add('VAEEncode', 400, 250, {})
     const noise = add('SDExplainNoiseLatent', 800, 0, { steps, samples })
-    const predict = add('SDExplainPredictNoise', 800, 400, { target_label: 'a photo of a zebra', contrast_label: 'a photo of a horse' })
+    const predict = add('SDExplainPredictNoise', 800, 400,
+        { target_label: 'a photo of a zebra', contrast_label: 'a photo of a horse' })
     const explore = add('SDExplainExplore', 1200, 0, {})
     link(picture, 'image', encode, 'pixels'); link(model, 'VAE', encode, 'vae')
     link(model, 'CLIP', target, 'clip'); link(model, 'CLIP', contrast, 'clip')

@@ -12,7 +12,8 @@ SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Window.UnloadConfirmation": 
 # The page's own Run. Resolves when everything has run, with what went wrong, if anything did.
 RUN = """async () => {
     const api = window.comfyAPI.api.api
-    while (api.socket?.readyState !== 1) await new Promise(done => setTimeout(done, 50)) // before that nobody hears that it has ended
+    // before that nobody hears that it has ended
+    while (api.socket?.readyState !== 1) await new Promise(done => setTimeout(done, 50))
     const ended = new Promise(resolve => {
         api.addEventListener('execution_success', () => resolve(null))
         for (const kind of ['execution_error', 'execution_interrupted'])

@@ -1,6 +1,7 @@
 """Make the bundled model from nothing: draw the pictures, train VAE, text encoder and UNet, save a diffusers pipeline.
 
-`python dev.py run training.train` takes two to three hours on two processor cores. Stopped, it goes on from its last checkpoint. With
+`python dev.py run training.train` takes two to three hours on two processor cores. Stopped, it goes on from its last checkpoint.
+With
 `--train-on FOLDER` the UNet and the text encoder of a finished model are trained further, and its VAE stays as it is.
 """
 

@@ -46,7 +46,8 @@ class Bundled:
         return self.pipeline.vae.encode(pixels).latent_dist.mean * self.pipeline.vae.config.scaling_factor
 
     def answer(self, question: Question | MaskQuestion) -> dict[str, Tensor]:
-        """The picture's latent "x0" [C,h,w] with the noise "predictions" [R,S,C,h,w], or DiffEdit's "soft" map and "mask" [h,w]."""
+        """The picture's latent "x0" [C,h,w] with the noise "predictions" [R,S,C,h,w],
+        or DiffEdit's "soft" map and "mask" [h,w]."""
         if isinstance(question, MaskQuestion):
             return self._edit(question)
         return {"x0": self.latent(question.case)[0], "predictions": self._predict(question)}

@@ -1,7 +1,7 @@
 """The classifier that attribution methods explain: a small CNN of the six classes, trained on the diffusion model's pictures.
 
-`python dev.py run benchmarks.ground_truth.classifier` trains it in ten minutes on one processor core, states its accuracy on held-out scenes and
-saves it to output/truth/classifier.safetensors. Stopped, it goes on from its last checkpoint.
+`python dev.py run benchmarks.ground_truth.classifier` trains it in ten minutes on one processor core, states its accuracy on
+held-out scenes and saves it to output/truth/classifier.safetensors. Stopped, it goes on from its last checkpoint.
 
 Shapes: B pictures, H W picture size, K = 6 classes in the order of `scenes.CLASSES`.
 """

@@ -43,7 +43,8 @@ def evenly(first: int, last: int, count: int) -> list[int]:
 
 
 def ways(steps: int, chosen: dict[str, Recipe]) -> Iterator[tuple[str, str, str, list[int], list[list[int]]]]:
-    """Strategy, reading, spacing of the predictions, steps (of the log SNR's, their number), and two disjoint halves of samples."""
+    """Strategy, reading, spacing of the predictions, steps (of the log SNR's, their number),
+    and two disjoint halves of samples."""
     for reading in COST_READINGS:
         for count in (1, 2, 4, 8):
             singles, pairs = list(range(0, 2 * count, 2)), list(range(2 * count))

@@ -146,7 +146,8 @@ class Setting:
         return self.all_sigmas[self.timesteps(spacing)]
 
     def noise(self, question: Question) -> Tensor:
-        """[R,S,C,h,w]: fresh at every step, antithetic, and the same for all prompts; more samples leave the first as they are."""
+        """[R,S,C,h,w]: fresh at every step, antithetic, and the same for all prompts;
+        more samples leave the first as they are."""
         first, last = question.samples
         steps = len(self.timesteps(question.spacing))
         return draw_noise(self.latent_shape, question.case.noise_seed, last, steps, per_step=True, antithetic=True)[first:]

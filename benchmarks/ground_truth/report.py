@@ -143,7 +143,10 @@ def differences(results: Results) -> Table:
     for title, name in results.rivals.items():
         own, other, minus = results.score(best), results.score(name), results.difference(best, name)
         rows.append([title, *_cells(minus, AIMS), ", ".join(aim for aim in AIMS if own[aim].low > other[aim].high) or "none"])
-    note = "Scene by scene, with bootstrap intervals of the difference; the last column names where the two intervals themselves do not overlap."
+    note = (
+        "Scene by scene, with bootstrap intervals of the difference; the last column names where the two intervals themselves do "
+        "not overlap."
+    )
     return Table("differences", f"How far {results.best.label} is ahead", ["of", *AIMS, "apart"], rows, note)
 
 
@@ -196,8 +199,8 @@ def parts_of_truth(results: Results) -> Table:
                 for recipe in dict.fromkeys((best, evidence))
             ]
     note = (
-        "AUROC against the rest of the object. Present: the picture has a feature of its label there. Absent: it lacks one of its "
-        "twin's, such as the roof light on a sports car."
+        "AUROC against the rest of the object. Present: the picture has a feature of its label there. Absent: it lacks one of "
+        "its twin's, such as the roof light on a sports car."
     )
     return Table("present_absent", "Present and absent features", ["picture", "map", "present", "absent"], rows, note)
 
@@ -229,9 +232,9 @@ def signs(results: Results) -> Table:
         ]
         rows.append([title, flips, *intervals(values)])
     note = (
-        "Flips: share of scenes on which the summed evidence speaks for each twin's own label, so that it changes its sign from one to "
-        "the other. The rest are shares of pixels, over all steps: of the truth on which the sign flips too, and with evidence for the "
-        "own label, on the truth, its parts and elsewhere."
+        "Flips: share of scenes on which the summed evidence speaks for each twin's own label, so that it changes its sign from "
+        "one to the other. The rest are shares of pixels, over all steps: of the truth on which the sign flips too, and with "
+        "evidence for the own label, on the truth, its parts and elsewhere."
     )
     head = [
         "pair",
@@ -280,8 +283,8 @@ def calibration(results: Results) -> Table:
             ]
         )
     note = (
-        "Temperatures are fitted on the choice split; – where no verdict was wrong there, so that there is nothing to fit. Log loss in "
-        "nats (a coin: 0.693); ECE: expected calibration error over 10 bins of confidence."
+        "Temperatures are fitted on the choice split; – where no verdict was wrong there, so that there is nothing to fit. Log "
+        "loss in nats (a coin: 0.693); ECE: expected calibration error over 10 bins of confidence."
     )
     head = ["verdict from", "right", "log loss", "ECE", "temperature", "log loss with it", "ECE with it"]
     return Table("calibration", "Calibration of the verdict", head, rows, note)
@@ -309,7 +312,10 @@ def against(results: Results) -> Table:
             score = results.score(name_of(recipe, other))
             if score["auroc"]:
                 rows.append([recipe.label, other.removesuffix(", the deep scenes"), *_cells(score)])
-    note = f"The same {_deep_count(results)} pictures in every row. Under another pair's labels neither prompt fits: what is left is label noise."
+    note = (
+        f"The same {_deep_count(results)} pictures in every row. Under another pair's labels neither prompt fits: what is left "
+        "is label noise."
+    )
     return Table("against", "Against another prompt", ["map", "against", *SHOWN], rows, note)
 
 
@@ -343,9 +349,9 @@ def spent(results: Results) -> Table:
         for strategy, reading in [way]
     ]
     note = (
-        "Evaluations are UNet forwards of one latent under one prompt. DiffEdit's are counted as diffusers runs it, 4 a noise; the empty "
-        "prompt's half of them cancels in its map, so that 2 would do. Split halves: Spearman's correlation of the cells of two maps "
-        "from as many evaluations each, with other noise."
+        "Evaluations are UNet forwards of one latent under one prompt. DiffEdit's are counted as diffusers runs it, 4 a noise; "
+        "the empty prompt's half of them cancels in its map, so that 2 would do. Split halves: Spearman's correlation of the "
+        "cells of two maps from as many evaluations each, with other noise."
     )
     return Table(
         "cost", "What truth costs", ["strategy", "reading", "evaluations", "auroc", "inside", "split halves"], rows, note
@@ -376,7 +382,10 @@ def labels(results: Results) -> Table:
         odds = results.over_pictures(lambda picture, _, name=name: picture.get("labels", {}).get(name))
         low, middle, high = np.percentile(np.abs(odds), [10, 50, 90])
         rows.append([name, share(odds > 0), float(np.median(odds)), float(low), float(middle), float(high), len(odds)])
-    note = "Log-odds in nats over all steps: how often the first label wins, and how large they are either way (10th, 50th, 90th percentile)."
+    note = (
+        "Log-odds in nats over all steps: how often the first label wins, and how large they are either way (10th, 50th, 90th "
+        "percentile)."
+    )
     head = ["labels", "first wins", "median", "|log-odds| 10 %", "50 %", "90 %", "pictures"]
     return Table("labels", "Labels that are in neither picture", head, rows, note)
 
@@ -393,8 +402,8 @@ def clutter(results: Results) -> Table:
                 (on, plain, truth), (evidence_on, _, evidence_truth) = np.mean(values, axis=0)
                 rows.append([label, kind, on / truth, plain / truth, evidence_on / evidence_truth, len(values)])
     note = (
-        f"Things that stand in both twins and look like features. Means per pixel of {results.best.label}, and of the evidence over all "
-        "steps (negative: against the picture's own label), as shares of their mean on the truth."
+        f"Things that stand in both twins and look like features. Means per pixel of {results.best.label}, and of the evidence "
+        "over all steps (negative: against the picture's own label), as shares of their mean on the truth."
     )
     head = [
         "picture",
@@ -412,7 +421,10 @@ def clutter(results: Results) -> Table:
 
 def chosen(results: Results) -> Table:
     rows = [[name, *map(float, aims), float(np.mean(aims))] for name, aims in results.choice.aims.items()]
-    note = f"Means on the {results.choice.scenes} scenes of the choice split, from which nothing else is reported. The choice is by the mean of the four."
+    note = (
+        f"Means on the {results.choice.scenes} scenes of the choice split, from which nothing else is reported. "
+        "The choice is by the mean of the four."
+    )
     return Table("choice", "What was chosen from", ["candidate", *AIMS, "mean"], rows, note)
 
 

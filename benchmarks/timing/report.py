@@ -57,8 +57,8 @@ def machine() -> str:
         pass
     return (
         f"{processor}, torch {torch.__version__}. The bundled model in float32; {SD15.split(',')[0]} and "
-        f"{SDXL.split(',')[0]} at their true sizes with random weights, in bfloat16. ComfyUI with --use-pytorch-cross-attention, which it "
-        "chooses by itself on a GPU."
+        f"{SDXL.split(',')[0]} at their true sizes with random weights, in bfloat16. ComfyUI with --use-pytorch-cross-attention, "
+        "which it chooses by itself on a GPU."
     )
 
 
@@ -118,8 +118,9 @@ def ratios(log: Log) -> Table:
     note = (
         "The graph is Noise Latent Across Schedule and Collect Noise Predictions in ComfyUI's executor, from the latent to both "
         "prompts' predictions. The others are given the same latents and encoded prompts; generate_mask runs as many evaluations "
-        "(4 for each of its noises). A ratio below 1 says that the graph is quicker. Median over the rounds, in each of which all "
-        "were measured in turns [lowest, highest]; – not measured. Processor time is that of all threads, and hardly depends on what else the machine does."
+        "(4 for each of its noises). A ratio below 1 says that the graph is quicker. Median over the rounds, in each of which "
+        "all were measured in turns [lowest, highest]; – not measured. Processor time is that of all threads, and hardly depends "
+        "on what else the machine does."
     )
     return Table("speed", "Time", head, rows, note)
 
@@ -189,7 +190,10 @@ def _of(run: dict, name: str) -> float:
 
 def calls(log: Log) -> Table:
     rows = [[name, f"{median:.0f}", f"{least:.0f}"] for name, (median, least) in (log.get(CALLS) or {}).items()]
-    note = "Nodes after the predictions, in ComfyUI's executor: 50 steps of 128 × 128 cells, 2 noise samples, a picture of 1024 pixels."
+    note = (
+        "Nodes after the predictions, in ComfyUI's executor: 50 steps of 128 × 128 cells, 2 noise samples, "
+        "a picture of 1024 pixels."
+    )
     return Table("speed_calls", "Time per call", ["call", "median, ms", "fastest, ms"], rows, note)
 
 

@@ -39,7 +39,8 @@ class Work:
         return f"{self.steps} steps, {self.images} images, {self.samples} samples"
 
     def run(self, variant: str, network: Network, batch: int) -> dict[str, Any]:
-        """Time and memory of one way, see `stopwatch.measure`; of ours also the seconds that its "parts" took, one within the other."""
+        """Time and memory of one way, see `stopwatch.measure`;
+        of ours also the seconds that its "parts" took, one within the other."""
         if variant == OURS:
             return _graph(network, self)
         ways = {

@@ -1,4 +1,5 @@
-"""The classifier: a stopped training goes on to the same weights, batches hold twins of the right classes, inputs are area means."""
+"""The classifier: a stopped training goes on to the same weights, batches hold twins of the right classes,
+inputs are area means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Every input of every node in a real server, given whatever can be given: each run ends right or in words, and the server lives."""
+"""Every input of every node in a real server, given whatever can be given:
+each run ends right or in words, and the server lives."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Whatever ComfyUI hangs on a prompt or a model has its effect: predictions are those of ComfyUI's own sampling at each level.
 
-The reference is a sampler that looks at the first denoised estimate and stops, one picture and one level at a time, without guidance.
+The reference is a sampler that looks at the first denoised estimate and stops, one picture and one level at a time, without
+guidance.
 """
 
 from __future__ import annotations

@@ -289,7 +289,8 @@ def test_a_prompt_names_a_class(classes: Any, text: str, number: int) -> None:
     [
         (
             "a cat",
-            r"'a cat' names no class of this model. Type a name \(tiger, zebra, sorrel, tiger shark\) or a number from 0 to 3, or",
+            r"'a cat' names no class of this model. "
+            r"Type a name \(tiger, zebra, sorrel, tiger shark\) or a number from 0 to 3, or",
         ),
         ("zebras", "names no class"),
         ("a zebra and a horse", "names several classes"),

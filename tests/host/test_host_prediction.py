@@ -1,4 +1,5 @@
-"""Noise levels, noised latents and predictions of a real ComfyUI model, against diffusers on the same weights and against itself."""
+"""Noise levels, noised latents and predictions of a real ComfyUI model,
+against diffusers on the same weights and against itself."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One denoiser with a known answer, behind ComfyUI's MODEL as a network of every parametrisation that core's patch nodes set.
 
-The network knows D, the mean of a Gaussian class given the noised latent, and gives out whatever its parametrisation calls for; the
-patch node tells ComfyUI how to read it. Every one of them has to give the same noise: (x - alpha * D) / sigma.
+The network knows D, the mean of a Gaussian class given the noised latent, and gives out whatever its parametrisation calls for;
+the patch node tells ComfyUI how to read it. Every one of them has to give the same noise: (x - alpha * D) / sigma.
 """
 
 from __future__ import annotations
@@ -186,7 +186,8 @@ def test_every_parametrisation_gives_the_known_noise(name: str) -> None:
 
 @pytest.mark.parametrize("name", PARAMETRISATIONS)
 def test_every_parametrisation_finds_the_known_log_odds(name: str) -> None:
-    """The exact log-odds of Gaussians times the part that these levels cover: the sum over them of share * s^2 r^2 / (s^2 + r^2)^2.
+    """The exact log-odds of Gaussians times the part that these levels cover: the sum over them of
+    share * s^2 r^2 / (s^2 + r^2)^2.
 
     r is the level as an exploding model has it, sigma / alpha. Antithetic pairs leave nothing of the noise in it.
     """

@@ -249,8 +249,8 @@ class Drawn:
         return torch.randn(latent["samples"].shape, generator=torch.Generator().manual_seed(4))
 
 
-def test_connected_noise_is_asked_for_once_for_each_pair(comfy_host: Path) -> None:
-    from sdexplain.nodes.noising import generated_noise
+def test_connected_noise_is_asked_for_once_for_each_pair() -> None:
+    from sdexplain.nodes.host.noise import generated_noise
 
     single, halves = Drawn(), Drawn()
     independent = generated_noise(single, 4, 5, (4, 3, 3), paired=False)

@@ -1,4 +1,5 @@
-"""Collecting predictions with any denoiser: the right latents are asked for, the answers land in their places, bad ones are named."""
+"""Collecting predictions with any denoiser: the right latents are asked for, the answers land in their places,
+bad ones are named."""
 
 from __future__ import annotations
 

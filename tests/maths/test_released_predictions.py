@@ -1,7 +1,8 @@
 """Predictions that version 0.1.0 saved give the maps and verdicts that it made of them, to the last bit.
 
-The files in tests/data are its own: the bundled model's predictions of zebra against horse, saved by Save Noise Predictions, and what
-its maths made of them. Another torch or another kind of processor may add in another order: there they agree within rounding.
+The files in tests/data are its own: the bundled model's predictions of zebra against horse, saved by Save Noise Predictions, and
+what its maths made of them. Another torch or another kind of processor may add in another order: there they agree within
+rounding.
 """
 
 from __future__ import annotations

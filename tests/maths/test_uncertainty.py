@@ -64,7 +64,8 @@ def noised(seed: int, samples: int, per_step: bool, antithetic: bool, steps: int
 
 
 def predictions(latents: NoisedLatents) -> NoisePredictions:
-    """Classes of different spread: the difference is linear in the noise and the evidence quadratic, so that a pair's mean varies."""
+    """Classes of different spread: the difference is linear in the noise and the evidence quadratic,
+    so that a pair's mean varies."""
     target = analytic.Gaussians(torch.tensor([0.5, -0.2]), torch.tensor([0.5, -0.2]), spread=1.2)
     contrast = analytic.Gaussians(torch.tensor([-0.3, 0.1]), torch.tensor([-0.3, 0.1]), spread=0.5)
     models = {name: analytic.wrapped(classes, "eps") for name, classes in [("target", target), ("contrast", contrast)]}
@@ -91,8 +92,9 @@ def spread_over_seeds(samples: int, per_step: bool, antithetic: bool, reading: R
 def test_the_reported_variance_is_that_of_the_means_of_many_seeds(
     reading: Reading, samples: int, antithetic: bool, per_step: bool
 ) -> None:
-    """A variance estimated from 300 means is off by sqrt(2 / 299) = 0.08 of itself, and so is the mean of 300 reported ones of one
-    degree of freedom: by 0.12 in all, of which three times are allowed. The cells average that out; their variances differ."""
+    """A variance estimated from 300 means is off by sqrt(2 / 299) = 0.08 of itself, and so is the mean of 300 reported ones of
+    one degree of freedom: by 0.12 in all, of which three times are allowed. The cells average that out;
+    their variances differ."""
     cells, reported, total, total_reported = spread_over_seeds(samples, per_step, antithetic, reading)
     assert reported.sum().item() == pytest.approx(cells.sum().item(), rel=0.12)
     assert total_reported.item() == pytest.approx(total.item(), rel=0.36)

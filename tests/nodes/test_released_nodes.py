@@ -1,6 +1,7 @@
 """What was released stays: workflows and prompts that people have saved find every node, input and output as they left them.
 
-`released_nodes.json` holds version 0.1.0's nodes as its /object_info told them; a release adds its new nodes and inputs to the file.
+`released_nodes.json` holds version 0.1.0's nodes as its /object_info told them; a release adds its new nodes and inputs to the
+file.
 """
 
 from __future__ import annotations

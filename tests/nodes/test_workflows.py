@@ -1,4 +1,5 @@
-"""The example workflows as files and in a real server: what they ask of the model, what they show, and what goes wrong in words."""
+"""The example workflows as files and in a real server: what they ask of the model, what they show,
+and what goes wrong in words."""
 
 from __future__ import annotations
 

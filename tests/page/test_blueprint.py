@@ -1,4 +1,5 @@
-"""The blueprint of the open graph: offered by ComfyUI, of nodes and values that are there, and placed, run and unpacked in the page."""
+"""The blueprint of the open graph: offered by ComfyUI, of nodes and values that are there, and placed,
+run and unpacked in the page."""
 
 from __future__ import annotations
 

@@ -98,7 +98,8 @@ def test_a_click_and_keys_that_come_within_one_frame_all_count(explorer: Page) -
     far = cell_at(explorer)
     explorer.evaluate("""() => {
         const picture = document.querySelector('.sdx-picture'), box = picture.getBoundingClientRect()
-        const at = { button: 0, pointerId: 1, bubbles: true, clientX: box.left + 0.35 * box.width, clientY: box.top + 0.35 * box.height }
+        const at = { button: 0, pointerId: 1, bubbles: true, clientX: box.left + 0.35 * box.width,
+            clientY: box.top + 0.35 * box.height }
         for (const kind of ['pointerdown', 'pointerup']) picture.dispatchEvent(new PointerEvent(kind, at))
         for (const key of ['+', '+', '+', '+']) picture.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true })) }""")
     assert cell_at(explorer) == far
@@ -149,7 +150,8 @@ CONTRASTS = """() => {
     const behind = element => { const layers = []
         for (let at = element; at; at = at.parentElement) layers.push(parse(getComputedStyle(at).backgroundColor))
         return layers.reverse().reduce((under, layer) => over(layer, under), [0, 0, 0]) }
-    const light = colour => { const [r, g, b] = colour.map(part => part / 255).map(part => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+    const light = colour => { const [r, g, b] = colour.map(part => part / 255)
+        .map(part => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
         return 0.2126 * r + 0.7152 * g + 0.0722 * b }
     const found = {}
     for (const element of document.querySelectorAll('.sdx *')) {

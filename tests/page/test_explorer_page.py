@@ -126,19 +126,24 @@ def test_exports_hold_the_settings_and_the_maps_numbers(explorer: Page) -> None:
 
 def test_a_workflow_from_before_the_vae_input_opens_and_with_a_vae_the_picture_says_what_is_decoded(explorer: Page) -> None:
     explorer.evaluate("""async () => {
-        const saved = JSON.parse(JSON.stringify(app.graph.serialize())), node = saved.nodes.find(node => node.type === 'SDExplainExplore')
+        const saved = JSON.parse(JSON.stringify(app.graph.serialize()))
+        const node = saved.nodes.find(node => node.type === 'SDExplainExplore')
         node.inputs = node.inputs.filter(input => input.name !== 'vae')
         for (const link of saved.links) if (link[3] === node.id) link[4] = node.inputs.findIndex(input => input.link === link[0])
         node.widgets_values[12] = 'decoded'
         await app.loadGraphData(saved, true, true, 'test')
         // noise of its own: the server keeps what it decoded for the other renderer
-        app.graph.nodes.find(node => node.type === 'SDExplainNoiseLatent').widgets.find(widget => widget.name === 'seed').value = Date.now()
+        const noise = app.graph.nodes.find(node => node.type === 'SDExplainNoiseLatent')
+        noise.widgets.find(widget => widget.name === 'seed').value = Date.now()
     }""")
     look_at(explorer)
     run(explorer)
     explorer.wait_for_function("document.querySelector('.sdx-badge').textContent === 'estimate without VAE'")
-    explorer.evaluate("""() => { const find = type => app.graph.nodes.find(node => node.type === type), to = find('SDExplainExplore'), from = find('SDExplainLoadDiffusers')
-        from.connect(from.outputs.findIndex(slot => slot.name === 'VAE'), to, to.inputs.findIndex(slot => slot.name === 'vae')) }""")
+    explorer.evaluate("""() => {
+        const find = type => app.graph.nodes.find(node => node.type === type)
+        const to = find('SDExplainExplore'), from = find('SDExplainLoadDiffusers')
+        from.connect(from.outputs.findIndex(slot => slot.name === 'VAE'), to,
+            to.inputs.findIndex(slot => slot.name === 'vae')) }""")
     run(explorer)
     explorer.wait_for_function("document.querySelector('.sdx-badge').textContent === 'decoded by the VAE'")
     last = explorer.get_by_role("slider", name="Last step")
@@ -151,7 +156,8 @@ def test_a_workflow_from_before_the_vae_input_opens_and_with_a_vae_the_picture_s
     explorer.wait_for_function("document.querySelector('.sdx-badge').textContent === 'decoded by the VAE'")
     last.press("End")  # a range that ran before: its picture is still there
     explorer.wait_for_function(
-        "document.querySelector('.sdx-steps').textContent.includes('0–6') && document.querySelector('.sdx-badge').textContent === 'decoded by the VAE'"
+        "document.querySelector('.sdx-steps').textContent.includes('0–6') &&"
+        " document.querySelector('.sdx-badge').textContent === 'decoded by the VAE'"
     )
     explorer.mouse.move(0, 0)
     assert np.array_equal(pixels(explorer), exact)

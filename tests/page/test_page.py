@@ -82,7 +82,10 @@ CHANGE = """() => {
             return all.findLast(choice => choice !== value)
         }
         if (type === 'toggle') return !value
-        if (type === 'number') return value + (options.step2 ?? options.step / 10) <= options.max ? value + (options.step2 ?? options.step / 10) : options.min
+        if (type === 'number') {
+            const next = value + (options.step2 ?? options.step / 10)
+            return next <= options.max ? next : options.min
+        }
         if (['text', 'string', 'customtext'].includes(type)) return value + ' <b>zèbre</b>\\n"斑马"'
     }
     for (const node of app.graph.nodes) {
@@ -106,7 +109,8 @@ CONNECT = """cases => cases.map(([source, output, target, name]) => {
 })"""
 # Elements that came of a text. ComfyUI's own Preview as Text reads its text as Markdown, and takes out of it what could run.
 MADE_OF_TEXT = """() => [...document.querySelectorAll('img[src=x]')].filter(image => image.onerror
-    || app.graph.getNodeById(image.closest('[data-node-id]')?.dataset.nodeId)?.type !== 'PreviewAny').map(image => image.outerHTML)"""
+    || app.graph.getNodeById(image.closest('[data-node-id]')?.dataset.nodeId)?.type !== 'PreviewAny')
+    .map(image => image.outerHTML)"""
 PICTURES_LOADED = """kinds => app.graph.nodes.filter(node => kinds.includes(node.type)).every(
     node => node.imgs?.length && node.imgs.every(image => image.complete && image.naturalWidth > 0))"""
 APP_PICTURE_LOADED = """() => [...document.images].some(

@@ -1,8 +1,9 @@
 """The families of image models that ComfyUI knows: a tiny network of each, with random weights, and what is known of it by heart.
 
-`FAMILIES` is the one table: `test_families.py` holds the pack to it, `families_table.py` writes it into docs/models.md. Each network is
-built by ComfyUI's own classes from a configuration as its detection would give it, only smaller. What the tests compare with is
-written here without them: how an image is noised, what number stands for a noise level, what the network's output means.
+`FAMILIES` is the one table: `test_families.py` holds the pack to it, `families_table.py` writes it into docs/models.md. Each
+network is built by ComfyUI's own classes from a configuration as its detection would give it, only smaller. What the tests
+compare with is written here without them: how an image is noised, what number stands for a noise level, what the network's output
+means.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Family:
     settings: dict[str, Any] = field(default_factory=dict)
     """What else a conditioning says."""
     call: Call = lambda text, pooled, batch: {"context": text}
-    """The network's arguments beside the noised latent and the timestep, for a prompt's text [N,tokens,width] and pooled [N,width]."""
+    """The network's arguments beside the noised latent and the timestep,
+    for a prompt's text [N,tokens,width] and pooled [N,width]."""
     latent: tuple[int, int, int] = (4, 8, 6)
     frames: bool = False
     """Whether the network takes a picture for a video of one frame."""
@@ -94,7 +96,8 @@ def flow_time(sigma: Tensor) -> Tensor:
 
 
 def cosine_time(sigma: Tensor) -> Tensor:
-    """Nichol & Dhariwal's cosine schedule: alpha_bar(t) = cos^2((t + s) / (1 + s) * pi / 2) / cos^2(s / (1 + s) * pi / 2), s = 0.008."""
+    """Nichol & Dhariwal's cosine schedule: alpha_bar(t) = cos^2((t + s) / (1 + s) * pi / 2) / cos^2(s / (1 + s) * pi / 2),
+    s = 0.008."""
     # in this order: at the clean end acos takes the last bit of what it is given for a tenth of a step
     shift, kept = torch.tensor(0.008), 1 / (sigma * sigma + 1)
     first = torch.cos(shift / (1 + shift) * torch.pi / 2) ** 2
@@ -102,7 +105,8 @@ def cosine_time(sigma: Tensor) -> Tensor:
 
 
 def longcat_start(text: Tensor) -> float:
-    """Where ComfyUI places a picture's first token: after the prompt's, before 0.19 after the 512 that LongCat's own prompts have."""
+    """Where ComfyUI places a picture's first token: after the prompt's,
+    before 0.19 after the 512 that LongCat's own prompts have."""
     from comfyui_version import __version__
 
     return float(text.shape[1]) if tuple(map(int, __version__.split("."))) >= (0, 19) else 512.0
@@ -128,7 +132,8 @@ def network_input(family: Family, x: Tensor, sigma: Tensor) -> Tensor:
 def noise_from_output(family: Family, output: Tensor, x: Tensor, sigma: Tensor) -> Tensor:
     """The noise that the network's output stands for, each by its own parametrisation's words.
 
-    noise: the output itself. v = a * noise - s * x0 in the variance preserving form with a^2 + s^2 = 1, so noise = a * v + s * x_vp.
+    noise: the output itself. v = a * noise - s * x0 in the variance preserving form with a^2 + s^2 = 1, so noise = a * v + s *
+    x_vp.
     flow: velocity = noise - x0, so noise = x + (1 - t) * velocity. EDM: Karras et al. 2022, equation 7.
     """
     if family.prediction == "noise":
@@ -149,8 +154,8 @@ def noise_from_output(family: Family, output: Tensor, x: Tensor, sigma: Tensor) 
 def nothing_beside(family: Family, x: Tensor) -> Tensor:
     """What an inpainting or instruct model is given that is shown no picture, [N,beside,h,w].
 
-    For Stable Diffusion's inpainting all is masked (1), and the picture is the latent of mid grey in SD 1.x's VAE. Flux Fill has the
-    mask of 8 x 8 pixels in each cell, after a latent of zeros (in VAE space); instruct models get zeros.
+    For Stable Diffusion's inpainting all is masked (1), and the picture is the latent of mid grey in SD 1.x's VAE. Flux Fill has
+    the mask of 8 x 8 pixels in each cell, after a latent of zeros (in VAE space); instruct models get zeros.
     """
     sizes = (len(x), 1, *x.shape[2:])
     if family.beside == 5:

@@ -89,12 +89,13 @@ for name in ("utils.extra_config", "server", *{others!r}):  # in ComfyUI's order
     importlib.import_module(name)
 seen = []
 LISTING = ("os.listdir", "os.scandir", "os.walk", "os.fwalk")
+WATCHED = ("socket.", "subprocess.", "os.", "shutil.", "_thread.", "pickle.", "ctypes.", "urllib.")
 def watch(event, arguments):
     if event == "open":
         path, mode, flags = arguments
         if not str(path).endswith((".py", ".pyc", ".so", ".pyd")) or flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
             seen.append((event, str(path)))
-    elif event.startswith(("socket.", "subprocess.", "os.", "shutil.", "_thread.", "pickle.", "ctypes.", "urllib.")) and event not in LISTING:
+    elif event.startswith(WATCHED) and event not in LISTING:
         seen.append((event, repr(arguments)[:200]))
 sys.addaudithook(watch)
 spec = importlib.util.spec_from_file_location("pack", {str(ROOT / "__init__.py")!r}, submodule_search_locations=[{str(ROOT)!r}])

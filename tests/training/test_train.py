@@ -1,4 +1,5 @@
-"""Training: a run that was stopped and goes on ends where an uninterrupted one does, and whitening the latents changes no picture."""
+"""Training: a run that was stopped and goes on ends where an uninterrupted one does,
+and whitening the latents changes no picture."""
 
 from __future__ import annotations
 

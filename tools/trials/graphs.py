@@ -1,4 +1,5 @@
-"""Graphs around every node of the pack, made from what the server says of them, so that new nodes and inputs take part by themselves."""
+"""Graphs around every node of the pack, made from what the server says of them,
+so that new nodes and inputs take part by themselves."""
 
 from __future__ import annotations
 

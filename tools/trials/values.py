@@ -1,4 +1,5 @@
-"""What is tried on each input: its limits and what lies past them, links of wrong types, and values of the right type that are bad.
+"""What is tried on each input: its limits and what lies past them, links of wrong types, and values of the right type that are
+bad.
 
 A trial changes one input of a node. A dict is made into a value by ProbeValue and comes by a link, past ComfyUI's own checks.
 """
