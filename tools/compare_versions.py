@@ -107,24 +107,27 @@ def outputs_of(prompt: Prompt, info: Info) -> dict[tuple[str, int], str]:
     }
 
 
-def keeping(outputs: Mapping[tuple[str, int], str]) -> Prompt:
-    """Nodes that write every output to a file; predictions as the pack itself saves them."""
+def keeping(outputs: Mapping[tuple[str, int], str], folder: str) -> Prompt:
+    """Nodes that write every output to a file in a folder of its own, else ComfyUI finds them done; predictions as the pack saves them."""
     prompt = {}
     for (number, place), kind in outputs.items():
         if kind == "NOISE_PREDICTIONS":
-            saved = {"predictions": [number, place], "filename_prefix": f"kept/{number}-{place}", "precision": "float32"}
+            saved = {"predictions": [number, place], "filename_prefix": f"{folder}/{number}-{place}", "precision": "float32"}
             prompt[f"keep {number} {place}"] = node("SDExplainSavePredictions", **saved)
         else:
-            prompt[f"keep {number} {place}"] = node("ProbeKeep", value=[number, place], file=f"kept/{number}-{place}.safetensors")
+            prompt[f"keep {number} {place}"] = node(
+                "ProbeKeep", value=[number, place], file=f"{folder}/{number}-{place}.safetensors"
+            )
     return prompt
 
 
-def run(server: Server, prompt: Prompt, outputs: Mapping[tuple[str, int], str]) -> dict[tuple[str, int], Kept]:
+def run(server: Server, name: str, prompt: Prompt, outputs: Mapping[tuple[str, int], str]) -> dict[tuple[str, int], Kept]:
     """Run a prompt and read what was kept of every output."""
-    folder = server.base / "output" / "kept"
-    shutil.rmtree(folder, ignore_errors=True)
-    Client(server.url).run(prompt | keeping(outputs))
-    return {output: read_kept(folder, *output) for output in outputs}
+    folder = server.base / "output" / slug(name)
+    Client(server.url).run(prompt | keeping(outputs, folder.name))
+    kept = {output: read_kept(folder, *output) for output in outputs}
+    shutil.rmtree(folder)
+    return kept
 
 
 def read_kept(folder: Path, number: str, place: int) -> Kept:
@@ -229,7 +232,7 @@ def compare_workflow(name: str, prompts: tuple[Prompt, Prompt], servers: tuple[S
     """Run one workflow on both, print what differs, and return how its outputs compare."""
     outputs, began = outputs_of(prompts[0], info), time.monotonic()
     try:
-        old, new = (run(server, prompt, outputs) for server, prompt in zip(servers, prompts, strict=True))
+        old, new = (run(server, name, prompt, outputs) for server, prompt in zip(servers, prompts, strict=True))
     except ComfyUIError as error:
         print(f"{name}: FAILED: {error}", flush=True)
         return [Finding("FAILED", wrong=True)]
