@@ -127,7 +127,7 @@ def test(options: argparse.Namespace) -> int:
 
 
 def module_of(script: str) -> str | None:
-    """The module's name of a script that is named as a file or as a module, `benchmarks.truth` or `benchmarks.truth`.
+    """The module's name of a script that is named as a file or as a module, `benchmarks/truth.py` or `benchmarks.truth`.
 
     None where it is not one of this checkout's packages.
     """
