@@ -3,7 +3,8 @@
     python dev.py run benchmarks.explorer
 
 The data are drawn at random: 50 steps of 128 × 128 cells of 4 channels and 2 noise samples, over a picture of 1024 pixels. Each
-pointer move is followed by one frame; its script's time is printed, and the time until the screen has shown two frames, which is 33 ms at 60 Hz if none is late.
+pointer move is followed by one frame; its script's time is printed, and the time until the screen has shown two frames, which is
+33 ms at 60 Hz if none is late.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ DRAG = """async ({ reading, moves }) => {
     const field = document.querySelector('.sdx-reading')
     field.value = reading
     field.dispatchEvent(new Event('change'))
-    while (!document.querySelector('.sdx-source').textContent.toLowerCase().includes(reading)) await new Promise(done => setTimeout(done, 100))
+    while (!document.querySelector('.sdx-source').textContent.toLowerCase().includes(reading))
+        await new Promise(done => setTimeout(done, 100))
     await new Promise(done => setTimeout(done, 1000))
     const slider = document.querySelector('.sdx-slider'), box = slider.getBoundingClientRect()
     const send = (type, share) => slider.dispatchEvent(new PointerEvent(type, { bubbles: true, button: 0, pointerId: 1,
@@ -73,7 +75,7 @@ def serve(page: Page) -> None:
 
     def answer(route: Route) -> None:
         name = parse_qs(urlparse(route.request.url).query)["filename"][0]
-        if name == "overview.bin":
+        if name == "overview.safetensors":
             route.fulfill(body=overview(predictions, pictures))
         elif name.endswith(".png"):
             file = io.BytesIO()

@@ -7,12 +7,12 @@
 
 /**
  * The colours that a view asks for, and the map that they are of.
- * @param {import('./decode.js').Packed} overview
+ * @param {import('./safetensors.js').Contents} overview
  * @param {import('./model.js').View} view
  * @param {boolean} signed
  */
 export function lookOf({ header, arrays }, view, signed) {
-    const name = view.colour_map === 'automatic' ? (signed ? 'RdBu_r' : 'plasma') : view.colour_map
+    const name = view.colour_map === 'automatic' ? header.automatic[signed ? 'signed' : 'unsigned'] : view.colour_map
     const place = header.maps.findIndex((/** @type {any} */ entry) => entry.name === name)
     const table = /** @type {Uint8Array} */ (arrays.colours.values.subarray(place * 768, (place + 1) * 768))
     /** @type {Look} */

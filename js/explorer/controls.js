@@ -1,14 +1,11 @@
 // The fields above the picture and behind the gear: faces of the node's widgets.
 
 import { button, make } from './dom.js'
+import { FIELDS, TEXTS } from './texts.js'
 
 /** @typedef {import('./model.js').View} View */
 /** @typedef {import('./model.js').Model} Model */
 /** @typedef {import('./model.js').Frame} Frame */
-
-const NAMES = { 'channel norm': 'how much', 'channel mean': 'signed mean' }
-const READINGS = 'evidence: what speaks for (+) or against (−) the first prompt. information, absolute: where the prompts differ at all. difference: how, in the latent’s own colours.'
-const SIGNS = { both: 'for and against', positive: 'only for', negative: 'only against' }
 
 export class Controls {
     /**
@@ -24,10 +21,10 @@ export class Controls {
         this.on = on
         /** @type {Map<keyof View, HTMLInputElement | HTMLSelectElement>} */
         this.fields = new Map()
-        this.hold = make('input', { type: 'checkbox', 'aria-label': 'Keep the scale while the range changes', title: 'Keep the scale while the range changes' })
+        this.hold = make('input', { type: 'checkbox', 'aria-label': TEXTS.hold, title: TEXTS.hold })
         this.hold.addEventListener('change', () => on.write({ scale: this.hold.checked ? Number(on.limit().toPrecision(4)) : 0 }))
         this.more = this.#more()
-        const gear = button('⚙', 'More settings', () => {
+        const gear = button('⚙', TEXTS.more, () => {
             this.more.hidden = !this.more.hidden
             gear.setAttribute('aria-expanded', String(!this.more.hidden))
         })
@@ -37,27 +34,28 @@ export class Controls {
             gear.click()
             gear.focus()
         })
-        this.element = make('div', { className: 'sdx-tools', role: 'toolbar', 'aria-label': 'What is shown' },
-            this.#select('reading', 'Reading', {}, READINGS), this.#select('scalar', 'Number per cell', NAMES), this.#select('sign', 'Side', SIGNS), this.#select('view', 'View'),
+        this.element = make('div', { className: 'sdx-tools', role: 'toolbar', 'aria-label': TEXTS.tools },
+            this.#select('reading'), this.#select('scalar'), this.#select('sign'), this.#select('view'),
             make('span', { className: 'sdx-space' }),
             make('div', { className: 'sdx-group' },
-                button('PNG', 'Save the picture with its legend, settings and workflow', on.savePicture),
-                button('NPY', 'Save the map’s numbers as a numpy array', on.saveMap)),
+                button('PNG', TEXTS.savePicture, on.savePicture),
+                button('NPY', TEXTS.saveMap, on.saveMap)),
             gear)
     }
 
-    /** @param {keyof View} name @param {string} says @param {Record<string, string>} [names] @param {string} [more] what a tooltip tells besides */
-    #select(name, says, names = {}, more = '') {
-        const select = make('select', { title: more || says, 'aria-label': says, className: `sdx-field sdx-${name}` })
-        for (const option of this.on.options(name)) select.append(make('option', { value: option, textContent: names[option] ?? option }))
+    /** @param {keyof View} name */
+    #select(name) {
+        const { name: called, says, options = {} } = FIELDS[name]
+        const select = make('select', { title: says ?? called, 'aria-label': called, className: `sdx-field sdx-${name}` })
+        for (const option of this.on.options(name)) select.append(make('option', { value: option, textContent: options[option] ?? option }))
         select.addEventListener('change', () => this.on.write({ [name]: select.value }))
         this.fields.set(name, select)
         return select
     }
 
-    /** @param {keyof View} name @param {string} says @param {Record<string, any>} limits */
-    #number(name, says, limits) {
-        const input = make('input', { title: says, 'aria-label': says, className: 'sdx-field', ...limits })
+    /** @param {keyof View} name @param {Record<string, any>} limits */
+    #number(name, limits) {
+        const called = FIELDS[name].name, input = make('input', { title: called, 'aria-label': called, className: 'sdx-field', ...limits })
         input.addEventListener('input', () => {
             if (Number.isFinite(input.valueAsNumber)) this.on.pass({ [name]: input.valueAsNumber })
         })
@@ -70,17 +68,15 @@ export class Controls {
     }
 
     #more() {
-        const row = (/** @type {string} */ name, /** @type {(Node | string)[]} */ ...parts) => make('label', {}, make('span', { textContent: name }), ...parts)
+        const labelled = (/** @type {string} */ name, /** @type {(Node | string)[]} */ ...parts) => make('label', {}, make('span', { textContent: name }), ...parts)
+        const row = (/** @type {keyof View} */ name, field = /** @type {HTMLElement} */ (this.#select(name))) => labelled(FIELDS[name].row ?? '', field, FIELDS[name].unit ?? '')
         return make('div', { className: 'sdx-more', hidden: true },
-            row('Opacity', this.#number('opacity', 'Opacity', { type: 'range', min: '0', max: '1', step: '0.05' })),
-            row('Colours', this.#select('colour_map', 'Colour map')),
-            row('Background', this.#select('background', 'Background')),
-            row('Between cells', this.#select('interpolation', 'Interpolation')),
-            row('Full colour at', this.#number('percentile', 'Percentile', { type: 'number', min: '50', max: '100', step: '0.1' }), ' %'),
-            row('Hold the scale', this.hold),
-            row('Steps count', this.#select('weighting', 'Weighting')),
-            row('Cells', this.#select('reliability', 'Reliability')),
-            row('beyond', this.#number('threshold', 'Threshold', { type: 'number', min: '0.1', max: '100', step: '0.1' }), ' SE'))
+            row('opacity', this.#number('opacity', { type: 'range', min: '0', max: '1', step: '0.05' })),
+            row('colour_map'), row('background'), row('interpolation'),
+            row('percentile', this.#number('percentile', { type: 'number', min: '50', max: '100', step: '0.1' })),
+            labelled(TEXTS.holdRow, this.hold),
+            row('weighting'), row('reliability'),
+            row('threshold', this.#number('threshold', { type: 'number', min: '0.1', max: '100', step: '0.1' })))
     }
 
     /** @param {Model} model @param {View} view @param {Frame} frame */

@@ -3,7 +3,7 @@
 /** @typedef {import('./model.js').View} View */
 /** @typedef {import('./model.js').Model} Model */
 /** @typedef {import('./model.js').Selection} Selection */
-/** @typedef {import('./decode.js').Packed} Packed */
+/** @typedef {import('./safetensors.js').Contents} Contents */
 
 export class Curves {
     /** @param {Model} model */
@@ -34,7 +34,7 @@ export class Curves {
 
     /**
      * The same of a cell or a box, [S].
-     * @param {View} view @param {Packed} parts @param {Selection} box
+     * @param {View} view @param {Contents} parts @param {Selection} box
      * @returns {Float64Array}
      */
     ofCells(view, parts, box) {

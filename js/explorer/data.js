@@ -1,6 +1,7 @@
 // Where a node's files lie in ComfyUI's temp folder, and their content.
 
-import { decode } from './decode.js'
+import { read } from './safetensors.js'
+import { TEXTS } from './texts.js'
 
 /** @typedef {{ subfolder: string, type: string, decoded?: string[] }} Place decoded: the names of the VAE's pictures that are there */
 
@@ -45,13 +46,13 @@ export class Files {
         this.place = place
         this.url = url
         this.stopped = new AbortController()
-        /** @type {Map<string, Promise<import('./decode.js').Packed>>} */
+        /** @type {Map<string, Promise<import('./safetensors.js').Contents>>} */
         this.known = new Map()
     }
 
     /**
      * @param {string} name without its ending
-     * @returns {Promise<import('./decode.js').Packed>}
+     * @returns {Promise<import('./safetensors.js').Contents>}
      */
     read(name) {
         const known = this.known.get(name)
@@ -64,7 +65,7 @@ export class Files {
 
     /** @param {string} name */
     async #fetch(name) {
-        return decode(await (await this.#get(`${name}.bin`)).arrayBuffer())
+        return read(await (await this.#get(`${name}.safetensors`)).arrayBuffer())
     }
 
     /** @param {string} name @returns {Promise<ImageBitmap>} */
@@ -77,7 +78,7 @@ export class Files {
         const { subfolder, type } = this.place
         const address = this.url(`/view?${new URLSearchParams({ filename: file, subfolder, type })}`)
         const answer = await fetch(address, { signal: this.stopped.signal })
-        if (!answer.ok) throw new Error('The data of the last run are gone. Run the workflow again.')
+        if (!answer.ok) throw new Error(TEXTS.gone)
         return answer
     }
 

@@ -4,8 +4,9 @@ import { binomialQuantile, degreesOfFreedom, tailOfF } from './chance.js'
 import { levels } from './colours.js'
 import { automaticLimit, formatValue, percentile } from './scale.js'
 import { Sums, total } from './sums.js'
+import { fill, reliabilityWords } from './words.js'
 
-/** @typedef {import('./decode.js').Packed} Packed */
+/** @typedef {import('./safetensors.js').Contents} Contents */
 /**
  * @typedef {object} View the widgets' values
  * @property {number} start
@@ -41,7 +42,7 @@ import { Sums, total } from './sums.js'
  */
 
 export class Model {
-    /** @param {Packed} overview */
+    /** @param {Contents} overview */
     constructor(overview) {
         this.header = overview.header
         this.arrays = overview.arrays
@@ -68,6 +69,15 @@ export class Model {
         )
     }
 
+    /**
+     * A sentence that came with the data.
+     * @param {string} name
+     * @param {Record<string, string | number>} values what stands in its places
+     */
+    say(name, values) {
+        return fill(this.header.sentences[name], values)
+    }
+
     /** Which sample is shown, -1 for the mean. @param {View} view */
     sample(view) {
         return this.header.layers === 'samples' && view.sample <= this.header.samples ? view.sample - 1 : -1
@@ -85,7 +95,7 @@ export class Model {
         return this.arrays.weights.values.subarray(from, from + steps)
     }
 
-    /** @param {View} view @param {Packed} parts */
+    /** @param {View} view @param {Contents} parts */
     sums(view, parts) {
         const key = [parts.header.reading, parts.header.image, view.weighting].join()
         const known = this.known.find(entry => entry.key === key)
@@ -116,7 +126,7 @@ export class Model {
     /**
      * Everything that is drawn. Its arrays are the model's own and hold until the next call.
      * @param {View} view
-     * @param {Packed} parts of the view's reading and image
+     * @param {Contents} parts of the view's reading and image
      * @returns {Frame}
      */
     frame(view, parts) {
@@ -141,14 +151,14 @@ export class Model {
                 else if (Math.abs(ratio) <= view.threshold) values[i] = 0
             }
             if (view.reliability === 'standard errors') {
-                unit = 'standard errors'
+                unit = this.say('in_errors', {})
                 floor = 0
             }
         }
         const limit = view.scale > 0 ? view.scale : automaticLimit(values, floor, view.percentile, this.header.rounding)
         let note = doubt
-        if (!differs) note = 'No difference: both prompts give the same noise predictions.'
-        else if (!doubt && limit === 0) note = `No difference between places: ${formatValue(values[0])} everywhere.`
+        if (!differs) note = this.say('no_difference', {})
+        else if (!doubt && limit === 0) note = this.say('same_everywhere', { value: formatValue(values[0]) })
         levels(values, limit, words.signed, view.sign, this.levels)
         return { values, raw, errors, levels: this.levels, limit, words, unit, note, finding }
     }
@@ -172,11 +182,8 @@ export class Model {
     #reliable(view, sums, raw, errors, floor, start, end) {
         let count = 0
         for (let i = 0; i < raw.length; i++) if (Math.abs(raw[i] / Math.max(errors[i], floor)) > view.threshold) count += 1
-        const cells = `${count} of ${raw.length} cells`, beyond = `beyond ${formatValue(view.threshold)} standard errors`
-        const name = view.reading === 'evidence' || view.reading === 'information' ? view.reading : 'difference'
-        const says = (/** @type {boolean} */ is, /** @type {string} */ chance) =>
-            is ? `Beyond${beyond.slice(6)}: ${cells}${chance}` : `No reliable ${name}: ${beyond} lie ${cells}${chance}`
-        if (view.reading !== 'evidence' && view.reading !== 'difference') return { is: count > 0, says: says(count > 0, '') }
+        const found = (/** @type {boolean} */ is, /** @type {number | null} */ chance) => ({ is, says: reliabilityWords(this, view, is, count, raw.length, chance) })
+        if (view.reading !== 'evidence' && view.reading !== 'difference') return found(count > 0, null)
         const variance = /** @type {NonNullable<ReturnType<Sums['varianceOf']>>} */ (sums.varianceOf(start, end))
         const estimates = this.header.antithetic ? this.header.samples / 2 : this.header.samples
         const degrees = degreesOfFreedom([...variance.steps], estimates)
@@ -184,9 +191,7 @@ export class Model {
         const squares = variance.channels.reduce((sum, value) => sum + value * value, 0)
         const channels = squares > 0 ? (all * all) / squares : 1
         const chance = tailOfF(view.threshold ** 2, this.scalar(view) === 'channel norm' ? channels : 1, degrees * channels)
-        const is = count > binomialQuantile(this.header.confidence, raw.length, chance)
-        const expected = Math.round(raw.length * chance)
-        return { is, says: says(is, ` (${expected ? `about ${expected}` : 'less than 1'} by chance)`) }
+        return found(count > binomialQuantile(this.header.confidence, raw.length, chance), chance)
     }
 
     /**
@@ -206,7 +211,7 @@ export class Model {
 
     /**
      * One cell's value and error in each step; or the total over a box, its error from the samples.
-     * @param {View} view @param {Packed} parts @param {Selection} box @param {number} start @param {number} end
+     * @param {View} view @param {Contents} parts @param {Selection} box @param {number} start @param {number} end
      */
     within(view, parts, box, start, end) {
         const sums = this.sums(view, parts), { channels, cells, steps } = sums.layout, width = this.header.width
@@ -254,7 +259,7 @@ export class Model {
 
     /**
      * The colours of the negative sum, [3,cells] from 0 to 1: as the VAE would show them, or without one around grey on a scale of their own.
-     * @param {View} view @param {Packed} parts those of the reading "difference"
+     * @param {View} view @param {Contents} parts those of the reading "difference"
      */
     decoded(view, parts) {
         const sums = this.sums({ ...view, reading: 'difference' }, parts)

@@ -1,6 +1,8 @@
 // Arrows for a batch's images and for the noise samples, where there are several.
 
 import { button, make } from './dom.js'
+import { TEXTS } from './texts.js'
+import { fill, imageWords, sampleWords } from './words.js'
 
 /** @typedef {import('./model.js').View} View */
 /** @typedef {import('./model.js').Model} Model */
@@ -20,10 +22,10 @@ export class Pagers {
         this.labels = []
         const pagers = []
         if (images > 1)
-            pagers.push(this.#pager('image', now => `image ${model.image(now) + 1} of ${images}`, by =>
+            pagers.push(this.#pager(TEXTS.image, now => imageWords(model, now), by =>
                 this.write({ shown_image: ((model.image(view()) + by + images) % images) + 1 })))
         if (samples > 1 && layers === 'samples')
-            pagers.push(this.#pager('noise sample', now => (model.sample(now) < 0 ? `mean of ${samples} samples` : `sample ${model.sample(now) + 1} of ${samples}`), by =>
+            pagers.push(this.#pager(TEXTS.sample, now => sampleWords(model, now), by =>
                 this.write({ sample: (model.sample(view()) + 1 + by + samples + 1) % (samples + 1), reliability: 'all' })))
         this.element.replaceChildren(...pagers)
     }
@@ -38,6 +40,6 @@ export class Pagers {
         const label = make('span', { 'aria-live': 'polite' })
         this.labels.push({ label, says })
         return make('div', { className: 'sdx-pager', role: 'group', 'aria-label': name },
-            button('‹', `Previous ${name}`, () => turn(-1)), label, button('›', `Next ${name}`, () => turn(1)))
+            button('‹', fill(TEXTS.previous, { name }), () => turn(-1)), label, button('›', fill(TEXTS.next, { name }), () => turn(1)))
     }
 }

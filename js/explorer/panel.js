@@ -10,16 +10,17 @@ import { Gestures } from './gestures.js'
 import { Legend } from './legend.js'
 import { Model, readSelection, writeSelection } from './model.js'
 import { Pagers } from './pagers.js'
-import { formatValue, withError } from './scale.js'
 import { drawSheet, pngOf } from './sheet.js'
 import { Slider } from './slider.js'
 import { Stage } from './stage.js'
 import { Sweep } from './sweep.js'
+import { TEXTS } from './texts.js'
+import { cellWords, decoderWords, fill, rangeWords, stepWords } from './words.js'
 
 /** @typedef {import('./model.js').View} View */
 /** @typedef {import('./model.js').Frame} Frame */
 /** @typedef {import('./model.js').Selection} Selection */
-/** @typedef {import('./decode.js').Packed} Packed */
+/** @typedef {import('./safetensors.js').Contents} Contents */
 /**
  * @typedef {object} Settings where the view is kept: the node's widgets
  * @property {() => View} read
@@ -40,9 +41,9 @@ export class Panel {
         this.model = null
         /** @type {Curves | null} */
         this.curves = null
-        /** @type {Packed | null} of the view's reading and image */
+        /** @type {Contents | null} of the view's reading and image */
         this.parts = null
-        /** @type {Packed | null} of the reading "difference", for what is decoded */
+        /** @type {Contents | null} of the reading "difference", for what is decoded */
         this.differences = null
         /** @type {{ name: string, bitmap: ImageBitmap } | null} the VAE's picture of what is shown */
         this.decoded = null
@@ -91,7 +92,7 @@ export class Panel {
         this.readout = make('div', { className: 'sdx-readout', hidden: true, role: 'status' })
         this.badge = make('div', { className: 'sdx-badge', hidden: true })
         this.message = make('div', { className: 'sdx-message', role: 'status' })
-        this.steps = make('div', { className: 'sdx-steps', title: 'σ: noise level, λ: log signal-to-noise ratio, of the first and of the last step' }, make('span'), make('span'))
+        this.steps = make('div', { className: 'sdx-steps', title: TEXTS.levels }, make('span'), make('span'))
         this.element = this.#build()
         this.#greet()
         // the curve's ink is the theme's, and the colour bar is as wide as the node
@@ -113,7 +114,7 @@ export class Panel {
 
     #build() {
         const picture = make('div', { className: 'sdx-stage' }, this.stage.canvas, this.readout, this.badge, this.pagers.element, this.message, this.controls.more)
-        const element = make('div', { className: 'sdx widget-expands', role: 'group', 'aria-label': 'Explorer' }, this.controls.element, picture,
+        const element = make('div', { className: 'sdx widget-expands', role: 'group', 'aria-label': TEXTS.explorer }, this.controls.element, picture,
             make('div', { className: 'sdx-range' }, this.sweep.element, this.slider.element), this.steps, this.legend.element)
         // what is typed and dragged here is not for the graph
         const { signal } = this.removed
@@ -158,9 +159,7 @@ export class Panel {
     /** Say what to do, where there is nothing to show yet. */
     #greet() {
         const missing = this.settings.missing()
-        this.#say(missing.length
-            ? `Connect ${missing.join(' and ')}, then run the workflow.`
-            : 'Run the workflow. Then drag through the steps here and point at the picture.')
+        this.#say(missing.length ? fill(TEXTS.connect, { inputs: missing.join(TEXTS.and) }) : TEXTS.run)
     }
 
     /** @param {string} words over the picture; '' for none */
@@ -265,7 +264,7 @@ export class Panel {
 
     /** @param {Model} model @param {View} view */
     #show(model, view) {
-        const { header } = model, parts = /** @type {Packed} */ (this.parts)
+        const { header } = model, parts = /** @type {Contents} */ (this.parts)
         const frame = (this.frame = model.frame(view, parts)), { look, map } = lookOf(model, view, frame.words.signed)
         const exact = this.decoded?.name === `${model.decodedName(view)}-${model.image(view)}` ? this.decoded.bitmap : null
         const decoding = view.view === 'decoded' && this.differences
@@ -282,7 +281,7 @@ export class Panel {
             decoded: decoding ? (exact ?? model.decoded(view, decoding)) : null,
             selection: this.selection,
         })
-        const decoder = decoding ? decodedBy(Boolean(exact), model.decoderFit(view)) : { badge: '', source: '' }
+        const decoder = decoding ? decoderWords(model, view, Boolean(exact)) : { badge: '', source: '' }
         this.badge.textContent = decoder.badge
         this.badge.hidden = !decoder.badge
         this.#showRange(model, view)
@@ -293,18 +292,16 @@ export class Panel {
             this.pagers.show(view)
         }
         this.settingsShown = settings
-        this.#showReadout(model, view, frame)
+        this.#showReadout(model, view)
     }
 
     /** What each step says: of all cells, and of those in view. @param {Model} model @param {View} view */
     #showRange(model, view) {
-        const { curves, parts } = this, [start, end] = model.range(view), { steps, log_snr: logSnr, sigmas } = model.header
+        const { curves, parts } = this, [start, end] = model.range(view)
         if (!curves || !parts) return
         const cells = this.#cells, cell = cells && curves.ofCells(view, parts, cells)
-        this.slider.show(start, end, { ...curves.ofSteps(view), signed: view.reading === 'evidence', unit: model.words(view).unit, cell })
-        const level = (/** @type {number} */ step) => `σ ${formatValue(sigmas[step])}${logSnr[step] === null ? '' : `, λ ${formatValue(logSnr[step])}`}`
-        const texts = [`steps ${start}–${end} of ${steps}, noisiest first`, `${level(start)}  →  ${level(end - 1)}`]
-        texts.forEach((text, i) => (this.steps.children[i].textContent = text))
+        this.slider.show(start, end, { ...curves.ofSteps(view), signed: view.reading === 'evidence', says: (step, value) => stepWords(model, view, step, value), cell })
+        rangeWords(model, view).forEach((text, i) => (this.steps.children[i].textContent = text))
     }
 
     /** What is pointed at, else what is pinned. @returns {Selection | null} */
@@ -313,17 +310,14 @@ export class Panel {
         return at ? { left: at.x, right: at.x, top: at.y, bottom: at.y } : this.selection
     }
 
-    /** @param {Model} model @param {View} view @param {Frame} frame */
-    #showReadout(model, view, frame) {
+    /** @param {Model} model @param {View} view */
+    #showReadout(model, view) {
         const cells = this.#cells
         this.readout.hidden = !cells
         if (!cells || !this.parts) return
-        const { value, error } = model.within(view, this.parts, cells, ...model.range(view))
-        const one = cells.left === cells.right && cells.top === cells.bottom
-        const count = (cells.right - cells.left + 1) * (cells.bottom - cells.top + 1)
-        const unit = one ? frame.words.unit : frame.words.unit.replace(' per latent cell', '')
-        this.readout.textContent = `${one ? `Cell ${cells.left}, ${cells.top}` : `Box of ${count} cells`}: ${withError(value, error)} ${unit}`
-        this.readout.dataset.value = String(value)
+        const sum = model.within(view, this.parts, cells, ...model.range(view))
+        this.readout.textContent = cellWords(model, view, cells, sum)
+        this.readout.dataset.value = String(sum.value)
     }
 
     /** @param {{ x: number, y: number } | null} cell */
@@ -332,7 +326,7 @@ export class Panel {
         this.hovered = cell
         if (!this.model || !this.parts || !this.frame || this.waiting) return
         this.#showRange(this.model, this.view)
-        this.#showReadout(this.model, this.view, this.frame)
+        this.#showReadout(this.model, this.view)
     }
 
     // -------------------------------------------------------------------------------------------------------------- export
@@ -365,16 +359,4 @@ export class Panel {
         this.element.remove()
         this.element.replaceChildren()
     }
-}
-
-/**
- * Whose colours the decoded view shows, on the picture and below it.
- * @param {boolean} exact @param {number | null} fit R²; null without a VAE
- */
-function decodedBy(exact, fit) {
-    if (exact) return { badge: 'decoded by the VAE', source: 'Colours that the sum adds, decoded by the VAE.' }
-    if (fit === null)
-        return { badge: 'estimate without VAE', source: 'Colours that the sum adds, estimated from the picture’s own latent. Connect a VAE to see what it decodes.' }
-    const share = `R² ${fit.toFixed(2)}`
-    return { badge: `estimate, ${share}`, source: `Colours that the sum adds, estimated from what the VAE decoded (${share}). Run the workflow to decode this range.` }
 }

@@ -2,6 +2,7 @@
 
 import { make } from './dom.js'
 import { withText } from './files.js'
+import { TEXTS } from './texts.js'
 
 const WIDTH = 1024
 const LINE = 34
@@ -38,7 +39,7 @@ export function drawSheet(stage, legend, range) {
  */
 export async function pngOf(sheet, texts) {
     const blob = await new Promise((/** @type {BlobCallback} */ resolve) => sheet.toBlob(resolve, 'image/png'))
-    if (!blob) throw new Error('The picture could not be saved: it is too large for this browser.')
+    if (!blob) throw new Error(TEXTS.tooLarge)
     let png = new Uint8Array(await blob.arrayBuffer())
     for (const [keyword, content] of Object.entries(texts)) png = withText(png, keyword, JSON.stringify(content))
     return png

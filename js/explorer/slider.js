@@ -1,7 +1,7 @@
 // The double-ended slider over the steps, with what each step says behind it.
 
 import { context, make, within } from './dom.js'
-import { formatValue } from './scale.js'
+import { TEXTS } from './texts.js'
 
 const MARGIN = 12
 
@@ -10,7 +10,7 @@ const MARGIN = 12
  * @property {Float64Array} values [S]
  * @property {Float64Array | null} errors [S]
  * @property {boolean} signed
- * @property {string} unit
+ * @property {(step: number, value: number) => string} says what a step says, in words
  * @property {Float64Array | null} cell [S] the curve of the cell in view, on its own scale
  */
 
@@ -23,10 +23,10 @@ export class Slider {
         /** @type {Curve | null} */
         this.curve = null
         this.canvas = make('canvas', { className: 'sdx-curve' })
-        this.handles = ['First step', 'Last step'].map((name, side) =>
+        this.handles = [TEXTS.first, TEXTS.last].map((name, side) =>
             make('div', { className: 'sdx-handle', tabIndex: 0, role: 'slider', 'aria-label': name, onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event, side) }),
         )
-        this.element = make('div', { className: 'sdx-slider', role: 'group', 'aria-label': 'Range of steps' }, this.canvas, ...this.handles)
+        this.element = make('div', { className: 'sdx-slider', role: 'group', 'aria-label': TEXTS.range }, this.canvas, ...this.handles)
         this.element.addEventListener('pointerdown', event => this.#press(event))
         this.resized = new ResizeObserver(() => this.draw())
         this.resized.observe(this.element)
@@ -45,7 +45,7 @@ export class Slider {
             handle.setAttribute('aria-valuemin', String(side ? start : 0))
             handle.setAttribute('aria-valuemax', String(side ? this.steps - 1 : end - 1))
             handle.setAttribute('aria-valuenow', String(value))
-            handle.setAttribute('aria-valuetext', `step ${value} of ${this.steps}: ${formatValue(curve.values[value])} ${curve.unit}`)
+            handle.setAttribute('aria-valuetext', curve.says(value, curve.values[value]))
         })
     }
 

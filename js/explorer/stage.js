@@ -2,13 +2,10 @@
 
 import { paint } from './colours.js'
 import { context, make } from './dom.js'
+import { TEXTS, VIEWS } from './texts.js'
+import { fill } from './words.js'
 
 const LARGEST = 1024 // pixels of a painted map along one side, however far it is zoomed into
-
-const SAYS = /** @type {Record<string, string>} */ ({
-    overlay: 'Heatmap over the picture', heatmap: 'Heatmap alone', 'side by side': 'Picture, and heatmap beside it',
-    swipe: 'Heatmap on the left of the divider, the picture on its right', decoded: 'Colours that the sum adds',
-})
 
 /** @typedef {import('./model.js').Selection} Selection */
 /** @typedef {{ left: number, top: number, width: number, height: number, scale: number, clip: number[] }} Frame where the photo lies, and what it may cover */
@@ -42,7 +39,7 @@ export class Stage {
         this.swipe = 0.5
         /** @type {Selection | null} */
         this.drawn = null
-        this.canvas = make('canvas', { className: 'sdx-picture', tabIndex: 0, role: 'img', 'aria-label': SAYS.overlay })
+        this.canvas = make('canvas', { className: 'sdx-picture', tabIndex: 0, role: 'img', 'aria-label': VIEWS.overlay })
         this.resized = new ResizeObserver(() => this.picture && this.show(this.picture))
         this.resized.observe(this.canvas)
     }
@@ -67,7 +64,7 @@ export class Stage {
         const density = (this.canvas.clientWidth ? this.frames()[0].scale : 1) * (window.devicePixelRatio || 1)
         this.#paint(this.map, density) // no finer than what is seen
         this.draw()
-        this.canvas.setAttribute('aria-label', `${SAYS[picture.view]}. Arrow keys pin a cell, plus and minus zoom, Escape unpins.`)
+        this.canvas.setAttribute('aria-label', fill(TEXTS.picture, { view: VIEWS[picture.view] }))
     }
 
     reset() {

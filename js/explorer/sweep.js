@@ -1,6 +1,7 @@
 // The play button: the range sweeps through the schedule until it is stopped.
 
 import { button } from './dom.js'
+import { TEXTS } from './texts.js'
 
 const SPEED = 8 // steps a second
 
@@ -16,7 +17,7 @@ export class Sweep {
         this.asked = 0
         /** @type {[number, number] | null} */
         this.reached = null
-        this.element = button('▶', 'Play: sweep the range through the steps', () => this.toggle())
+        this.element = button('▶', TEXTS.play, () => this.toggle())
         this.element.classList.add('sdx-play')
         this.#label(false)
     }

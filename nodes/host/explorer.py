@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import folder_paths
 import torch
@@ -15,7 +15,7 @@ from comfy.model_management import throw_exception_if_processing_interrupted
 
 from ..maths.files.explorer import Decoder, digest, overview, parts
 from ..maths.images import decode_pictures, to_image
-from ..maths.method.difference import Reading, Weighting
+from ..maths.method.difference import NoiseDifference, Reading, Weighting
 from ..maths.method.prediction import NoisePredictions
 from . import fingerprint
 
@@ -36,8 +36,8 @@ def publish(
 ) -> str:
     """Write what the page needs for pictures [B,H,W,3], unless it is there; returns the subfolder of the temp folder.
 
-    It has overview.bin, <reading>-<image>.bin and photo-<image>.png, and is named by its content. With a VAE the page gets its
-    colours, learned from sums that are weighted like this.
+    It has overview.safetensors, <reading>-<image>.safetensors and photo-<image>.png, and is named by its content. With a VAE the
+    page gets its colours, learned from sums that are weighted like this.
     """
     name = digest(predictions, pictures, *([] if vae is None else [fingerprint.of_vae(vae), weighting]))
     place = _folder() / name
@@ -48,6 +48,24 @@ def publish(
     _prune(place.parent)
     _written.add(name)
     return f"{FOLDER}/{name}"
+
+
+def publish_run(
+    predictions: NoisePredictions,
+    pictures: torch.Tensor,
+    signed: NoiseDifference,
+    change: torch.Tensor,
+    sample: int,
+    vae: VAE | None,
+) -> dict[str, Any]:
+    """Write what the page needs for a run of the node; returns where that is, in the words of `/view`.
+
+    With a VAE it decodes what the run has summed, the latents `change` of the difference `signed`, of one sample or of all (0).
+    """
+    folder = publish(predictions, pictures, vae, signed.weighting)
+    name = f"{signed.start}-{signed.end}-{signed.weighting}-{sample}"
+    decoded = [] if vae is None else publish_decoded(folder, name, vae, change)
+    return {"subfolder": folder, "type": "temp", "decoded": decoded}
 
 
 def publish_decoded(subfolder: str, name: str, vae: VAE, latents: torch.Tensor) -> list[str]:
@@ -81,12 +99,12 @@ def _write(place: Path, predictions: NoisePredictions, pictures: torch.Tensor, d
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
-        (beside / "overview.bin").write_bytes(overview(predictions, pictures, decoder))
+        (beside / "overview.safetensors").write_bytes(overview(predictions, pictures, decoder))
         for image, picture in enumerate(pictures):
             to_image(picture).save(beside / f"photo-{image}.png", compress_level=1)
             for reading in get_args(Reading):
                 throw_exception_if_processing_interrupted()
-                (beside / f"{reading}-{image}.bin").write_bytes(parts(predictions, reading, image))
+                (beside / f"{reading}-{image}.safetensors").write_bytes(parts(predictions, reading, image))
         beside.rename(place)
     finally:
         shutil.rmtree(beside, ignore_errors=True)

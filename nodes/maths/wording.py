@@ -9,6 +9,36 @@ from os.path import commonprefix
 ELLIPSIS = "…"
 
 WEIGHTING_WORDS = {"uniform": "equally weighted", "information": "weighted by their share of log SNR"}
+UNITS = {"uniform": "noise variances", "information": "nats"}
+"""What squares of predictions are counted in, by their weighting."""
+PER_CELL = " per latent cell"
+"""What the unit of a cell's number has more than that of a sum over cells."""
+SENTENCES = {
+    "source": "Steps {start}–{end} of {steps}, {weighting}",
+    "total": "Whole picture: {value} {unit} for {label}",
+    "no_total": "Whole picture: no evidence either way",
+    "unsure_total": "{total}, standard error unknown",
+    "one_sample": "One noise sample has none: take 4 samples or more",
+    "one_pair": "One antithetic pair has none: take 4 samples or more",
+    "reliable": "Beyond {threshold} standard errors: {count} of {cells} cells{chance}",
+    "not_reliable": "No reliable {noun}: beyond {threshold} standard errors lie {count} of {cells} cells{chance}",
+    "chance": " (about {count} by chance)",
+    "small_chance": " (less than 1 by chance)",
+    "no_difference": "No difference: both prompts give the same noise predictions.",
+    "same_everywhere": "No difference between places: {value} everywhere.",
+    "end": "{colour}: {meaning}",
+    "clear": "clear: no difference",
+    "at_most": "≤ {value}",
+    "at_least": "≥ {value}",
+    "quantity": "{quantity}, {unit}",
+    "in_errors": "standard errors",
+}
+"""What a map's legend says, for the values in braces: said by Python on a picture, and by the Explorer's page while one drags."""
+
+
+def say(name: str, **values: object) -> str:
+    """One of `SENTENCES` with its values."""
+    return SENTENCES[name].format(**values)
 
 
 def quoted(label: str) -> str:

@@ -181,7 +181,7 @@ def half_written(base: Path) -> list[str]:
     for path in (base / "output").rglob("*.safetensors"):
         read(path)
     for folder in (base / "temp" / "sdexplain").glob("*"):
-        found += [] if (folder / "overview.bin").is_file() else [f"half there: {folder}"]
+        found += [] if (folder / "overview.safetensors").is_file() else [f"half there: {folder}"]
     return found
 
 

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { binomialQuantile, degreesOfFreedom, tailOfF } from '../../js/explorer/chance.js'
 import { levels, mix, paint, places } from '../../js/explorer/colours.js'
-import { decode } from '../../js/explorer/decode.js'
 import { crc32, npy, withText } from '../../js/explorer/files.js'
 import { readSelection, writeSelection } from '../../js/explorer/model.js'
+import { read } from '../../js/explorer/safetensors.js'
 import { automaticLimit, formatValue, percentile, withError } from '../../js/explorer/scale.js'
 import { Sums, total, varianceOfMean } from '../../js/explorer/sums.js'
+import { fill, isolated } from '../../js/explorer/words.js'
 
 const near = (found, expected, tolerance = 1e-9) => assert.ok(Math.abs(found - expected) <= tolerance, `${found} is not ${expected}`)
 const layout = { samples: 4, steps: 3, channels: 2, cells: 2, antithetic: false, fresh: true }
@@ -113,11 +114,36 @@ test('a level of 0 is clear, and the full level has the last colour at the opaci
     assert.equal(mix({ ...look, solid: true })[0] >>> 24, 255)
 })
 
-test('foreign and newer files are refused in words', () => {
-    assert.throws(() => decode(new ArrayBuffer(4)), /no file of the explorer/)
-    const newer = new Uint8Array(12)
-    newer.set([83, 68, 88, 80, 9])
-    assert.throws(() => decode(newer.buffer), /version 9/)
+/** A safetensors file with these arrays' bytes after its JSON, as its format is described. */
+function file(metadata, arrays = {}, data = []) {
+    const text = new TextEncoder().encode(JSON.stringify({ __metadata__: metadata, ...arrays }))
+    const length = Math.ceil(text.length / 8) * 8, bytes = new Uint8Array(8 + length + data.length).fill(32)
+    new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true)
+    bytes.set(text, 8)
+    bytes.set(data, 8 + length)
+    return bytes.buffer
+}
+
+test('a file is read in place', () => {
+    const metadata = { format: 'SDExplain explorer', version: '3', header: '{"label":"“斑馬” 🦓"}' }
+    const arrays = { b: { dtype: 'U8', shape: [3], data_offsets: [8, 11] }, a: { dtype: 'F32', shape: [1, 2], data_offsets: [0, 8] } }
+    const content = file(metadata, arrays, [...new Uint8Array(new Float32Array([1.5, -2]).buffer), 7, 8, 9])
+    const { header, arrays: found } = read(content)
+    assert.equal(header.label, '“斑馬” 🦓')
+    assert.deepEqual([[...found.a.values], found.a.shape, [...found.b.values]], [[1.5, -2], [1, 2], [7, 8, 9]])
+    assert.equal(found.a.values.buffer, content)
+})
+
+test('foreign, cut and newer files are refused in words', () => {
+    const cut = file({ format: 'SDExplain explorer', version: '3', header: '{}' }).slice(0, 40)
+    const huge = new Uint8Array(16).fill(255).buffer
+    for (const content of [new ArrayBuffer(4), cut, huge, file({ format: 'pt' }), file(undefined)]) assert.throws(() => read(content), /not a file of the Explorer/)
+    assert.throws(() => read(file({ format: 'SDExplain explorer', version: '9', header: '{}' })), /version 9/)
+})
+
+test('sentences are filled once, whatever is put into them', () => {
+    assert.equal(fill('{a} of {b}, {c}', { a: '{b}', b: 2 }), '{b} of 2, {c}')
+    assert.equal(isolated('for “זברה”'), 'for \u2068“זברה”\u2069')
 })
 
 test('selections are kept as text, and nonsense is none', () => {

@@ -2,16 +2,23 @@
 // node page.mjs OVERVIEW PARTS '{"start": …}' prints JSON.
 
 import { readFileSync } from 'node:fs'
-import { decode } from '../../js/explorer/decode.js'
+import { lookOf } from '../../js/explorer/colours.js'
 import { Model } from '../../js/explorer/model.js'
+import { read } from '../../js/explorer/safetensors.js'
+import { cellWords, keyWords, rangeWords, sourceWords, stepWords, totalWords } from '../../js/explorer/words.js'
 
-const buffer = name => new Uint8Array(readFileSync(name)).buffer
+const contents = name => read(new Uint8Array(readFileSync(name)).buffer)
 const [overview, parts, settings] = process.argv.slice(2)
-const model = new Model(decode(buffer(overview))), view = JSON.parse(settings), packed = decode(buffer(parts))
+const model = new Model(contents(overview)), view = JSON.parse(settings), packed = contents(parts)
 const frame = model.frame(view, packed), range = model.range(view)
 const errors = model.errors(view, model.sums(view, packed), ...range)
+const { map } = lookOf(model, { colour_map: 'automatic', ...view }, frame.words.signed)
+const box = { left: 0, top: 0, right: model.header.width - 1, bottom: model.header.height - 1 }
 const answer = {
     values: [...frame.values], levels: [...frame.levels], limit: frame.limit, note: frame.note, finding: frame.finding, unit: frame.unit,
     words: frame.words, errors: errors && [...errors], total: model.total(view, 'evidence', ...range),
+    title: model.header.title, verdict: totalWords(model, view), key: keyWords(model, view, frame, map.ends),
+    source: sourceWords(model, frame), range: rangeWords(model, view), box: cellWords(model, view, box, model.within(view, packed, box, ...range)),
+    step: stepWords(model, view, 0, 1),
 }
 process.stdout.write(JSON.stringify(answer))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,18 @@ import javascript
 import numpy as np
 import pytest
 import torch
-from sdexplain.nodes.maths.files.explorer import curve, digest, layers, one_sample, overview, pack, parts, unpack
+from explorer_files import contents, data_start, listed
+from sdexplain.nodes.maths.files.explorer import curve, digest, layers, one_sample, overview, parts
 from sdexplain.nodes.maths.files.latent_colours import decoder_colours, picture_colours
 from sdexplain.nodes.maths.method.difference import read_step, sum_steps
 from sdexplain.nodes.maths.method.heatmap import make_heatmap, show_only
 from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
 from sdexplain.nodes.maths.method.prediction import NoisePredictions
-from sdexplain.nodes.maths.method.reliability import standard_error
+from sdexplain.nodes.maths.method.reading import read_map, standard_error
 from sdexplain.nodes.maths.method.scalar import scalar_map
+from sdexplain.nodes.maths.pictures.legend import end_texts, scale_numbers
 
+EXPLORER = javascript.FOLDER.parent.parent / "js" / "explorer"
 VIEW = {
     "start": 1,
     "end": 4,
@@ -85,29 +90,46 @@ def page_says(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     return ask
 
 
-def test_a_packed_file_holds_what_went_in() -> None:
-    arrays = {"a": np.arange(5, dtype=np.float32), "b": np.arange(6, dtype=np.uint8).reshape(2, 3), "c": np.ones((), np.float32)}
-    header, found = unpack(pack({"label": "“斑馬” 🦓"}, arrays))
-    assert header["label"] == "“斑馬” 🦓"
-    assert all(entry["offset"] % 8 == 0 for entry in header["arrays"])
-    for name, array in arrays.items():
-        np.testing.assert_array_equal(found[name], array)
+def test_the_page_can_view_every_array_in_place() -> None:
+    predictions = made()
+    for content in (overview(predictions, pictures()), parts(predictions, "evidence", 0), parts(predictions, "difference", 1)):
+        assert data_start(content) % 8 == 0
+        arrays = {name: entry for name, entry in listed(content).items() if name != "__metadata__"}
+        for entry in arrays.values():
+            assert entry["dtype"] in ("F32", "U8") and (entry["dtype"] == "U8" or entry["data_offsets"][0] % 4 == 0)
+        places = [(entry["data_offsets"][0], entry["dtype"]) for entry in arrays.values()]
+        assert [kind for _, kind in sorted(places)] == sorted(kind for _, kind in places)  # F32 before U8
 
 
-def test_foreign_and_newer_files_and_other_types_are_refused() -> None:
-    newer = bytearray(pack({}, {}))
-    newer[4] = 9
-    with pytest.raises(ValueError, match="no file of the explorer"):
-        unpack(b"PNG0" + bytes(20))
-    with pytest.raises(ValueError, match="version 9"):
-        unpack(bytes(newer))
-    with pytest.raises(ValueError, match="float32 or uint8"):
-        pack({}, {"a": np.zeros(2)})
+@pytest.mark.parametrize("label", ["“斑馬” 🦓", "{noun} %s", "\ud800", ""])
+def test_labels_come_back_as_they_are(label: str) -> None:
+    predictions = replace(made(), target_label=label)
+    assert contents(overview(predictions, pictures()))[0]["target"] == label
+
+
+def test_the_page_reads_what_python_wrote_and_refuses_other_files_in_words(tmp_path: Path) -> None:
+    from safetensors.numpy import save
+
+    content = overview(made(), pictures())
+    script = "import { readFileSync } from 'node:fs'; import { read } from '%s';"
+    script += " read(new Uint8Array(readFileSync(process.argv[1])).buffer)"
+    module = (EXPLORER / "safetensors.js").as_uri()
+    refused = {
+        "not a file of the Explorer": [b"", b"PNG0" + bytes(20), content[:100], save({"a": np.zeros(2)})],
+        "version 9": [content.replace(b'"version":"3"', b'"version":"9"')],
+    }
+    for name, broken in {"": [content], **refused}.items():
+        for place, text in enumerate(broken):
+            file = tmp_path / f"{place}.safetensors"
+            file.write_bytes(text)
+            command = [javascript.node(), "--input-type=module", "-e", script % module, str(file)]
+            done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+            assert (done.returncode != 0) == bool(name) and name in done.stderr, (text[:40], done.stderr)
 
 
 def test_a_file_of_parts_holds_every_steps_reading() -> None:
     predictions = made()
-    values = unpack(parts(predictions, "difference", 1))[1]["values"]
+    values = contents(parts(predictions, "difference", 1))[1]["values"]
     np.testing.assert_array_equal(values[:, 3], read_step(predictions, 3, "difference")[:, 1])
 
 
@@ -115,7 +137,7 @@ def test_where_the_samples_are_too_many_their_mean_and_variance_stand_in(monkeyp
     predictions = made()
     monkeypatch.setattr("sdexplain.nodes.maths.files.explorer.MOST_VALUES", 100)
     assert layers(predictions.noised) == "mean"
-    arrays = unpack(parts(predictions, "evidence", 0))[1]
+    arrays = contents(parts(predictions, "evidence", 0))[1]
     each = read_step(predictions, 2, "evidence")[:, 0]
     np.testing.assert_allclose(arrays["values"][0, 2], each.mean(dim=0), rtol=1e-6)
     np.testing.assert_allclose(arrays["variance"][2], each.var(dim=0)[0] / 4, rtol=1e-5)
@@ -187,7 +209,7 @@ def test_page_and_python_say_the_same_of_every_reading(
     predictions = made()
     said = page_says(predictions, reading=reading, scalar=scalar, weighting=weighting)
     summed = sum_steps(predictions, 1, 4, reading, weighting)
-    heatmap = make_heatmap(summed, scalar, percentile=97, shared=False)
+    heatmap = make_heatmap(read_map(summed, scalar), percentile=97, shared=False)
     np.testing.assert_allclose(said["values"], heatmap.values[1].flatten(), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(said["errors"], standard_error(summed, scalar)[1].flatten(), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(said["levels"], heatmap.levels[1].flatten(), rtol=1e-4, atol=1e-5)
@@ -196,6 +218,53 @@ def test_page_and_python_say_the_same_of_every_reading(
     evidence = sum_steps(predictions, 1, 4, "evidence", weighting)
     assert said["total"]["value"] == pytest.approx(evidence.total[1].item(), rel=1e-5)
     assert said["total"]["error"] == pytest.approx(evidence.total_error[1].item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("weighting", ["uniform", "information"])
+@pytest.mark.parametrize("sign", ["both", "positive", "negative"])
+@pytest.mark.parametrize(("reading", "scalar"), [("evidence", "channel norm"), ("difference", "channel mean")])
+def test_page_and_legend_say_the_same_words(
+    page_says: Callable[..., dict[str, Any]], reading: str, scalar: str, sign: str, weighting: str
+) -> None:
+    predictions = made()
+    said = page_says(predictions, reading=reading, scalar=scalar, sign=sign, weighting=weighting, percentile=60)
+    heatmap = make_heatmap(read_map(sum_steps(predictions, 1, 4, reading, weighting), scalar), percentile=60, shared=False)
+    heatmap = show_only(heatmap, sign)
+    assert tuple(said["key"]["ends"]) == end_texts(heatmap, "automatic")
+    assert [text for text in said["key"]["numbers"] if text] == [text for _, text in scale_numbers(heatmap, 1)]
+    assert said["source"] == f"{heatmap.quantity}, {heatmap.unit}"
+    assert said["title"] == "“a “zebra” <b>” vs “horse”"
+    evidence = read_map(sum_steps(predictions, 1, 4, "evidence", weighting))
+    assert said["verdict"]["says"] == evidence.totals[1] and said["verdict"]["unsure"] == ""
+
+
+@pytest.mark.parametrize(
+    ("shape", "view"), [({}, {"sample": 2}), ({"samples": 1}, {}), ({"samples": 2, "antithetic": True}, {})], ids=str
+)
+def test_page_and_legend_say_alike_that_a_total_is_unsure(
+    page_says: Callable[..., dict[str, Any]], shape: dict[str, Any], view: dict[str, int]
+) -> None:
+    predictions = made(**shape)
+    verdict = page_says(predictions, **view)["verdict"]
+    summed = sum_steps(predictions, 1, 4, "evidence", "information")
+    summed = one_sample(summed, view["sample"] - 1) if view else summed
+    assert f"{verdict['says']}. {verdict['unsure']}." == read_map(summed).totals[1]
+    assert "standard error unknown" in verdict["says"]
+
+
+def test_a_cell_is_counted_per_cell_and_a_box_or_a_step_is_not(page_says: Callable[..., dict[str, Any]]) -> None:
+    said = page_says(made())
+    assert said["words"]["unit"] == "nats per latent cell"
+    assert said["box"].startswith("Box of 48 cells: ") and said["box"].endswith(" nats")
+    assert said["step"] == "step 0 of 5: 1 nats"
+
+
+def test_the_page_says_all_sentences_that_it_is_given_and_no_others() -> None:
+    sentences = contents(overview(made(), pictures()))[0]["sentences"]
+    script = "".join(file.read_text(encoding="utf-8") for file in EXPLORER.glob("*.js"))
+    said = {name for choice in re.findall(r"\.say\(([^,]+),", script) for name in re.findall(r"'(\w+)'", choice)}
+    assert said == set(sentences)
+    assert all(sentence.strip() and sentence.count("{") == sentence.count("}") for sentence in sentences.values())
 
 
 @pytest.mark.parametrize(
@@ -218,7 +287,7 @@ def test_page_and_python_agree_on_every_size(page_says: Callable[..., dict[str, 
     start, end = (0, 1) if steps == 1 else (steps // 3, steps - 1)
     said = page_says(predictions, start=start, end=end, shown_image=image)
     summed = sum_steps(predictions, start, end, "evidence", "information")
-    heatmap = make_heatmap(summed, percentile=97, shared=False)
+    heatmap = make_heatmap(read_map(summed), percentile=97, shared=False)
     np.testing.assert_allclose(said["values"], heatmap.values[image - 1].flatten(), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(said["levels"], heatmap.levels[image - 1].flatten(), rtol=1e-3, atol=1e-4)
     assert said["note"] == heatmap.note(image - 1) and said["total"]["value"] == pytest.approx(
@@ -241,7 +310,7 @@ def test_page_and_python_agree_on_errors_for_every_kind_of_noise(
     ("reading", "scalar"), [("evidence", "channel norm"), ("difference", "channel norm"), ("difference", "channel mean")]
 )
 @pytest.mark.parametrize("reliability", ["reliable only", "standard errors"])
-@pytest.mark.parametrize("threshold", [1.5, 40.0])
+@pytest.mark.parametrize("threshold", [1.2345, 40.0])
 def test_page_and_python_agree_on_which_cells_are_reliable(
     page_says: Callable[..., dict[str, Any]], reading: str, scalar: str, reliability: str, threshold: float
 ) -> None:
@@ -249,15 +318,18 @@ def test_page_and_python_agree_on_which_cells_are_reliable(
     changes = {"reading": reading, "scalar": scalar, "reliability": reliability, "threshold": threshold}
     said = page_says(predictions, **changes)
     summed = sum_steps(predictions, 1, 4, reading, "information")
-    heatmap = make_heatmap(summed, scalar, percentile=97, shared=False, reliability=reliability, threshold=threshold)
+    heatmap = make_heatmap(read_map(summed, scalar), percentile=97, shared=False, reliability=reliability, threshold=threshold)
     np.testing.assert_allclose(said["values"], heatmap.values[1].flatten(), rtol=1e-3, atol=1e-5)
     assert (said["finding"], said["note"]) == (heatmap.reliability[1], heatmap.note(1))
+    assert said["unit"] == heatmap.unit
 
 
 def test_page_and_python_agree_on_one_sample_and_one_side(page_says: Callable[..., dict[str, Any]]) -> None:
     predictions = made()
     said = page_says(predictions, sample=3, sign="negative", end=-1)
-    heatmap = make_heatmap(one_sample(sum_steps(predictions, 1, None, "evidence", "information"), 2), percentile=97, shared=False)
+    heatmap = make_heatmap(
+        read_map(one_sample(sum_steps(predictions, 1, None, "evidence", "information"), 2)), percentile=97, shared=False
+    )
     np.testing.assert_allclose(said["levels"], show_only(heatmap, "negative").levels[1].flatten(), rtol=1e-4, atol=1e-5)
     assert said["errors"] is None and said["total"]["error"] is None
 
@@ -267,7 +339,9 @@ def test_equal_predictions_are_said_to_be_no_difference(page_says: Callable[...,
     same = NoisePredictions(predictions.noised, predictions.target, predictions.target, "zebra", "zebra")
     said = page_says(same)
     assert said["limit"] == 0 and not any(said["values"])
-    assert said["note"] == make_heatmap(sum_steps(same, reading="evidence"), shared=False).note(0)
+    heatmap = make_heatmap(read_map(sum_steps(same, reading="evidence")), shared=False)
+    assert said["note"] == heatmap.note(0)
+    assert said["verdict"]["says"] == heatmap.totals[0] == "Whole picture: no evidence either way"
 
 
 def test_the_mean_alone_gives_the_same_map_and_errors(

@@ -108,7 +108,7 @@ def test_files_that_are_gone_are_written_anew_although_nothing_changed(comfyui: 
     prompt = graph() | {"explore": explore()}
     folder, _ = place_of(comfyui_server, comfyui.run(prompt))
     written = {file.name for file in folder.iterdir()}
-    assert {"overview.bin", "photo-0.png", "photo-1.png", "evidence-1.bin"} <= written
+    assert {"overview.safetensors", "photo-0.png", "photo-1.png", "evidence-1.safetensors"} <= written
     assert "explore" not in comfyui.run(prompt).ran
     shutil.rmtree(folder)
     comfyui.run(prompt)

@@ -48,7 +48,7 @@ def serve(page: Page, runs: dict[str, tuple[NoisePredictions, torch.Tensor]]) ->
             return route.continue_()
         predictions, pictures = made
         name, _, image = asked["filename"].partition(".")[0].rpartition("-")
-        if asked["filename"] == "overview.bin":
+        if asked["filename"] == "overview.safetensors":
             return route.fulfill(body=overview(predictions, pictures))
         if name == "photo":
             file = io.BytesIO()
@@ -77,8 +77,12 @@ def open_run(page: Page, name: str) -> None:
 
 def test_an_explorer_without_data_says_what_to_do(empty: Page) -> None:
     assert words(empty, ".sdx-message") == "Connect image and predictions, then run the workflow."
-    empty.evaluate(f"""() => {{ const picture = LiteGraph.createNode('SDExplainExamplePicture'), load = LiteGraph.createNode('SDExplainLoadPredictions')
-        for (const [node, slot] of [[picture, 0], [load, 1]]) {{ app.graph.add(node); node.connect(0, {EXPLORERS}[0], slot) }} }}""")
+    empty.evaluate(f"""() => {{ const picture = LiteGraph.createNode('SDExplainExamplePicture')
+        const load = LiteGraph.createNode('SDExplainLoadPredictions')
+        for (const [node, slot] of [[picture, 0], [load, 1]]) {{
+            app.graph.add(node)
+            node.connect(0, {EXPLORERS}[0], slot)
+        }} }}""")
     empty.wait_for_function("document.querySelector('.sdx-message').textContent.startsWith('Run the workflow.')")
 
 
@@ -225,7 +229,8 @@ def test_a_copy_has_the_same_view_and_a_life_of_its_own(explorer: Page) -> None:
         app.canvas.pasteFromClipboard({{ connectInputs: true }}) }}""")
     explorer.wait_for_function(f"{EXPLORERS}.length === 2")
     explorer.evaluate(f"""() => {{ const [first, second] = {EXPLORERS}; second.pos = [first.pos[0] + 600, first.pos[1]]
-        for (const slot of [0, 1]) if (second.inputs[slot].link == null) {{ const link = app.graph.getLink(first.inputs[slot].link)
+        for (const slot of [0, 1]) if (second.inputs[slot].link == null) {{
+            const link = app.graph.getLink(first.inputs[slot].link)
             app.graph.getNodeById(link.origin_id).connect(link.origin_slot, second, slot) }}
         app.canvas.ds.offset[0] -= 250; app.canvas.draw(true, true) }}""")
     run(explorer)
@@ -233,10 +238,12 @@ def test_a_copy_has_the_same_view_and_a_life_of_its_own(explorer: Page) -> None:
     frames(explorer)
     assert explorer.locator(".sdx-steps").all_inner_texts()[0][:16] == explorer.locator(".sdx-steps").all_inner_texts()[1][:16]
     explorer.evaluate(
-        f"() => {{ const widget = {EXPLORERS}[1].widgets.find(widget => widget.name === 'end'); widget.value = -1; widget.callback(-1) }}"
+        f"() => {{ const widget = {EXPLORERS}[1].widgets.find(widget => widget.name === 'end');"
+        " widget.value = -1; widget.callback(-1) }"
     )
     explorer.wait_for_function(
-        "[...document.querySelectorAll('.sdx-steps')].map(steps => steps.textContent.slice(0, 9)).sort().join() === 'steps 0–3,steps 0–6'"
+        "[...document.querySelectorAll('.sdx-steps')].map(steps => steps.textContent.slice(0, 9)).sort().join()"
+        " === 'steps 0–3,steps 0–6'"
     )
     explorer.evaluate(f"app.graph.remove({EXPLORERS}[1])")
     explorer.wait_for_function("document.querySelectorAll('.sdx').length === 1")
@@ -281,13 +288,15 @@ def test_within_a_subgraph_it_shows_its_run(explorer: Page) -> None:
     run(explorer)
     explorer.evaluate("() => { app.canvas.openSubgraph(window.inner.subgraph, window.inner); delete window.inner }")
     explorer.evaluate("""() => { const node = app.canvas.graph.nodes.find(node => node.type === 'SDExplainExplore')
-        Object.assign(app.canvas.ds, { scale: 1, offset: [300 - node.pos[0], 150 - node.pos[1]] }); app.canvas.draw(true, true) }""")
+        Object.assign(app.canvas.ds, { scale: 1, offset: [300 - node.pos[0], 150 - node.pos[1]] })
+        app.canvas.draw(true, true) }""")
     explorer.wait_for_function(
         "[...document.querySelectorAll('.sdx-verdict')].some(verdict => verdict.dataset.value && verdict.checkVisibility())"
     )
     drag(explorer, explorer.locator(".sdx-slider").last, (0.97, 0.5), (0.5, 0.5))
     inside: Any = explorer.evaluate(
-        "app.canvas.graph.nodes.find(node => node.type === 'SDExplainExplore').widgets.find(widget => widget.name === 'end').value"
+        "app.canvas.graph.nodes.find(node => node.type === 'SDExplainExplore')"
+        ".widgets.find(widget => widget.name === 'end').value"
     )
     assert inside == 3
     # the page says so of every subgraph that is opened like this

@@ -1,8 +1,7 @@
-"""What the explorer's page needs to sum any range of steps by itself: every step's readings, as compact binary files.
+"""What the Explorer's page needs to sum any range of steps by itself: every step's readings, as safetensors files.
 
-A file is the four bytes "SDXP", the version and the header's length as little-endian uint32, the header as UTF-8 JSON, and
-the arrays, of which each begins at a multiple of 8 bytes; the header's "arrays" names them with their type, shape and
-place. The overview tells what everything is; a file of parts holds one reading of one image.
+The metadata has the format, its version, and a "header" with all that is not an array, as JSON. The overview tells what
+everything is, with every sentence that the page says about it; a file of parts holds one reading of one image.
 """
 
 from __future__ import annotations
@@ -10,75 +9,65 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, get_args
 
-import numpy as np
 import torch
+from safetensors import torch as files
 from torch import Tensor
 
 from ..method.difference import NoiseDifference, Reading, Weighting, read_step, step_weights, sum_steps
-from ..method.heatmap import make_heatmap
 from ..method.noising import NoisedLatents
 from ..method.placing import covered_box
 from ..method.prediction import NoisePredictions
+from ..method.reading import read_map
 from ..method.reliability import CONFIDENCE
 from ..method.scalar import ROUNDING_PER_STEP, Scalar
 from ..method.uncertainty import variance_of_mean
-from ..pictures.colours import DIVERGING, SEQUENTIAL, colour_table
-from ..wording import quoted, telling_part
+from ..pictures.colours import AUTOMATIC, DIVERGING, SEQUENTIAL, colour_map_name, colour_table, end_colours
+from ..wording import PER_CELL, SENTENCES, quoted, telling_part
 from .latent_colours import decoder_colours, picture_colours
 
-MAGIC = b"SDXP"
-VERSION = 2
-ALIGNMENT = 8
+FORMAT = "SDExplain explorer"
+VERSION = 3
 MOST_VALUES = 1 << 25  # of a file of parts, 128 MB; more samples than fit are left to their mean and variance
 Decoder = tuple[Weighting, Callable[[Tensor], Tensor]]
 """How the steps are weighted when the decoder's colours are learned, and VAE-space latents [n,C,h,w] to pictures [n,H,W,3]."""
+COLOUR_MAPS = {name: name in DIVERGING for name in (*DIVERGING, *SEQUENTIAL)}
+"""Each colour map's name, and whether it is for signed maps."""
 SCALARS: tuple[Scalar, ...] = ("channel norm", "channel mean")
+PAGE_SENTENCES = {
+    "steps": "steps {start}–{end} of {steps}, noisiest first",
+    "level": "σ {sigma}, λ {log_snr}",
+    "level_alone": "σ {sigma}",
+    "levels": "{first}  →  {last}",
+    "step": "step {step} of {steps}: {value} {unit}",
+    "cell": "Cell {column}, {row}: {value} {unit}",
+    "box": "Box of {count} cells: {value} {unit}",
+    "image": "image {image} of {images}",
+    "sample": "sample {sample} of {samples}",
+    "mean": "mean of {samples} samples",
+    "decoded_badge": "decoded by the VAE",
+    "decoded": "Colours that the sum adds, decoded by the VAE.",
+    "guessed_badge": "estimate without VAE",
+    "guessed": "Colours that the sum adds, estimated from the picture’s own latent. Connect a VAE to see what it decodes.",
+    "estimated_badge": "estimate, R² {fit}",
+    "estimated": "Colours that the sum adds, estimated from what the VAE decoded (R² {fit}). Run the workflow to decode this range.",
+}
+"""What the page says besides the legend's `SENTENCES`."""
 
 
-def pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
-    """A file of a header and its arrays; both are read by `unpack` and by the page's `decode`.
+def _file(header: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> bytes:
+    """A file of a header and its arrays.
+
+    The library puts types of more bytes first and begins the data at a multiple of 8 bytes: the page reads float32 in place.
 
     Raises:
-        ValueError: an array of another type than float32 and uint8, or a header with NaN or infinity.
+        ValueError: a header with NaN or infinity.
     """
-    listed, offset = [], 0
-    for name, array in arrays.items():
-        if array.dtype not in (np.float32, np.uint8):
-            raise ValueError(f"The array {name} is of type {array.dtype}; expected float32 or uint8.")
-        listed.append({"name": name, "type": array.dtype.name, "shape": list(array.shape), "offset": offset})
-        offset += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
-    text = json.dumps({**header, "arrays": listed}, ensure_ascii=False, allow_nan=False).encode()
-    text += b" " * (-(len(MAGIC) + 8 + len(text)) % ALIGNMENT)
-    parts = [MAGIC, struct.pack("<II", VERSION, len(text)), text]
-    for array in arrays.values():
-        content = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-        parts += [content, b"\0" * (-len(content) % ALIGNMENT)]
-    return b"".join(parts)
-
-
-def unpack(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Header and arrays of a packed file.
-
-    Raises:
-        ValueError: another kind of file, or another version.
-    """
-    if content[:4] != MAGIC:
-        raise ValueError("This is no file of the explorer. Run the Explorer node again.")
-    version, length = struct.unpack_from("<II", content, 4)
-    if version != VERSION:
-        raise ValueError(f"The explorer's file has version {version}; expected {VERSION}. Run the Explorer node again.")
-    header = json.loads(content[12 : 12 + length])
-    arrays = {}
-    for entry in header["arrays"]:
-        kind = np.dtype(entry["type"]).newbyteorder("<")
-        count = math.prod(entry["shape"])
-        arrays[entry["name"]] = np.frombuffer(content, kind, count, 12 + length + entry["offset"]).reshape(entry["shape"])
-    return header, arrays
+    metadata = {"format": FORMAT, "version": str(VERSION), "header": json.dumps(header, allow_nan=False)}
+    return files.save({name: array.contiguous() for name, array in arrays.items()}, metadata)
 
 
 def digest(predictions: NoisePredictions, pictures: Tensor, *others: str) -> str:
@@ -108,47 +97,50 @@ def overview(predictions: NoisePredictions, pictures: Tensor, decoder: Decoder |
     [B,C,3], see `picture_colours`, or with a decoder [B,C+1,3], see `decoder_colours`, whose fit the header tells.
     """
     noised = predictions.noised
-    images, channels, height, width = noised.x0.shape
-    size = tuple(pictures.shape[1:3])
-    maps = [*DIVERGING, *SEQUENTIAL]
-    labels = predictions.target_label, predictions.contrast_label
     factors, fit = (picture_colours(pictures, noised), None) if decoder is None else decoder_colours(predictions, *decoder)
-    header = {
-        "kind": "overview",
-        "target": labels[0],
-        "contrast": labels[1],
-        "short": [quoted(telling_part(*labels)), quoted(telling_part(*reversed(labels)))],
-        "samples": noised.samples,
-        "steps": noised.steps,
-        "images": images,
-        "channels": channels,
-        "height": height,
-        "width": width,
-        "antithetic": noised.antithetic,
-        "fresh": noised.fresh,
-        "layers": layers(noised),
-        "picture": list(size),
-        "box": list(covered_box(size, (height, width), noised.downscale)),
-        "sigmas": noised.sigmas.tolist(),
-        "log_snr": [value if math.isfinite(value) else None for value in noised.log_snr.tolist()],
-        "rounding": ROUNDING_PER_STEP,
-        "confidence": CONFIDENCE,
-        "readings": list(get_args(Reading)),
-        "weightings": list(get_args(Weighting)),
-        "words": words(predictions),
-        "decoder_fit": None if fit is None else fit.tolist(),
-        "maps": [
-            {"name": name, "signed": name in DIVERGING, "ends": list(DIVERGING.get(name, ("clear", SEQUENTIAL.get(name))))}
-            for name in maps
-        ],
-    }
+    header = {"kind": "overview", **_shapes(noised, tuple(pictures.shape[1:3])), **_levels(noised), **_meaning(predictions)}
     arrays = {
         "curves": torch.stack([curve(predictions, reading) for reading in get_args(Reading)]),
         "weights": torch.stack([step_weights(noised, weighting) for weighting in get_args(Weighting)]),
-        "colours": (torch.stack([colour_table(name) for name in maps]) * 255).round().byte(),
+        "colours": (torch.stack([colour_table(name) for name in COLOUR_MAPS]) * 255).round().byte(),
         "factors": factors,
     }
-    return pack(header, {name: array.numpy() for name, array in arrays.items()})
+    return _file({**header, "decoder_fit": None if fit is None else fit.tolist()}, arrays)
+
+
+def _shapes(noised: NoisedLatents, size: tuple[int, int]) -> dict[str, Any]:
+    """How many there are of everything, and which box (top, left, height, width) of pictures of this size the cells cover."""
+    images, channels, height, width = noised.x0.shape
+    counts = {"samples": noised.samples, "steps": noised.steps, "images": images, "channels": channels}
+    box = covered_box(size, (height, width), noised.downscale)
+    return {**counts, "height": height, "width": width, "picture": list(size), "box": list(box)}
+
+
+def _levels(noised: NoisedLatents) -> dict[str, Any]:
+    """The noise's levels and kind, and what of it is told; a log SNR that is infinite is None."""
+    log_snr = [value if math.isfinite(value) else None for value in noised.log_snr.tolist()]
+    kind = {"antithetic": noised.antithetic, "fresh": noised.fresh, "layers": layers(noised)}
+    return {**kind, "sigmas": noised.sigmas.tolist(), "log_snr": log_snr, "rounding": ROUNDING_PER_STEP, "confidence": CONFIDENCE}
+
+
+def _meaning(predictions: NoisePredictions) -> dict[str, Any]:
+    """What everything is called, and every sentence about it."""
+    labels = predictions.target_label, predictions.contrast_label
+    legend = {name: sentence for name, sentence in SENTENCES.items() if name != "source"}  # the page has "steps" in its place
+    return {
+        "target": labels[0],
+        "contrast": labels[1],
+        "title": f"{quoted(labels[0])} vs {quoted(labels[1])}",
+        "short": [quoted(telling_part(*labels)), quoted(telling_part(*reversed(labels)))],
+        "readings": list(get_args(Reading)),
+        "weightings": list(get_args(Weighting)),
+        "words": words(predictions),
+        "sentences": legend | PAGE_SENTENCES,
+        "maps": [
+            {"name": name, "signed": signed, "ends": list(end_colours(name, signed))} for name, signed in COLOUR_MAPS.items()
+        ],
+        "automatic": {"signed": colour_map_name(AUTOMATIC, True), "unsigned": colour_map_name(AUTOMATIC, False)},
+    }
 
 
 def parts(predictions: NoisePredictions, reading: Reading, image: int) -> bytes:
@@ -162,12 +154,12 @@ def parts(predictions: NoisePredictions, reading: Reading, image: int) -> bytes:
     values = torch.stack([read_step(predictions, step, reading)[:, image] for step in range(noised.steps)], dim=1)
     header = {"kind": "parts", "reading": reading, "image": image}
     if layers(noised) == "samples":
-        return pack(header, {"values": values.numpy()})
+        return _file(header, {"values": values})
     arrays = {"values": values.mean(dim=0, keepdim=True)}
     variance = variance_of_mean(values, noised.antithetic) if noised.fresh else None
     if variance is not None:
         arrays |= {"variance": variance.sum(dim=1), "spread": variance.mean(dim=(2, 3))}
-    return pack(header, {name: array.numpy() for name, array in arrays.items()})
+    return _file(header, arrays)
 
 
 def layers(noised: NoisedLatents) -> str:
@@ -206,9 +198,10 @@ def words(predictions: NoisePredictions) -> list[dict[str, str | bool]]:
         for weighting in get_args(Weighting):
             difference = sum_steps(predictions, 0, 1, reading, weighting)
             for scalar in SCALARS:
-                heatmap = make_heatmap(difference, scalar)
+                map = read_map(difference, scalar)
                 said.append(
                     {"reading": reading, "weighting": weighting, "scalar": scalar}
-                    | {name: getattr(heatmap, name) for name in ("signed", "positive", "negative", "quantity", "unit")}
+                    | {name: getattr(map, name) for name in ("signed", "positive", "negative", "quantity", "noun", "unit")}
+                    | {"summed_unit": map.unit.removesuffix(PER_CELL)}
                 )
     return said

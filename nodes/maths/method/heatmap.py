@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..wording import format_value
+from ..wording import format_value, say
 from .map import Map
 from .reliability import Reliability, keep_reliable
 from .scalar import ROUNDING_PER_STEP
@@ -43,9 +43,9 @@ class Heatmap(Map):
             return self.doubts[image]
         values = self.values[image]
         if not values.any():
-            return "No difference: both prompts give the same noise predictions."
+            return say("no_difference")
         if self.limits[image] == 0:
-            return f"No difference between places: {format_value(float(values.mean()))} everywhere."
+            return say("same_everywhere", value=format_value(float(values.mean())))
         return ""
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..images import Decode
-from ..wording import WEIGHTING_WORDS, format_with_error, quoted, telling_part
+from ..wording import PER_CELL, UNITS, WEIGHTING_WORDS, format_with_error, quoted, say, telling_part
 from .difference import NoiseDifference
 from .map import Map
 from .scalar import Scalar, is_signed, scalar_map, smallest_value
@@ -36,7 +36,13 @@ def read_map(difference: NoiseDifference, scalar: Scalar = "channel norm", decod
         quantity=quantity,
         noun=NOUNS[difference.reading],
         unit=unit,
-        source=f"Steps {difference.start}–{difference.end} of {difference.steps}, {WEIGHTING_WORDS[difference.weighting]}",
+        source=say(
+            "source",
+            start=difference.start,
+            end=difference.end,
+            steps=difference.steps,
+            weighting=WEIGHTING_WORDS[difference.weighting],
+        ),
         target_label=difference.target_label,
         contrast_label=difference.contrast_label,
         latent_size=tuple(difference.values.shape[-2:]),
@@ -79,14 +85,20 @@ def evidence_totals(difference: NoiseDifference) -> tuple[str, ...]:
     """
     if difference.reading != "evidence":
         return ()
-    unit = "nats" if difference.weighting == "information" else "noise variances"
     unknown, words = difference.total_error is None, []
     for image, mean in enumerate(difference.total.tolist()):
-        error = None if unknown else difference.total_error[image].item()
+        if mean == 0:
+            words.append(say("no_total"))
+            continue
         labels = difference.target_label, difference.contrast_label
-        label = quoted(telling_part(*(labels if mean >= 0 else labels[::-1])))
-        words.append(f"Whole picture: {format_with_error(abs(mean), error)} {unit} for {label}")
-    return tuple(f"{total}, standard error unknown. {_few_samples(difference)}." if unknown else total for total in words)
+        total = say(
+            "total",
+            value=format_with_error(abs(mean), None if unknown else difference.total_error[image].item()),
+            unit=UNITS[difference.weighting],
+            label=quoted(telling_part(*(labels if mean > 0 else labels[::-1]))),
+        )
+        words.append(f"{say('unsure_total', total=total)}. {_few_samples(difference)}." if unknown else total)
+    return tuple(words)
 
 
 def _why_no_error(difference: NoiseDifference, scalar: Scalar) -> str:
@@ -100,8 +112,7 @@ def _why_no_error(difference: NoiseDifference, scalar: Scalar) -> str:
 
 def _few_samples(difference: NoiseDifference) -> str:
     """Why a sum has no standard error, and what to do, without a full stop."""
-    single = "One noise sample" if len(difference.values) == 1 else "One antithetic pair"
-    return f"{single} has none: take 4 samples or more"
+    return say("one_sample" if len(difference.values) == 1 else "one_pair")
 
 
 def _words(difference: NoiseDifference, scalar: Scalar) -> tuple[str, str, str, str]:
@@ -115,7 +126,7 @@ def _words(difference: NoiseDifference, scalar: Scalar) -> tuple[str, str, str, 
             "Luminance that the decoded sum adds",
             "black 0 to white 1",
         )
-    squares = "nats per latent cell" if difference.weighting == "information" else "noise variances per latent cell"
+    squares = UNITS[difference.weighting] + PER_CELL
     if difference.reading == "evidence":
         return f"speaks for {target}", f"speaks for {contrast}", "Evidence", squares
     if difference.reading == "information":

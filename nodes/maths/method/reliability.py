@@ -10,6 +10,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from ..wording import format_value, say
 from .map import Map
 
 Reliability = Literal["all", "reliable only", "standard errors"]
@@ -62,13 +63,18 @@ class Significance:
 
     def words(self, image: int) -> str:
         """How many cells of a map are reliable, or that it holds nothing reliable."""
-        cells, beyond = f"{self.counts[image]} of {self.cells} cells", f"beyond {self.threshold:g} standard errors"
+        chance = ""
         if self.chance is not None:
             expected = round(self.cells * float(self.chance[image]))
-            cells += f" ({f'about {expected}' if expected else 'less than 1'} by chance)"
-        if self.found[image]:
-            return f"{beyond.capitalize()}: {cells}"
-        return f"No reliable {self.noun}: {beyond} lie {cells}"
+            chance = say("chance" if expected else "small_chance", count=expected)
+        return say(
+            "reliable" if self.found[image] else "not_reliable",
+            noun=self.noun,
+            threshold=format_value(self.threshold),
+            count=int(self.counts[image]),
+            cells=self.cells,
+            chance=chance,
+        )
 
 
 def keep_reliable(map: Map, reliability: Reliability = "all", threshold: float = 3.0) -> Map:
@@ -95,7 +101,7 @@ def keep_reliable(map: Map, reliability: Reliability = "all", threshold: float =
     )
     if reliability != "standard errors":
         return kept
-    return replace(kept, unit="standard errors", floor=0.0, error=torch.ones_like(values))
+    return replace(kept, unit=say("in_errors"), floor=0.0, error=torch.ones_like(values))
 
 
 def measure_significance(map: Map, threshold: float) -> Significance | None:

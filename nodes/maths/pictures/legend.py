@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..images import from_image, to_image
 from ..method.heatmap import Heatmap
-from ..wording import format_value, quoted
+from ..wording import format_value, quoted, say
 from .colours import end_colours
 from .lettering import Paragraph, fits, paragraph
 from .overlay import USUAL, Appearance, blend
@@ -52,7 +52,8 @@ def draw_legend(heatmap: Heatmap, image: int, lengths: Lengths, appearance: Appe
     findings = [finding_lines(heatmap, number, lengths) for number in range(len(heatmap.values))]
     room = max(sum(text.height for text in lines) for lines in findings)
     details = [
-        paragraph(text, lengths(12), lengths.inner, lines=2) for text in (heatmap.source, f"{heatmap.quantity}, {heatmap.unit}")
+        paragraph(text, lengths(12), lengths.inner, lines=2)
+        for text in (heatmap.source, say("quantity", quantity=heatmap.quantity, unit=heatmap.unit))
     ]
     key = draw_key(heatmap, image, lengths, appearance)
     margin, gap = lengths(14), lengths(6)
@@ -110,12 +111,7 @@ def draw_bar(heatmap: Heatmap, width: int, height: int, appearance: Appearance =
 
 def end_words(heatmap: Heatmap, lengths: Lengths, colour_map: str) -> tuple[Paragraph, Paragraph]:
     """What the left and the right end of the colour bar mean, on one line if both fit, else in half the width each."""
-    low_colour, high_colour = end_colours(colour_map, heatmap.signed)
-    lowest, highest = heatmap.level_range
-    texts = (
-        f"{low_colour}: {heatmap.negative}" if lowest < 0 or not heatmap.signed else "clear: no difference",
-        f"{high_colour}: {heatmap.positive}" if highest > 0 else "clear: no difference",
-    )
+    texts = end_texts(heatmap, colour_map)
     size = lengths(13)
     if fits(" + ".join(texts), size, lengths.inner):
         low, high = (paragraph(text, size, lengths.inner) for text in texts)
@@ -124,13 +120,27 @@ def end_words(heatmap: Heatmap, lengths: Lengths, colour_map: str) -> tuple[Para
     return low, high
 
 
+def end_texts(heatmap: Heatmap, colour_map: str) -> tuple[str, str]:
+    """What the left and the right end of the colour bar mean."""
+    low_colour, high_colour = end_colours(colour_map, heatmap.signed)
+    lowest, highest = heatmap.level_range
+    return (
+        say("end", colour=low_colour, meaning=heatmap.negative) if lowest < 0 or not heatmap.signed else say("clear"),
+        say("end", colour=high_colour, meaning=heatmap.positive) if highest > 0 else say("clear"),
+    )
+
+
 def scale_numbers(heatmap: Heatmap, image: int) -> list[tuple[float, str]]:
     """The numbers below the colour bar, each with its share of the bar's width: the ends of the scale, and 0 where it lies."""
     values, limit = heatmap.values[image], float(heatmap.limits[image])
     lowest, highest = heatmap.level_range
-    beyond = {-1.0: "≤ " if values.min() < -limit else "", 0.0: "", 1.0: "≥ " if values.max() > limit else ""}
     levels = sorted({lowest, 0.0, highest})
-    return [((level - lowest) / (highest - lowest), beyond[level] + format_value(level * limit)) for level in levels]
+    texts = {level: format_value(level * limit) for level in levels}
+    if lowest < 0 and values.min() < -limit:
+        texts[lowest] = say("at_most", value=texts[lowest])
+    if highest > 0 and values.max() > limit:
+        texts[highest] = say("at_least", value=texts[highest])
+    return [((level - lowest) / (highest - lowest), texts[level]) for level in levels]
 
 
 def _draw_numbers(key: Image.Image, numbers: list[tuple[float, str]], top: int, lengths: Lengths) -> None:
