@@ -1,0 +1,202 @@
+"""Does the model know this picture? Its noise error beside that of smoothing, which knows the picture's spectrum alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..wording import format_value
+from .noising import NoisedLatents
+from .prediction import NoisePredictions
+
+Recognition = Literal["known", "doubtful", "not known", "not measured"]
+
+LEVELS = (-0.35, 1.15)
+"""The log SNR of the steps that count, t = 200 ... 405 of Stable Diffusion's schedule: there a model's own pictures and all
+others differ most. At noisier levels no model does much better than smoothing."""
+
+LIMIT = 0.8
+"""Up to this share of smoothing's error a model counts as knowing a picture, where nothing is known about its own pictures."""
+
+WORSE_THAN_NOTHING = 1.05
+"""A little above 1, about which a network that predicts next to nothing at the cleanest step wavers."""
+
+COMMON, RARE = 0.9, 0.99  # the shares of a model's own pictures from which its limit is reckoned
+
+
+@dataclass(frozen=True)
+class OwnPictures:
+    """What a model's own held-out pictures gave: pictures such as it was made for, and that it was not trained on."""
+
+    count: int
+    """How many there were."""
+    levels: tuple[float, float]
+    """The range of log SNR that they were measured over."""
+    quantiles: dict[float, float]
+    """Share of them -> up to which ratio they reach; 0.9 and 0.99 have to be there."""
+
+    def __post_init__(self) -> None:
+        missing = [share for share in (COMMON, RARE) if not self.quantiles.get(share, 0) > 0]
+        if missing or self.quantiles[COMMON] > self.quantiles[RARE]:
+            raise ValueError(
+                f"The familiarity quantiles are {self.quantiles}; expected ratios above 0 that do not fall, for the shares "
+                f"{COMMON} and {RARE} too. Measure them again."
+            )
+
+    @property
+    def limit(self) -> float:
+        """About the ratio that one in a thousand exceeds: as far beyond the 99th as that lies beyond the 90th, in logarithms."""
+        return self.quantiles[RARE] ** 2 / self.quantiles[COMMON]
+
+
+@dataclass(frozen=True, eq=False)
+class Familiarity:
+    """How much more than smoothness a model knows of each of B pictures.
+
+    The ratio is the model's mean squared noise error over that of the best linear denoiser that knows only the picture's own
+    power spectrum, the geometric mean over the steps that count. Well below 1 the model knows the picture; at or above 1 it
+    does no better than smoothing.
+    """
+
+    ratios: Tensor | None
+    """[B], 0 or more; None where no step of the schedule lies within LEVELS."""
+    steps: tuple[int, ...]
+    """The steps that count."""
+    cleanest_error: Tensor
+    """[B] the model's mean squared error at the last step, over that of predicting no noise at all."""
+    own: OwnPictures | None = None
+    """What the model's own pictures gave, if that is known."""
+
+    @property
+    def limit(self) -> float:
+        """The ratio up to which a picture is known."""
+        return self.own.limit if self.own else LIMIT
+
+    @property
+    def ceiling(self) -> float:
+        """The ratio from which on it is not: nearer to smoothing (1) than to the limit, in logarithms."""
+        return math.sqrt(self.limit)
+
+    @property
+    def verdicts(self) -> list[Recognition]:
+        """What is to be said of each picture."""
+        if self.ratios is None:
+            return ["not measured"] * len(self.cleanest_error)
+        return [self._verdict(ratio) for ratio in self.ratios.tolist()]
+
+    def _verdict(self, ratio: float) -> Recognition:
+        if ratio <= self.limit:
+            return "known"
+        return "doubtful" if ratio < self.ceiling else "not known"
+
+    @property
+    def may_be_sure(self) -> Tensor:
+        """[B] whether a sure answer is in order: not for what is doubtful or not known."""
+        return torch.tensor([verdict in ("known", "not measured") for verdict in self.verdicts])
+
+    @property
+    def foreign(self) -> Tensor:
+        """[B] whether the model does worse than nothing at the cleanest step: often another VAE's latent, or a wrong scale."""
+        return self.cleanest_error > WORSE_THAN_NOTHING
+
+    def words(self, image: int) -> str:
+        """One or two sentences about one picture, for legends and reports."""
+        return " ".join([self._words_on_ratio(image), *self._words_on_cleanest(image)])
+
+    def _words_on_ratio(self, image: int) -> str:
+        if self.ratios is None:
+            low, high = map(format_value, LEVELS)
+            return f"Whether the model knows this picture can't be told: no step has a log SNR from {low} to {high}."
+        ratio, verdict = float(self.ratios[image]), self.verdicts[image]
+        number = f"{_two_digits(ratio)} of 1{self._words_on_own()}"
+        if verdict == "known":
+            return f"The model knows such pictures: its noise error beside that of smoothing is {number}."
+        if verdict == "doubtful":
+            return f"It is doubtful whether the model knows this picture: its noise error beside that of smoothing is {number}."
+        than = "no better than" if ratio > 0.95 else "hardly better than"
+        return f"The model does not know this picture: it predicts the noise {than} smoothing ({number})."
+
+    def _words_on_own(self) -> str:
+        return "" if self.own is None else f"; {RARE:.0%} of its own pictures are below {_two_digits(self.own.quantiles[RARE])}"
+
+    def _words_on_cleanest(self, image: int) -> list[str]:
+        if not self.foreign[image]:
+            return []
+        error = _two_digits(float(self.cleanest_error[image]))
+        return [
+            f"At the cleanest step its error is {error} times that of predicting nothing: the latent may be another VAE's, or "
+            "wrongly scaled."
+        ]
+
+
+def measure(predictions: NoisePredictions, own: OwnPictures | None = None) -> Familiarity:
+    """The familiarity of each image under the prompt that fits it better: see `measure_prompts`."""
+    return measure_prompts(predictions.noised, [predictions.target, predictions.contrast], own)
+
+
+def measure_prompts(noised: NoisedLatents, predictions: Sequence[Tensor], own: OwnPictures | None = None) -> Familiarity:
+    """The familiarity of each image from its predictions [R,S,B,C,h,w] under one or more prompts, each step under its best.
+
+    ratio = exp(mean over steps of ln(m / w)), m the mean of (eps_hat - eps)^2 over samples, channels and cells, w that of
+    `smoothing_error`. Where both are 0 (nothing to see, and nothing wrong) the ratio is 1.
+    """
+    low, high = LEVELS
+    steps = tuple(step for step, level in enumerate(noised.log_snr.tolist()) if low <= level <= high)
+    spectrum = power_spectrum(noised.x0)
+    ratios = [_ratio(_error(noised, predictions, step), smoothing_error(spectrum, *_level(noised, step))) for step in steps]
+    nothing = noised.noise_of(noised.steps - 1).square().mean()
+    return Familiarity(
+        ratios=torch.stack(ratios).log().mean(dim=0).exp() if ratios else None,
+        steps=steps,
+        cleanest_error=_error(noised, predictions, noised.steps - 1) / nothing,
+        own=own,
+    )
+
+
+def power_spectrum(x0: Tensor) -> Tensor:
+    """S(f) of each channel, [B,C,h,w]: the periodogram (orthonormal FFT, mean removed) averaged over rings of equal frequency.
+
+    The rings are one cycle of the shorter side wide. The mean of S is the channel's variance (Parseval).
+    """
+    height, width = x0.shape[-2:]
+    exact = x0.double()  # a constant picture has then no power at all
+    varying = exact - exact.mean(dim=(2, 3), keepdim=True)
+    periodogram = torch.fft.fft2(varying, norm="ortho").abs().square().flatten(2)
+    across, down = torch.fft.fftfreq(width), torch.fft.fftfreq(height)
+    rings = (torch.hypot(down[:, None], across[None]) * min(height, width)).round().long().flatten()
+    sums = torch.zeros(*periodogram.shape[:2], int(rings.max()) + 1, dtype=periodogram.dtype).index_add(2, rings, periodogram)
+    sizes = torch.bincount(rings).clamp(min=1)
+    return (sums / sizes)[:, :, rings].view(x0.shape).float()
+
+
+def smoothing_error(spectrum: Tensor, sigma: float, alpha: float) -> Tensor:
+    """w = mean over frequencies and channels of S / (S + (sigma/alpha)^2), [B]: the noise error of the best linear denoiser.
+
+    That is the Wiener filter (Wiener 1949): it takes S / (S + sigma^2) of each frequency for picture, and what noise is in there
+    is missed. Spectrum [B,C,h,w]; alpha above 0.
+    """
+    return (spectrum / (spectrum + (sigma / alpha) ** 2)).mean(dim=(1, 2, 3))
+
+
+def _level(noised: NoisedLatents, step: int) -> tuple[float, float]:
+    return float(noised.sigmas[step]), float(noised.alphas[step])
+
+
+def _error(noised: NoisedLatents, predictions: Sequence[Tensor], step: int) -> Tensor:
+    """The mean squared noise error of one step under its best prompt, [B]."""
+    noise = noised.noise_of(step)[:, None]
+    errors = [(prompt[:, step].float() - noise).square().mean(dim=(0, 2, 3, 4)) for prompt in predictions]
+    return torch.stack(errors).amin(dim=0)
+
+
+def _ratio(model: Tensor, smoothing: Tensor) -> Tensor:
+    return torch.where((model == 0) & (smoothing == 0), 1.0, model / smoothing)
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 100 else "over 100"
