@@ -130,8 +130,8 @@ def _disk() -> Iterator[None]:
         yield
     except OSError as error:
         raise OSError(
-            f"The explorer's files could not be written ({error.strerror or error}). Make room on the disk of ComfyUI's temp folder "
-            f"{folder_paths.get_temp_directory()} and run again."
+            f"The explorer's files could not be written ({error.strerror or error}). Make room on the disk of ComfyUI's temp "
+            f"folder {folder_paths.get_temp_directory()} and run again."
         ) from error
 
 

@@ -63,7 +63,7 @@ def format_value(value: float) -> str:
 
 
 def format_with_error(value: float, error: float | None) -> str:
-    """A value to the second significant digit of its error, as far as single precision has digits: 68.9 ± 2.1; alone without one."""
+    """A value to the second significant digit of its error, as far as float32 has digits: 68.9 ± 2.1; alone without one."""
     if error is None:
         return format_value(value)
     shown = float(f"{error:.2g}")

@@ -53,7 +53,8 @@ PAGE_SENTENCES = {
     "guessed_badge": "estimate without VAE",
     "guessed": "Colours that the sum adds, estimated from the picture’s own latent. Connect a VAE to see what it decodes.",
     "estimated_badge": "estimate, R² {fit}",
-    "estimated": "Colours that the sum adds, estimated from what the VAE decoded (R² {fit}). Run the workflow to decode this range.",
+    "estimated": "Colours that the sum adds, estimated from what the VAE decoded (R² {fit}). "
+    "Run the workflow to decode this range.",
 }
 """What the page says besides the legend's `SENTENCES`."""
 

@@ -84,7 +84,8 @@ def keep_reliable(map: Map, reliability: Reliability = "all", threshold: float =
     standard errors are known, the map says how many cells are reliable.
 
     Raises:
-        ValueError: an unknown reliability, one that needs a standard error where there is none, or a threshold that is not above 0.
+        ValueError: an unknown reliability, one that needs a standard error where there is none, or a threshold that is not above
+            0.
     """
     check_reliability(map, reliability)
     significance = measure_significance(map, threshold)
