@@ -178,7 +178,9 @@ class Explorer(io.ComfyNode):
         vae: VAE | None = None,
     ) -> io.NodeOutput:
         stop = step_range.stop(end)
-        pictures = match_pictures(image, predictions.noised.images, tuple(predictions.noised.x0.shape[2:]))
+        pictures = match_pictures(
+            image, predictions.noised.images, tuple(predictions.noised.x0.shape[2:]), predictions.noised.downscale
+        )
         summed, signed = (sum_steps(predictions, start, stop, name, weighting) for name in (reading, "difference"))
         if sample:
             summed, signed = one_sample(summed, sample - 1), one_sample(signed, sample - 1)

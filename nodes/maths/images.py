@@ -10,6 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 Decode = Callable[[Tensor], Tensor]
+SHAPE_TOLERANCE = 0.04
+"""How far width / height may differ from the encoded picture's: resizing a picture of a megapixel to multiples of 64 does no more."""
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # red, green, blue: Rec. 709, the primaries of sRGB
 
 
@@ -35,11 +37,12 @@ def luminance(pictures: Tensor) -> Tensor:
     return pictures[..., :3] @ pictures.new_tensor(LUMINANCE)
 
 
-def match_pictures(pictures: Tensor, maps: int, latent_size: tuple[int, int]) -> Tensor:
+def match_pictures(pictures: Tensor, maps: int, latent_size: tuple[int, int], downscale: int) -> Tensor:
     """The RGB of pictures [1 or maps,H,W,3 or 4], one for each map, [maps,H,W,3] float32 on the CPU.
 
     Raises:
-        ValueError: no pictures, another number of them, a single pixel or fewer pixels than cells, NaN.
+        ValueError: no pictures, another number of them, a single pixel or fewer pixels than cells, another shape than the encoded
+            picture's, NaN.
     """
     if pictures.ndim != 4 or pictures.shape[-1] not in (3, 4) or 0 in pictures.shape:
         raise ValueError(
@@ -56,10 +59,33 @@ def match_pictures(pictures: Tensor, maps: int, latent_size: tuple[int, int]) ->
             f"The image has {width}×{height} pixels, but the latent has {columns}×{rows} cells; expected more pixels than cells. "
             "Connect the image that was encoded, not a smaller one."
         )
+    remedy = "Connect the image that goes into VAE Encode: as it is after any cropping or squashing, not before."
+    check_shape((height, width), latent_size, downscale, "image", remedy)
     pictures = pictures[..., :3].to("cpu", torch.float32)
     if not torch.isfinite(pictures).all():
         raise ValueError("The image contains NaN or infinity. Connect the image that was encoded.")
     return pictures.expand(maps, -1, -1, -1)
+
+
+def check_shape(size: tuple[int, int], latent_size: tuple[int, int], downscale: int, name: str, remedy: str) -> None:
+    """Refuse a picture of another shape than the encoded one's, whose cells would be stretched over what they do not show.
+
+    Any size is right, and what VAE Encode cuts off, less than a cell, may be there: columns / (rows + 1) < width / height <
+    (columns + 1) / rows. So is a shape within `SHAPE_TOLERANCE`.
+
+    Raises:
+        ValueError: as above; `name` says what came, `remedy` what to do.
+    """
+    (height, width), (rows, columns) = size, latent_size
+    ratio = width * rows / (height * columns)
+    if 1 / (1 + max(1 / rows, SHAPE_TOLERANCE)) <= ratio <= 1 + max(1 / columns, SHAPE_TOLERANCE):
+        return
+    other = "wider" if ratio > 1 else "taller"
+    raise ValueError(
+        f"The {name} has {width}×{height} pixels, but {columns * downscale}×{rows * downscale} were encoded ({columns}×{rows} latent "
+        f"cells of {downscale}): its shape is {max(ratio, 1 / ratio) - 1:.0%} {other}, so the map would not lie on what it explains. "
+        f"{remedy}"
+    )
 
 
 def resize(pictures: Tensor, size: tuple[int, int]) -> Tensor:

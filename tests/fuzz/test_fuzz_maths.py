@@ -155,7 +155,9 @@ def test_a_heatmap_is_a_picture_in_range_or_an_error_in_words(
     images = predictions.noised.images
 
     def draw() -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-        photo = match_pictures(torch.rand(images, *size, 3), images, tuple(predictions.noised.x0.shape[2:]))
+        photo = match_pictures(
+            torch.rand(images, *size, 3), images, tuple(predictions.noised.x0.shape[2:]), predictions.noised.downscale
+        )
         summed = sum_steps(predictions, 0, None, reading, weighting)
         heatmap = make_heatmap(
             read_map(summed, scalar), percentile=percentile, scale=scale, reliability=reliability, threshold=threshold

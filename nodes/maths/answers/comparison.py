@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..images import check_shape
 from ..method.heatmap import Heatmap, make_heatmap
 from ..method.map import Map
 from ..method.placing import covered_box, place
@@ -143,10 +144,10 @@ def compare_with_mask(first: Map, mask: Tensor, inside: Tensor | None = None) ->
     Raises:
         ValueError: a mask or `inside` of another kind, number or size.
     """
-    check_mask(mask, "mask given as second", first.latent_size)
+    check_mask(mask, "mask given as second", first)
     size = tuple(mask.shape[1:])
     if inside is not None:
-        check_mask(inside, "mask inside", first.latent_size)
+        check_mask(inside, "mask inside", first)
         if tuple(inside.shape[1:]) != size:
             raise ValueError(
                 f"The mask has {size[1]}×{size[0]} pixels and the mask inside {inside.shape[2]}×{inside.shape[1]}. "
@@ -196,7 +197,7 @@ def compare_maps(first: Map, second: Map, share: float = 0.1, inside: Tensor | N
     if inside is None:
         counted = torch.ones_like(values, dtype=torch.bool)
     else:
-        check_mask(inside, "mask inside", first.latent_size)
+        check_mask(inside, "mask inside", first)
         box = covered_box(tuple(inside.shape[1:]), first.latent_size, first.downscale)
         pixels = (inside[:, box.top : box.top + box.height, box.left : box.left + box.width].cpu() >= TRUE).float()
         counted = F.interpolate(pixels[:, None], (height, width), mode="area")[:, 0].expand(images, -1, -1) >= 0.5
@@ -238,19 +239,19 @@ def whole_scale(map: Map) -> Heatmap:
     return make_heatmap(replace(map, floor=0.0), percentile=100, shared=False)
 
 
-def check_mask(mask: Tensor, name: str, latent_size: tuple[int, int]) -> None:
-    """Refuse what is no mask [B,H,W] of at least a pixel to each latent cell.
+def check_mask(mask: Tensor, name: str, map: Map) -> None:
+    """Refuse what is not a mask [B,H,W] of the map's picture, with at least a pixel to each latent cell.
 
     Raises:
         ValueError: as above, or NaN.
     """
     if mask.ndim != 3 or 0 in mask.shape:
         raise ValueError(f"The {name} has shape {list(mask.shape)}; expected [images, height, width]. Connect a MASK.")
-    if mask.shape[1] < latent_size[0] or mask.shape[2] < latent_size[1]:
-        raise ValueError(
-            f"The {name} has {mask.shape[2]}×{mask.shape[1]} pixels, but the map has {latent_size[1]}×{latent_size[0]} cells. "
-            "Connect a mask of the picture's own size."
-        )
+    (height, width), (rows, columns) = mask.shape[1:], map.latent_size
+    remedy = "Connect a mask of the picture's own size."
+    if height < rows or width < columns:
+        raise ValueError(f"The {name} has {width}×{height} pixels, but the map has {columns}×{rows} cells. {remedy}")
+    check_shape((height, width), map.latent_size, map.downscale, name, remedy)
     if not torch.isfinite(mask).all():
         raise ValueError(f"The {name} contains NaN or infinity. Connect another mask.")
 

@@ -44,7 +44,7 @@ def animate(
         ValueError: a window longer than the schedule, and what `sum_steps`, `make_heatmap` and `overlay` refuse.
     """
     noised = predictions.noised
-    pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]))
+    pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]), noised.downscale)
     spans = windows(noised.steps, window)
     heatmap = make_heatmap(read_map(sum_ranges(predictions, spans, reading, weighting), scalar), percentile=percentile)
     source = f"A window of {window} of {noised.steps} steps, the noisiest first, {WEIGHTING_WORDS[weighting]}"

@@ -97,7 +97,7 @@ def agreement_sheet(comparison: Comparison, pictures: Tensor | None = None) -> T
     if pictures is None:
         rows, columns = first.latent_size
         pictures = torch.full((1, rows * first.downscale, columns * first.downscale, 3), 0.8)
-    pictures = match_pictures(pictures, comparison.images, first.latent_size)
+    pictures = match_pictures(pictures, comparison.images, first.latent_size, first.downscale)
     size = tuple(pictures.shape[1:3])
     maps = [first] if comparison.second is None else [first, comparison.second]
     grid = Grid(len(maps) + 1, cell_size(*size, len(maps) + 1))

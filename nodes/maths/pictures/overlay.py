@@ -55,7 +55,7 @@ def overlay(
     Raises:
         ValueError: pictures that don't belong to the maps, a colour map that does not suit their sign.
     """
-    pictures = match_pictures(pictures, len(heatmap.values), heatmap.latent_size)
+    pictures = match_pictures(pictures, len(heatmap.values), heatmap.latent_size, heatmap.downscale)
     levels = place(heatmap, pictures.shape[1:3], appearance.interpolation, size)
     pictures = resize(pictures, size or pictures.shape[1:3])
     if appearance.background == "grey":

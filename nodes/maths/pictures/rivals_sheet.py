@@ -131,7 +131,7 @@ def rivals_sheet(
         ValueError: what `sum_steps`, `make_heatmap` and `overlay` refuse.
     """
     noised = contest.noised
-    pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]))
+    pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]), noised.downscale)
     rivals = [rivals_of(contest, target, image) for image, target in enumerate(targets)]
     pairs = [(target, rivals[image][place], image) for place in range(len(rivals[0])) for image, target in enumerate(targets)]
     sums = [mean_sum(contest, predictions, *pair, reading, weighting) for pair in pairs]

@@ -95,7 +95,7 @@ def step_sheet(
         ValueError: more ranges than steps, and what `sum_steps`, `make_heatmap` and `overlay` refuse.
     """
     noised = predictions.noised
-    pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]))
+    pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]), noised.downscale)
     spans = split_steps(noised.steps, ranges)
     heatmap = make_heatmap(
         read_map(sum_ranges(predictions, spans, reading, weighting), scalar, decode=decode),
