@@ -108,7 +108,7 @@ def outputs_of(prompt: Prompt, info: Info) -> dict[tuple[str, int], str]:
 
 
 def keeping(outputs: Mapping[tuple[str, int], str], folder: str) -> Prompt:
-    """Nodes that write every output to a file, predictions as the pack saves them; in a new folder ComfyUI can't find them done."""
+    """Nodes that write every output to a file, predictions as the pack saves them; in a new folder none is found done."""
     prompt = {}
     for (number, place), kind in outputs.items():
         if kind == "NOISE_PREDICTIONS":
