@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import comfy.model_base
 import torch
 
+from .fingerprint import tensors
+from .patches import names_of_guidance
+
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
@@ -35,6 +38,15 @@ BLIND = (
     "masked or blank. Put InpaintModelConditioning (inpainting) or InstructPixToPixConditioning (instruct, edit) between the prompts and "
     "this node to show it the picture."
 )
+GUIDANCE_NODES = (
+    "{names}: without effect here. Guidance acts while a picture is sampled, on what becomes of several predictions; here "
+    "each prompt is asked for alone. The maps are those of the model without it."
+)
+FEW_BITS = (
+    "This model's weights are stored in few bits ({kinds}). That moves predictions, and the small differences between two "
+    "prompts far more: maps and nats are those of this file, not of the model that it was made from. For that one take the "
+    "file in 16 bits."
+)
 
 
 def caveats(model: ModelPatcher, prompts: dict[str, Conditioning]) -> list[str]:
@@ -47,7 +59,32 @@ def caveats(model: ModelPatcher, prompts: dict[str, Conditioning]) -> list[str]:
     blind = [name for name, prompt in prompts.items() if not any("concat_latent_image" in entry for _, entry in prompt)]
     if blind and _looks_at_a_picture(model):
         words.append(BLIND.format(prompts="the prompts bring" if len(blind) == len(prompts) else f"{', '.join(blind)} brings"))
+    if guidance := names_of_guidance(model):
+        words.append(GUIDANCE_NODES.format(names=", ".join(guidance)))
+    if kinds := _few_bits(model):
+        words.append(FEW_BITS.format(kinds=", ".join(kinds)))
     return words
+
+
+def _few_bits(model: ModelPatcher) -> list[str]:
+    """How weights are stored in less than 16 bits, by the name of the type or layout; those that are a twentieth or more of all."""
+    sizes: dict[str, int] = {}
+    for _, tensor in tensors(model.model):
+        quantised = type(tensor) not in (torch.Tensor, torch.nn.Parameter) or tensor.dtype.itemsize < 2
+        kind = _stored_as(tensor) if quantised else ""
+        sizes[kind] = sizes.get(kind, 0) + tensor.nbytes
+    total = sum(sizes.values())
+    return sorted(kind for kind, size in sizes.items() if kind and size > total / 20)
+
+
+def _stored_as(tensor: torch.Tensor) -> str:
+    ggml = getattr(tensor, "tensor_type", None)  # as City96's loader marks what comes from a GGUF file
+    if ggml is not None:
+        return f"GGUF {getattr(ggml, 'name', ggml)}"
+    layout = getattr(tensor, "_layout_type", getattr(tensor, "_layout_cls", None))
+    if layout is not None:
+        return str(getattr(layout, "__name__", layout))
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _distilled(model: ModelPatcher, network: dict[str, Any]) -> list[str]:

@@ -5,6 +5,8 @@ run of every node that asks for predictions stays here: its noised latents, and 
 predictions. A new run takes from the kept runs of the same MODEL object whatever was predicted for the same conditioning
 at the same noised latent. Conditionings and noised latents are compared by content, not by name: a prompt that is typed again,
 a second node that shares a prompt, more samples and more steps all find what is there, and nothing else is ever found.
+A MODEL or a conditioning that was changed in place, instead of a copy of it, is found out by digests, which are taken when
+predictions are kept and before they are used again. What a model answers that remembers earlier questions is not kept at all.
 A run that is cancelled or fails leaves the prompts that it is done with, beside the node's last whole run.
 
 Runs are kept only as long as ComfyUI keeps the model. For two prompts they are the arrays that ComfyUI's own cache holds
@@ -27,7 +29,10 @@ from torch import Tensor
 
 from ..maths.method.noising import NoisedLatents, shared_levels
 from ..maths.method.prediction import Precision, list_evaluations, predictions_shape
-from .prediction import Conditioning, predict
+from . import fingerprint
+from .coverage import check_coverage
+from .patches import names_of_patches
+from .prediction import Conditioning, ModelRemembersError, predict
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -38,7 +43,7 @@ MOST_MEMORY = 1 / 8
 """Of the machine's memory that kept runs may take; the newest run stays however large it is."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Kept:
     """What is known of one prompt's predictions."""
 
@@ -47,12 +52,16 @@ class _Kept:
     """[R,S,B,C,h,w] in either precision, filled where `known` says so."""
     known: Tensor
     """[R,S] bool."""
+    digest: str = ""
+    """Of the prompt's content as it was when this was kept."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Run:
     noised: NoisedLatents
     prompts: list[_Kept]
+    model_digest: str = ""
+    """Of the MODEL as it was when this was kept."""
     number: int = field(default_factory=count().__next__)
     """Rises from run to run."""
 
@@ -73,11 +82,19 @@ class Effort:
     """Model calls that this took."""
     spared: int = 0
     """Predictions of the noised latents that nobody asked for, as a label was out before."""
+    uncovered: float = 0.0
+    """The share of the picture that no prompt reaches, by areas and masks; there the predictions mean nothing."""
 
     def __str__(self) -> str:
         kept = self.wanted - self.predicted
         spared = f" {self.spared} more were not needed." if self.spared else ""
-        return f"Predicted {self.predicted} of {self.wanted} in {self.calls} model calls, {kept} were there already.{spared}"
+        words = f"Predicted {self.predicted} of {self.wanted} in {self.calls} model calls, {kept} were there already.{spared}"
+        if self.uncovered:
+            words += (
+                f"\n\nNo prompt reaches {100 * self.uncovered:.3g} % of the picture (areas and masks). There the difference is 0, "
+                "which says nothing; the maps are about the rest."
+            )
+        return words
 
 
 _runs: WeakKeyDictionary[ModelPatcher, dict[str, _Run]] = WeakKeyDictionary()
@@ -96,7 +113,7 @@ def collect(
     Prompts of the same content are predicted once and come back as one and the same array, so their difference is zero.
 
     Raises:
-        ValueError: see `predict`.
+        ValueError: see `predict` and `check_coverage`.
     """
     collection = Collection(model, noised, [target, contrast], node_id, precision, ("target", "contrast"))
     under_target, under_contrast = collection.predict([noised.samples] * 2)
@@ -109,6 +126,9 @@ class Collection:
     What is kept of earlier runs is looked up once; prompts of the same content share an array. The progress bar is over all
     samples of all prompts. Half precision halves the memory and moves maps a hundred times less than other noise does
     (`benchmarks.precision`). Errors call the prompts by their `names`.
+
+    Raises:
+        ValueError: an unknown precision; see also `check_coverage`.
     """
 
     def __init__(
@@ -122,12 +142,15 @@ class Collection:
     ) -> None:
         if precision not in get_args(Precision):
             raise ValueError(f"The precision is {precision!r}; expected one of {', '.join(get_args(Precision))}.")
+        names = names or [f"prompt {number}" for number in range(1, len(prompts) + 1)]
+        self._uncovered = check_coverage(model, noised, dict(zip(names, prompts, strict=True)))
         self.model, self.noised, self.node_id = model, noised, node_id
         same_as = [next(i for i, other in enumerate(prompts) if same_content(prompt, other)) for prompt in prompts]
         distinct = sorted(set(same_as))
         self._places = [distinct.index(first) for first in same_as]
+        _forget_changed(model)
         self._prompts = [_recall(model, noised, prompts[first], getattr(torch, precision)) for first in distinct]
-        self._names = [names[first] if names else "" for first in distinct]
+        self._names = [names[first] for first in distinct]
         self._run = _Run(noised, self._prompts)
         self._asked = [0] * len(prompts)
         self._effort = Effort()
@@ -140,7 +163,7 @@ class Collection:
         each = self.noised.steps * self.noised.images
         wanted = sum(self._asked) * each
         spared = len(self._asked) * self.noised.samples * each - wanted
-        return Effort(wanted, self._effort.predicted, self._effort.calls, spared)
+        return Effort(wanted, self._effort.predicted, self._effort.calls, spared, self._uncovered)
 
     def predict(self, samples: Sequence[int]) -> list[Tensor]:
         """Each prompt's predictions [R,S,B,C,h,w], of which the first `samples[prompt]` samples are sure to be there.
@@ -152,6 +175,9 @@ class Collection:
         self._asked = [max(pair) for pair in zip(self._asked, samples, strict=True)]
         try:
             self._predict()
+        except ModelRemembersError:
+            _runs.pop(self.model, None)
+            raise
         except BaseException:  # cancelled, or failed
             if done := [kept for kept in self._prompts if kept.known.any()]:
                 _keep(self.model, f"{self.node_id}, stopped", _Run(self.noised, done))
@@ -199,11 +225,16 @@ def _recall(model: ModelPatcher, noised: NoisedLatents, prompt: Conditioning, dt
 
     What was kept in float16 is not known in float32, and what would be too large for float16 is not known in that.
     """
+    digest = fingerprint.of_conditioning(prompt) if _runs.get(model) else ""
     predictions = torch.empty(predictions_shape(noised), dtype=dtype)
     known = torch.zeros(predictions.shape[:2], dtype=torch.bool)
     for run in _runs.get(model, {}).values():
         for kept in run.prompts:
-            if not same_content(prompt, kept.prompt) or kept.predictions.dtype not in (dtype, torch.float32):
+            if (
+                kept.digest != digest
+                or not same_content(prompt, kept.prompt)
+                or kept.predictions.dtype not in (dtype, torch.float32)
+            ):
                 continue
             levels = {own: other for own, other in shared_levels(noised, run.noised).items() if kept.known[other]}
             same_array = kept.predictions.shape == predictions.shape and kept.predictions.dtype == dtype
@@ -219,6 +250,14 @@ def _is_everything(levels: dict[tuple[int, int], tuple[int, int]], noised: Noise
     return len(levels) == noised.samples * noised.steps and all(level == other for level, other in levels.items())
 
 
+def _forget_changed(model: ModelPatcher) -> None:
+    """Let go of what a model predicted before it was changed in place."""
+    if runs := _runs.get(model):
+        now = fingerprint.of_model(model)
+        for node_id in [node_id for node_id, run in runs.items() if run.model_digest != now]:
+            del runs[node_id]
+
+
 def _forget(node_id: str) -> None:
     for runs in _runs.values():
         runs.pop(node_id, None)
@@ -226,6 +265,10 @@ def _forget(node_id: str) -> None:
 
 def _keep(model: ModelPatcher, node_id: str, run: _Run) -> None:
     _forget(node_id)
+    if not run.model_digest or names_of_patches(model):  # the weights of a bare model do not change while a node runs
+        run.model_digest = fingerprint.of_model(model)
+    for kept in run.prompts:
+        kept.digest = fingerprint.of_conditioning(kept.prompt)
     _runs.setdefault(model, {})[node_id] = run
     _make_room(run)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from torch import Tensor
 
 from ..maths.method.noising import NoisedLatents
 from ..maths.method.prediction import Evaluation, predict_into
+from .coverage import is_on
+from .patches import Layers, countable, names_of_patches
 from .schedule import noise_scale
 
 if TYPE_CHECKING:
@@ -31,15 +34,8 @@ CELLS_CPU = 16384
 TIMED = {"start_percent", "end_percent", "clip_start_percent", "clip_end_percent"}
 """Keys that switch a conditioning on and off by noise level."""
 
-UNUSED_OPTIONS = {
-    "transformer_options",
-    "sampler_cfg_function",
-    "sampler_pre_cfg_function",
-    "sampler_post_cfg_function",
-    "disable_cfg1_optimization",
-    "denoise_mask_function",
-}
-"""Model options that are about guidance and masks, which predicting does not use, or that are looked at one by one."""
+SAME = 0.005
+"""How far the answer to the same question may be from the first, as a share of its size, before a model is taken to remember."""
 
 
 def predict(
@@ -59,6 +55,8 @@ def predict(
     company, so that it can be kept. The evaluations are cut into model calls of the same size for every prompt, hence equal
     prompts give equal predictions to the last bit.
 
+    A model that something hangs on is asked one of its first questions again in the end: see `ModelRemembersError`.
+
     Args:
         called: told the number of evaluations after every model call.
         cells: about how many latent cells a call should have, if not what suits the device; never half as many again.
@@ -66,13 +64,14 @@ def predict(
 
     Raises:
         ValueError: a conditioning that is switched off at a noise level, a model that can't take it, or that answers with NaN or
-            infinity.
+            infinity, or otherwise each time.
     """
     if not evaluations:
         return
     if cells is None:
         cells = CELLS_CPU if model.load_device.type == "cpu" else CELLS
-    sampler = _Collector(noised, predictions, evaluations, may_mix_levels(model, conditioning), called, cells)
+    patches = names_of_patches(model) + (["hooks"] if any("hooks" in entry for _, entry in conditioning) else [])
+    sampler = _Collector(noised, predictions, evaluations, may_mix_levels(model, conditioning), called, cells, patches)
     guider = _PromptGuider(model)
     guider.inner_set_conds({"prompt": conditioning})
     # ComfyUI reserves memory for twice the batch that it is shown. Per-image conditionings have to see the true batch.
@@ -89,6 +88,7 @@ def predict(
         raise ValueError(
             f"The model failed under the {name} conditioning ({type(error).__name__}: {error}). Take a prompt that was encoded with the "
             "model's own CLIP, with areas and control nets of this picture's size; where it is one, see ComfyUI's log for the cause."
+            + (f" Something hangs on the MODEL ({', '.join(patches)}): try without it." if patches else "")
         ) from error
 
 
@@ -116,10 +116,9 @@ def may_mix_levels(model: ModelPatcher, conditioning: Conditioning) -> bool:
     model patches do. So only a bare model with a conditioning of plain values may mix; everything else gets one level a
     call, with all images in their order, as when sampling.
     """
-    options = model.model_options
-    patches = [*options.get("transformer_options", {}).values(), *model.wrappers.values(), *model.callbacks.values()]
-    bare = not any(patches) and not set(options) - UNUSED_OPTIONS
-    return bare and all(not TIMED & set(entry) and all(map(_is_plain, [cond, *entry.values()])) for cond, entry in conditioning)
+    return not names_of_patches(model) and all(
+        not TIMED & set(entry) and all(map(_is_plain, [cond, *entry.values()])) for cond, entry in conditioning
+    )
 
 
 def _is_plain(value: object) -> bool:
@@ -130,6 +129,10 @@ def _is_plain(value: object) -> bool:
 
 class SwitchedOffError(Exception):
     """There is a step that a conditioning is not meant for; says which, and what to do."""
+
+
+class ModelRemembersError(ValueError):
+    """What the model answers depends on what it was asked before, as with a step cache; says so, and what to do."""
 
 
 class _PromptGuider(comfy.samplers.CFGGuider):
@@ -151,6 +154,8 @@ class _Collector(comfy.samplers.Sampler):
     mix_levels: bool
     called: Callable[[int], None]
     cells: int
+    patches: list[str]
+    """Names of what hangs on the model and runs with it."""
 
     def __post_init__(self) -> None:
         self.unit = 1 if self.mix_levels else self.noised.images
@@ -158,6 +163,8 @@ class _Collector(comfy.samplers.Sampler):
         units = len(self.evaluations) // self.unit
         self.wished = self.cells / self.noised.x0[0, 0].numel() / self.unit
         """Units in one call, about; rarely a whole number."""
+        if not self.mix_levels and self.noised.images > 1:
+            self.wished = 1  # patches that bring something for each image count on the images alone, as when sampling
         calls = min(max(round(units / self.wished), 1), units)
         self.size = self.unit * -(-units // calls)
         """Evaluations in one call at most. Where memory sets it, it is halved: a little less of it seldom changes it."""
@@ -180,13 +187,26 @@ class _Collector(comfy.samplers.Sampler):
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             x = _as_frames(x * scale, self.noised.framed).to(noise.device)
-            denoised = model_wrap.denoise(x, sigma.to(noise.device), extra_args["model_options"]) / scale
+            with self._same_chance(noise.device):
+                denoised = model_wrap.denoise(x, sigma.to(noise.device), extra_args["model_options"]) / scale
             return denoised.squeeze(2) if self.noised.framed else denoised
 
+        network = getattr(model_wrap.inner_model, "diffusion_model", None)
+        layers = Layers(network if self.patches and countable(model_wrap.model_patcher) else None)
+        with layers.watched():
+            asked = self._ask_all(denoise, layers)
+            if self.patches:
+                self._ask_again(denoise, asked)
+        return noise
+
+    def _ask_all(self, denoise: Callable[[Tensor, Tensor], Tensor], layers: Layers) -> list[tuple[list[Evaluation], float]]:
+        """Ask for all evaluations; returns the calls, with how many layers of the network ran in each."""
+        asked: list[tuple[list[Evaluation], float]] = []
         done = 0
         while done < len(self.evaluations):
             comfy.model_management.throw_exception_if_processing_interrupted()
             part = self._next_part(done)
+            layers.take()
             try:
                 predict_into(self.predictions, self.noised, part, denoise)
             except RuntimeError as error:
@@ -195,10 +215,59 @@ class _Collector(comfy.samplers.Sampler):
                 part = []
             if part:
                 done += len(part)
+                asked.append((part, layers.take()))
                 self.called(len(part))
             else:  # outside of the except clause, which holds on to the failed call's tensors
                 self._halve()
-        return noise
+        return asked
+
+    def _ask_again(self, denoise: Callable[[Tensor, Tensor], Tensor], asked: list[tuple[list[Evaluation], float]]) -> None:
+        """Repeat the call in which the fewest layers ran, or the first where that is the same for all, and compare.
+
+        Where the model may remember that very call, or where layers were left out, it is asked something far from it before.
+        So a model that remembers nothing is asked once more, rarely twice.
+
+        Raises:
+            ModelRemembersError: another answer.
+        """
+        part, fewest = min(asked, key=lambda call: call[1])  # the first of those
+        if fewest < max(share for _, share in asked) or len({step for _, step, _ in self.evaluations}) == 1:
+            self._ask_far_away(denoise, part)
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        samples, steps, images = (list(indices) for indices in zip(*part, strict=True))
+        before = self.predictions[samples, steps, images]
+        predict_into(self.predictions, self.noised, part, denoise)
+        after = self.predictions[samples, steps, images]
+        self.predictions[samples, steps, images] = before
+        self.called(0)
+        moved = ((after.float() - before.float()).norm() / before.float().norm().clamp_min(1e-20)).item()
+        if moved > SAME:
+            raise ModelRemembersError(
+                f"Asked the same again, the model answers otherwise (step {steps[0]}, by {100 * moved:.3g} %): its answers depend on "
+                "what it was asked before. Step caches do that: EasyCache, LazyCache, TeaCache, First Block Cache and the like answer "
+                "with what they computed for another noise level or prompt. Take it off the MODEL of this node (found there: "
+                f"{', '.join(self.patches)}). Nothing of this run is kept."
+            )
+
+    def _ask_far_away(self, denoise: Callable[[Tensor, Tensor], Tensor], part: list[Evaluation]) -> None:
+        """Ask about the negative of a call's noised latents at the level farthest from its own, only to be remembered."""
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        log_snr = self.noised.log_snr.nan_to_num()
+        own, others = part[0][1], sorted({step for _, step, _ in self.evaluations})
+        step = max(others, key=lambda other: abs(log_snr[other] - log_snr[own]))
+        x = torch.stack([self.noised.at(sample, step)[image] for sample, _, image in part])
+        denoise(-x, self.noised.sigmas[[step] * len(part)])
+        self.called(0)
+
+    @contextmanager
+    def _same_chance(self, device: torch.device) -> Iterator[None]:
+        """Let a patch that draws random numbers, such as HyperTile, draw the same for every call, and so for every prompt."""
+        if not self.patches:
+            yield
+            return
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(0)
+            yield
 
     def _next_part(self, done: int) -> list[Evaluation]:
         """The evaluations of the next call, as many as in the calls after it: a small last call would use the device badly."""
@@ -228,7 +297,7 @@ class _Collector(comfy.samplers.Sampler):
     def _check_switched_on(self, conditioning: list[dict[str, Any]]) -> None:
         for step in sorted({step for _, step, _ in self.evaluations}):
             sigma = self.noised.sigmas[step].item()
-            if not any(_is_on(entry, sigma) for entry in conditioning):
+            if not any(is_on(entry, sigma) for entry in conditioning):
                 raise SwitchedOffError(
                     f"is switched off at step {step} (noise level {sigma:g}) by its start and end "
                     "percentages, so there is nothing to predict with. Let it reach over the whole schedule, or combine it "
@@ -239,10 +308,6 @@ class _Collector(comfy.samplers.Sampler):
 def _as_frames(x: Tensor, framed: bool) -> Tensor:
     """[N,C,h,w] as the model takes it: [N,C,1,h,w], videos of one frame, where it is `framed`."""
     return x[:, :, None] if framed else x
-
-
-def _is_on(entry: dict[str, Any], sigma: float) -> bool:
-    return entry.get("timestep_end", 0.0) <= sigma <= entry.get("timestep_start", float("inf"))
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
