@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
 from . import types
-from .inputs import appearance
+from .inputs import appearance, quantity
 from .inputs.schema import schema
-from .maths.method.difference import Reading, Weighting
-from .maths.method.placing import Interpolation
+from .inputs.shared import collect, shared
+from .maths.method.choices import Quantity, Scaling
 from .maths.method.prediction import NoisePredictions
 from .maths.pictures.animation import animate
-from .maths.pictures.overlay import Appearance, Background
+from .maths.pictures.overlay import Appearance
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +33,7 @@ class StepAnimation(io.ComfyNode):
             search_aliases=["heatmap", "video", "animation", "timesteps", "sweep", "explain"],
             advanced=appearance.ADVANCED,
             inputs=[
-                appearance.image(),
+                *shared("image"),
                 types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions or Explain Image."),
                 io.Int.Input(
                     "window",
@@ -43,24 +43,15 @@ class StepAnimation(io.ComfyNode):
                     tooltip="How many steps each frame sums. It moves by one step a frame: 20 steps and a window of 5 make 16 frames. More "
                     "are calmer, fewer show a step by itself.",
                 ),
-                io.Combo.Input(
-                    "reading",
-                    options=list(get_args(Reading)),
-                    default="information",
-                    tooltip="What is summed over the window: see Sum Noise Difference. evidence alone has sides.",
+                quantity.reading(
+                    "information", "What is summed over the window: see Sum Noise Difference. evidence alone has sides."
                 ),
-                io.Combo.Input(
-                    "weighting",
-                    options=list(get_args(Weighting)),
-                    default="uniform",
-                    tooltip="What a step counts. uniform: 1, so that the frames can be compared. information: its share of the log SNR "
+                quantity.weighting(
+                    "uniform",
+                    "What a step counts. uniform: 1, so that the frames can be compared. information: its share of the log SNR "
                     "axis, which lets the cleanest steps outshine the others.",
                 ),
-                appearance.colour_map(),
-                appearance.percentile(),
-                appearance.opacity(),
-                appearance.background(),
-                appearance.interpolation(),
+                *shared("colour_map", "percentile", "opacity", "background", "interpolation"),
             ],
             outputs=[
                 io.Image.Output(
@@ -72,18 +63,6 @@ class StepAnimation(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls,
-        image: torch.Tensor,
-        predictions: NoisePredictions,
-        window: int,
-        reading: Reading,
-        weighting: Weighting,
-        colour_map: str,
-        percentile: float,
-        opacity: float,
-        background: Background,
-        interpolation: Interpolation,
-    ) -> io.NodeOutput:
-        drawn = Appearance(colour_map, opacity, background, interpolation)
-        return io.NodeOutput(animate(image, predictions, window, reading, weighting, appearance=drawn, percentile=percentile))
+    def execute(cls, image: torch.Tensor, predictions: NoisePredictions, window: int, **given: Any) -> io.NodeOutput:
+        chosen, scaling, drawn = collect(given, Quantity, Scaling, Appearance)
+        return io.NodeOutput(animate(image, predictions, window, chosen, scaling=scaling, appearance=drawn))

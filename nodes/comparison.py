@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import TYPE_CHECKING, get_args
 
 import torch
 from comfy_api.latest import io, ui
 
 from . import types
-from .inputs import appearance
 from .inputs.schema import schema
-from .maths.answers.comparison import Sign, compare_maps, compare_with_mask, mean_agreement, take_sign
+from .inputs.shared import shared
+from .maths.answers.comparison import Sign, compare
 from .maths.method.difference import NoiseDifference
 from .maths.method.reading import read_map
 from .maths.method.scalar import Scalar
@@ -41,7 +42,7 @@ class CompareMaps(io.ComfyNode):
                     tooltip="What it is compared with: another sum from Sum Noise Difference, or a mask of the picture's size, true "
                     "where it is 0.5 or more (Example Picture has one of the pixels that differ from the twin).",
                 ),
-                appearance.scalar(),
+                *shared("scalar"),
                 io.Combo.Input(
                     "sign",
                     options=list(get_args(Sign)),
@@ -114,23 +115,8 @@ class CompareMaps(io.ComfyNode):
         inside: torch.Tensor | None = None,
         vae: VAE | None = None,
     ) -> io.NodeOutput:
-        decode = vae.decode if vae is not None else None
-        map = take_sign(read_map(first, scalar, decode), sign)
-        if isinstance(second, torch.Tensor):
-            comparison = compare_with_mask(map, second, inside)
-        else:
-            other = take_sign(read_map(second, scalar, decode), sign)
-            comparison = compare_maps(map, other, share, inside)
+        decode = vae and vae.decode
+        other = second if isinstance(second, torch.Tensor) else read_map(second, scalar, decode)
+        comparison = compare(read_map(first, scalar, decode), other, sign, share, inside)
         text, picture = report(comparison), agreement_sheet(comparison, image)
-        mean = mean_agreement([comparison.agreement(number) for number in range(comparison.images)])
-        return io.NodeOutput(
-            text,
-            picture,
-            mean.auroc,
-            mean.precision,
-            mean.iou,
-            mean.pointing,
-            mean.mass,
-            mean.spearman,
-            ui=ui.PreviewImage(picture, cls=cls),
-        )
+        return io.NodeOutput(text, picture, *astuple(comparison.mean), ui=ui.PreviewImage(picture, cls=cls))

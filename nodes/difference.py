@@ -7,8 +7,9 @@ from typing import get_args
 from comfy_api.latest import io
 
 from . import types
-from .inputs import step_range
+from .inputs import quantity, step_range
 from .inputs.schema import schema
+from .inputs.shared import shared
 from .maths.method import difference, prediction
 
 
@@ -26,23 +27,18 @@ class SumDifference(io.ComfyNode):
             search_aliases=["explain", "attribution", "evidence", "saliency", "delta denoising", "DiffEdit"],
             inputs=[
                 types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions."),
-                step_range.start(),
-                step_range.end(),
-                io.Combo.Input(
-                    "reading",
-                    options=list(get_args(difference.Reading)),
-                    default="information",
-                    tooltip="What is summed. difference: the signed difference in each latent channel; opposite signs cancel. "
+                *shared("start", "end"),
+                quantity.reading(
+                    "information",
+                    "What is summed. difference: the signed difference in each latent channel; opposite signs cancel. "
                     "absolute: the magnitude of each step's difference, averaged over the channels, as in DiffEdit; it never "
                     "cancels and has no sign. information: half its square, summed over the channels; no sign. evidence: how much "
                     "better the target predicts the true noise than the contrast does: positive speaks for the target, negative "
                     "for the contrast. Weighted by information, the last two are in nats.",
                 ),
-                io.Combo.Input(
-                    "weighting",
-                    options=list(get_args(difference.Weighting)),
-                    default="uniform",
-                    tooltip="What a step counts. uniform: 1. information: its share of the log SNR axis, so that the sum does "
+                quantity.weighting(
+                    "uniform",
+                    "What a step counts. uniform: 1. information: its share of the log SNR axis, so that the sum does "
                     "not depend on how the levels are spread.",
                 ),
                 io.Combo.Input(

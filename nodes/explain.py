@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from os.path import commonprefix
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import torch
 from comfy_api.latest import io
-from comfy_execution.graph_utils import GraphBuilder
 
 from . import types
-from .inputs import appearance, step_range
+from .host.open_graph import open_graph
+from .inputs import appearance, quantity, step_range
 from .inputs.schema import schema
-from .maths.method.difference import Reading, check_range
+from .inputs.shared import shared
+from .maths.method.difference import check_range
 from .maths.pictures.colours import colour_map_name
 
 if TYPE_CHECKING:
@@ -81,27 +81,19 @@ class ExplainImage(io.ComfyNode):
                     control_after_generate=False,  # a new seed at every run would ask the model for everything again
                     tooltip="Seed of the noise. Another one gives another sample of the same answer, and asks the model again.",
                 ),
-                step_range.start(),
-                step_range.end(),
-                io.Combo.Input(
-                    "reading",
-                    options=list(get_args(Reading)),
-                    default="evidence",
-                    tooltip="What the map shows. evidence: for (red) or against (blue) the target, in nats. information: where the "
+                *shared("start", "end"),
+                quantity.reading(
+                    "evidence",
+                    "What the map shows. evidence: for (red) or against (blue) the target, in nats. information: where the "
                     "two differ at all, the most reliable map. absolute: the same, as DiffEdit. difference: size of the summed "
                     "difference.",
                 ),
-                io.Combo.Input(
-                    "weighting",
-                    options=["information", "uniform"],
-                    default="information",
-                    tooltip="What a step counts. information: its share of the log SNR axis, so that evidence is in nats. uniform: 1.",
+                quantity.weighting(
+                    "information",
+                    "What a step counts. information: its share of the log SNR axis, so that evidence is in nats. uniform: 1.",
+                    ("information", "uniform"),
                 ),
-                appearance.colour_map(),
-                appearance.opacity(),
-                appearance.background(),
-                appearance.interpolation(),
-                appearance.percentile(),
+                *shared("colour_map", "opacity", "background", "interpolation", "percentile"),
                 io.Boolean.Input("legend", default=True, tooltip="On: a legend below the overlay. Off: the overlay alone."),
                 io.String.Input(
                     "target_label",
@@ -156,7 +148,7 @@ class ExplainImage(io.ComfyNode):
         check(**{name: only(name, value) for name, value in values.items()})
         # links stay links: only what hangs on a link can be found in ComfyUI's cache
         given = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
-        graph, outputs = open_graph(**given)
+        graph, outputs = open_graph(given)
         return io.NodeOutput(*outputs, expand=graph.finalize())
 
 
@@ -174,17 +166,6 @@ def only(name: str, values: list[Any]) -> Any:
             "(Batch Images); for lists take the single nodes, as in the blueprint Explain Image (open graph)."
         )
     return values[0]
-
-
-def names(target: Any, contrast: Any) -> tuple[Any, Any]:
-    """What two prompts are called: the words that the other one lacks, "zebra" of "a photo of a zebra"; links stay links."""
-    if not isinstance(target, str) or not isinstance(contrast, str):
-        return target, contrast
-    ours, theirs = target.split(), contrast.split()
-    head = len(commonprefix([ours, theirs]))
-    tail = len(commonprefix([ours[head:][::-1], theirs[head:][::-1]]))
-    own, others = (" ".join(words[head : len(words) - tail]) for words in (ours, theirs))
-    return (own, others) if own and others else (target.strip() or "anything", contrast.strip() or "anything")
 
 
 def check(
@@ -221,89 +202,3 @@ def check(
         raise ValueError("The image contains NaN, infinity or values far outside 0 to 1. Connect another picture.")
     check_range(start, step_range.stop(end), steps)
     colour_map_name(colour_map, signed=reading == "evidence")
-
-
-def open_graph(
-    image: Any,
-    model: Any,
-    clip: Any,
-    vae: Any,
-    target_prompt: Any,
-    contrast_prompt: Any,
-    steps: Any,
-    samples: Any,
-    seed: Any,
-    start: Any,
-    end: Any,
-    reading: Any,
-    weighting: Any,
-    colour_map: Any,
-    opacity: Any,
-    background: Any,
-    interpolation: Any,
-    percentile: Any,
-    legend: Any,
-    target_label: Any,
-    contrast_label: Any,
-) -> tuple[GraphBuilder, list[Any]]:
-    """The nodes that do the work, and what they give; every argument is a link or a widget's value."""
-    graph = GraphBuilder()
-    called, instead = names(target_prompt, contrast_prompt)
-    latent = graph.node("VAEEncode", "encode", pixels=image, vae=vae)
-    noised = graph.node(
-        "SDExplainNoiseLatent",
-        "noise",
-        model=model,
-        latent=latent.out(0),
-        steps=steps,
-        scheduler="normal",
-        seed=seed,
-        samples=samples,
-        step_noise="fresh per step",
-    )
-    target = graph.node("CLIPTextEncode", "target", clip=clip, text=target_prompt)
-    contrast = graph.node("CLIPTextEncode", "contrast", clip=clip, text=contrast_prompt)
-    predictions = graph.node(
-        "SDExplainPredictNoise",
-        "predict",
-        model=model,
-        noised=noised.out(0),
-        target=target.out(0),
-        contrast=contrast.out(0),
-        target_label=target_label or called,
-        contrast_label=contrast_label or instead,
-    )
-    total = graph.node(
-        "SDExplainSumDifference",
-        "sum",
-        predictions=predictions.out(0),
-        start=start,
-        end=end,
-        reading=reading,
-        weighting=weighting,
-        latent_direction="target - contrast",
-        latent_base="difference alone",
-        latent_strength=1.0,
-    )
-    decoded = graph.node("VAEDecode", "decode", samples=total.out(1), vae=vae)
-    verdict = graph.node("SDExplainVerdict", "verdict", predictions=predictions.out(0), start=start, end=end, temperature=1.0)
-    # its plot would take the place of the overlay on the node: it is for none (for itself, ComfyUI would look for ever)
-    verdict.set_override_display_id(f"{verdict.id}.unseen")
-    heatmap = graph.node(
-        "SDExplainHeatmap",
-        "heatmap",
-        image=image,
-        difference=total.out(0),
-        scalar="channel norm",
-        sign="both",
-        colour_map=colour_map,
-        percentile=percentile,
-        scale=0.0,
-        shared_scale=True,
-        opacity=opacity,
-        background=background,
-        interpolation=interpolation,
-        legend=legend,
-    )
-    overlay, coloured, mask_for, mask_against = (heatmap.out(output) for output in range(4))
-    return graph, [overlay, coloured, mask_for, mask_against, decoded.out(0), verdict.out(0), predictions.out(0)]

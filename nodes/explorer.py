@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from comfy_api.latest import io
 
 from . import types
 from .host import explorer
-from .inputs import appearance, step_range
+from .inputs import appearance, quantity, step_range
 from .inputs.schema import schema
+from .inputs.shared import collect, shared
 from .maths.files.explorer import SCALARS, one_sample
 from .maths.images import match_pictures
-from .maths.method.difference import Reading, Weighting, latent, sum_steps
-from .maths.method.heatmap import Show, make_heatmap, show_only
-from .maths.method.placing import Interpolation, masks, place
+from .maths.method.choices import Quantity, Scaling
+from .maths.method.difference import latent, sum_steps
+from .maths.method.heatmap import Show, make_heatmap
 from .maths.method.prediction import NoisePredictions
 from .maths.method.reading import read_map
-from .maths.method.reliability import Reliability
-from .maths.method.scalar import Scalar
-from .maths.pictures.colours import colours
-from .maths.pictures.legend import add_legend, readable_size
-from .maths.pictures.overlay import Appearance, Background, overlay
+from .maths.pictures.drawing import draw_heatmap
+from .maths.pictures.overlay import Appearance
 
 if TYPE_CHECKING:
     import torch
@@ -46,22 +45,17 @@ class Explorer(io.ComfyNode):
             advanced=appearance.ADVANCED,
             is_output_node=True,
             inputs=[
-                appearance.image(),
+                *shared("image"),
                 types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions."),
-                step_range.start(),
-                step_range.end(),
-                io.Combo.Input(
-                    "reading",
-                    options=list(get_args(Reading)),
-                    default="evidence",
-                    tooltip="What is summed. evidence: for (+) or against (−) the target. information and absolute: where the "
+                *shared("start", "end"),
+                quantity.reading(
+                    "evidence",
+                    "What is summed. evidence: for (+) or against (−) the target. information and absolute: where the "
                     "predictions part at all. difference: the signed difference itself, where opposite signs cancel.",
                 ),
-                io.Combo.Input(
-                    "weighting",
-                    options=list(get_args(Weighting)),
-                    default="information",
-                    tooltip="What a step counts. information: its share of the log SNR axis, so that evidence is in nats. uniform: 1.",
+                quantity.weighting(
+                    "information",
+                    "What a step counts. information: its share of the log SNR axis, so that evidence is in nats. uniform: 1.",
                 ),
                 io.Combo.Input(
                     "scalar",
@@ -76,11 +70,7 @@ class Explorer(io.ComfyNode):
                     default="both",
                     tooltip="Which side of a signed map is shown, on the same scale. both is neutral.",
                 ),
-                appearance.colour_map(),
-                appearance.opacity(),
-                appearance.background(),
-                appearance.interpolation(),
-                appearance.percentile(),
+                *shared("colour_map", "opacity", "background", "interpolation", "percentile"),
                 io.Float.Input(
                     "scale",
                     default=0.0,
@@ -89,8 +79,7 @@ class Explorer(io.ComfyNode):
                     step=0.001,
                     tooltip="The value of the full colour, in the legend's unit. 0 takes it from each image's map by the percentile.",
                 ),
-                appearance.reliability(),
-                appearance.threshold(),
+                *shared("reliability", "threshold"),
                 io.Combo.Input(
                     "view",
                     options=list(get_args(View)),
@@ -157,52 +146,21 @@ class Explorer(io.ComfyNode):
         cls,
         image: torch.Tensor,
         predictions: NoisePredictions,
-        start: int,
-        end: int,
-        reading: Reading,
-        weighting: Weighting,
-        scalar: Scalar,
         sign: Show,
-        colour_map: str,
-        opacity: float,
-        background: Background,
-        interpolation: Interpolation,
-        percentile: float,
-        scale: float,
         view: View,
         sample: int,
         shown_image: int,
         selection: str,
-        reliability: Reliability = "all",
-        threshold: float = 3.0,
         vae: VAE | None = None,
+        **given: Any,
     ) -> io.NodeOutput:
-        stop = step_range.stop(end)
-        pictures = match_pictures(
-            image, predictions.noised.images, tuple(predictions.noised.x0.shape[2:]), predictions.noised.downscale
-        )
-        summed, signed = (sum_steps(predictions, start, stop, name, weighting) for name in (reading, "difference"))
-        if sample:
-            summed, signed = one_sample(summed, sample - 1), one_sample(signed, sample - 1)
-        heatmap = make_heatmap(
-            read_map(summed, scalar),
-            percentile=percentile,
-            scale=scale,
-            shared=False,
-            reliability=reliability,
-            threshold=threshold,
-        )
-        shown, size = show_only(heatmap, sign), tuple(pictures.shape[1:3])
-        appearance = Appearance(colour_map, opacity, background, interpolation)
-        picture = overlay(pictures, shown, appearance, readable_size(*size))
-        change = latent(signed, predictions.noised.x0, "target - contrast", "difference alone")
-        folder = explorer.publish(predictions, pictures, vae, weighting)
-        shown_decoded = f"{signed.start}-{signed.end}-{weighting}-{sample}"
-        decoded = [] if vae is None else explorer.publish_decoded(folder, shown_decoded, vae, change)
-        return io.NodeOutput(
-            add_legend(picture, shown, appearance),
-            colours(place(shown, size, interpolation), shown.signed, colour_map),
-            *masks(heatmap, size, interpolation),
-            {"samples": change},
-            ui={"sdexplain": [{"subfolder": folder, "type": "temp", "decoded": decoded}]},
-        )
+        steps, chosen, scaling, drawn = collect(given, step_range.StepRange, Quantity, Scaling, Appearance)
+        noised, readings = predictions.noised, (chosen.reading, "difference")
+        pictures = match_pictures(image, noised.images, tuple(noised.x0.shape[2:]), noised.downscale)
+        sums = [sum_steps(predictions, steps.start, steps.stop, reading, chosen.weighting) for reading in readings]
+        summed, signed = (one_sample(each, sample - 1) if sample else each for each in sums)
+        heatmap = make_heatmap(read_map(summed, chosen.scalar), **asdict(replace(scaling, shared=False)))
+        outputs = draw_heatmap(pictures, heatmap, sign, drawn)
+        change = latent(signed, noised.x0, "target - contrast", "difference alone")
+        page = explorer.publish_run(predictions, pictures, signed, change, sample, vae)
+        return io.NodeOutput(*outputs, {"samples": change}, ui={"sdexplain": [page]})

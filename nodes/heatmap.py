@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, get_args
 
 from comfy_api.latest import io, ui
 
 from . import types
 from .inputs import appearance
 from .inputs.schema import schema
+from .inputs.shared import collect, shared
+from .maths.method.choices import Scaling
 from .maths.method.difference import NoiseDifference
-from .maths.method.heatmap import Show, make_heatmap, show_only
-from .maths.method.placing import Interpolation, masks, place
+from .maths.method.heatmap import Show, make_heatmap
 from .maths.method.reading import read_map
-from .maths.method.reliability import Reliability
 from .maths.method.scalar import Scalar
-from .maths.pictures.colours import colours
-from .maths.pictures.legend import add_legend, readable_size
-from .maths.pictures.overlay import Appearance, Background, overlay
+from .maths.pictures.drawing import draw_heatmap
+from .maths.pictures.overlay import Appearance
 
 if TYPE_CHECKING:
     import torch
@@ -39,9 +39,9 @@ class HeatmapOverlay(io.ComfyNode):
             advanced=appearance.ADVANCED,
             is_output_node=True,
             inputs=[
-                appearance.image(),
+                *shared("image"),
                 types.NoiseDifference.Input("difference", tooltip="From Sum Noise Difference."),
-                appearance.scalar(),
+                *shared("scalar"),
                 io.Combo.Input(
                     "sign",
                     options=list(get_args(Show)),
@@ -49,8 +49,7 @@ class HeatmapOverlay(io.ComfyNode):
                     tooltip="Which side of a signed map is shown, on the same scale; the legend says what each side means. "
                     "both is neutral. A channel norm and the reading absolute have no negative side.",
                 ),
-                appearance.colour_map(),
-                appearance.percentile(),
+                *shared("colour_map", "percentile"),
                 io.Float.Input(
                     "scale",
                     default=0.0,
@@ -66,9 +65,7 @@ class HeatmapOverlay(io.ComfyNode):
                     tooltip="On: one automatic scale for all images of the batch, so that their colours can be compared. Off: "
                     "each image has its own.",
                 ),
-                appearance.opacity(),
-                appearance.background(),
-                appearance.interpolation(),
+                *shared("opacity", "background", "interpolation"),
                 io.Boolean.Input(
                     "legend",
                     default=True,
@@ -76,8 +73,7 @@ class HeatmapOverlay(io.ComfyNode):
                     "Off: the overlay alone, at the picture's own size.",
                 ),
                 io.Vae.Input("vae", optional=True, tooltip="The model's VAE; needed for the scalar decoded luminance alone."),
-                appearance.reliability(),
-                appearance.threshold(),
+                *shared("reliability", "threshold"),
             ],
             outputs=[
                 io.Image.Output(display_name="overlay", tooltip="The heatmap over the picture, with the legend if it is on."),
@@ -106,35 +102,14 @@ class HeatmapOverlay(io.ComfyNode):
         difference: NoiseDifference,
         scalar: Scalar,
         sign: Show,
-        colour_map: str,
-        percentile: float,
-        scale: float,
         shared_scale: bool,
-        opacity: float,
-        background: Background,
-        interpolation: Interpolation,
         legend: bool,
         vae: VAE | None = None,
-        reliability: Reliability = "all",
-        threshold: float = 3.0,
+        **given: Any,
     ) -> io.NodeOutput:
-        appearance = Appearance(colour_map, opacity, background, interpolation)
-        heatmap = make_heatmap(
-            read_map(difference, scalar, decode=vae.decode if vae is not None else None),
-            percentile=percentile,
-            scale=scale,
-            shared=shared_scale,
-            reliability=reliability,
-            threshold=threshold,
-        )
-        shown = show_only(heatmap, sign)
-        own_size = tuple(image.shape[1:3])
-        drawn_size = readable_size(*own_size) if legend else own_size
-        picture = overlay(image, shown, appearance, drawn_size)
-        if legend:
-            picture = add_legend(picture, shown, appearance)
-        coloured = colours(place(shown, own_size, interpolation), shown.signed, colour_map)
+        scaling, drawn = collect(given, Scaling, Appearance)
+        read = read_map(difference, scalar, decode=vae and vae.decode)
+        heatmap = make_heatmap(read, **asdict(replace(scaling, shared=shared_scale)))
+        picture, coloured, mask_for, mask_against = draw_heatmap(image, heatmap, sign, drawn, legend)
         limit = heatmap.limits.max().item()
-        return io.NodeOutput(
-            picture, coloured, *masks(heatmap, own_size, interpolation), limit, ui=ui.PreviewImage(picture, cls=cls)
-        )
+        return io.NodeOutput(picture, coloured, mask_for, mask_against, limit, ui=ui.PreviewImage(picture, cls=cls))

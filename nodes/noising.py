@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import comfy.samplers
-import torch
 from comfy_api.latest import io
 from torch import Tensor
 
 from . import types
 from .host import schedule
+from .host.noise import FRESH, SAME, noise_for
 from .inputs.schema import schema
-from .maths.method import noising
+from .maths.method.noising import NoisedLatents
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
-
-FRESH, SAME = "fresh per step", "same at every step"
 
 
 class NoiseLatent(io.ComfyNode):
@@ -124,59 +122,11 @@ class NoiseLatent(io.ComfyNode):
         noise: Any = None,
         antithetic: bool = True,
     ) -> io.NodeOutput:
-        space = schedule.latent_space(model)
         x0 = schedule.model_latent(model, latent["samples"])
-        if sigmas is None:
-            sigmas = schedule.scheduled_sigmas(model, scheduler, steps)
-        else:
-            sigmas = schedule.without_final_zero(sigmas)
+        sigmas = schedule.scheduled_sigmas(model, scheduler, steps) if sigmas is None else schedule.without_final_zero(sigmas)
         alphas = schedule.image_factors(model, sigmas)
-        per_step, paired = fresh_per_step(step_noise), antithetic and samples % 2 == 0
-        shape = tuple(x0.shape[1:])
-        if noise is None:
-            drawn = noising.draw_noise(shape, seed, samples, len(sigmas), per_step, paired)
-        else:
-            drawn = generated_noise(noise, samples, len(sigmas) if per_step else 1, shape, paired)
-        space_of = {
-            "latent_scale": space.scale,
-            "latent_shift": space.shift,
-            "downscale": space.downscale,
-            "framed": space.framed,
-        }
-        noised = noising.NoisedLatents(x0, drawn, sigmas, alphas, antithetic=paired, **space_of)
+        paired = antithetic and samples % 2 == 0
+        drawn = noise_for(x0, len(sigmas), seed if noise is None else noise, samples, step_noise, paired)
+        space = schedule.latent_space(model).of_noised()
+        noised = NoisedLatents(x0, drawn, sigmas, alphas, antithetic=paired, **space)
         return io.NodeOutput(noised, {"samples": noised.to_vae(noised.viewable())})
-
-
-def fresh_per_step(step_noise: str) -> bool:
-    """Whether every step has noise of its own.
-
-    Raises:
-        ValueError: neither of the two words.
-    """
-    if step_noise not in (FRESH, SAME):
-        raise ValueError(f"The noise at each step is {step_noise!r}; expected {FRESH!r} or {SAME!r}.")
-    return step_noise == FRESH
-
-
-def generated_noise(noise: Any, samples: int, draws: int, shape: tuple[int, int, int], paired: bool) -> Tensor:
-    """Noise from one of core's NOISE objects, [R,draws,C,h,w], asked for as one batch of latents; `shape` is (C, h, w).
-
-    Where the samples are `paired`, only the first of each antithetic pair is asked for.
-
-    Raises:
-        ValueError: noise of another shape, or none at all (core's DisableNoise).
-    """
-    asked = samples // 2 if paired else samples
-    generated = noise.generate_noise({"samples": torch.zeros(asked * draws, *shape)})
-    if generated.shape != (asked * draws, *shape):
-        raise ValueError(
-            f"The connected noise has shape {list(generated.shape)}; expected {[asked * draws, *shape]} (latents, channels, "
-            "height, width). Use core's RandomNoise, or leave noise unconnected."
-        )
-    if not generated.any():
-        raise ValueError(
-            "The connected noise is zero everywhere (DisableNoise?), so there would be nothing to predict. Connect "
-            "RandomNoise, or leave noise unconnected."
-        )
-    generated = generated.to(device="cpu", dtype=torch.float32).reshape(asked, draws, *shape)
-    return noising.in_pairs(generated) if paired else generated

@@ -8,10 +8,9 @@ from comfy_api.latest import io, ui
 
 from . import types
 from .host import fingerprint, kept
-from .host.caveats import caveats
 from .host.prediction import Conditioning, check_conditioning
+from .host.progress_text import show_effort
 from .host.schedule import check_same_model
-from .host.telling import tell
 from .inputs.schema import schema
 from .maths.method import noising, prediction
 
@@ -87,9 +86,8 @@ class PredictNoise(io.ComfyNode):
         check_conditioning(contrast, "contrast")
         check_same_model(model, noised)
         under_target, under_contrast, effort = kept.collect(model, noised, target, contrast, cls.hidden.unique_id, precision)
-        words = "\n\n".join([str(effort), *caveats(model, {"target": target, "contrast": contrast})])
-        tell(words, cls.hidden.unique_id)
+        words = show_effort(effort, model, {"target": target, "contrast": contrast}, cls.hidden.unique_id)
         made_by = fingerprint.of_pair(model, target, contrast)
-        labels = target_label.strip() or "target", contrast_label.strip() or "contrast"
-        predictions = prediction.NoisePredictions(noised, under_target, under_contrast, *labels, made_by)
+        names = prediction.side_names(target_label, contrast_label)
+        predictions = prediction.NoisePredictions(noised, under_target, under_contrast, *names, made_by)
         return io.NodeOutput(predictions, ui=ui.PreviewText(words))

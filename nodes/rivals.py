@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io, ui
 
 from . import types
-from .host import fingerprint, kept
-from .host.caveats import caveats
-from .host.prediction import Conditioning
+from .host import fingerprint
+from .host.contest import hold_contest
+from .host.progress_text import show_effort
 from .host.schedule import check_same_model
-from .host.telling import tell
-from .inputs import appearance
+from .inputs import appearance, quantity
 from .inputs.schema import schema
-from .maths.answers.rivals import MOST_LABELS, Contest, check_sides, choose, fill_template, split_labels
-from .maths.method.difference import Reading, Weighting
+from .inputs.shared import collect, shared
+from .maths.answers.rivals import MOST_LABELS, Contest, Sides, fill_template, split_labels
+from .maths.method.choices import Quantity, Scaling
 from .maths.method.noising import NoisedLatents
-from .maths.method.placing import Interpolation
-from .maths.method.reliability import Reliability
-from .maths.pictures.overlay import Appearance, Background
-from .maths.pictures.rivals_sheet import report, rivals_of, rivals_sheet
+from .maths.pictures.overlay import Appearance
+from .maths.pictures.rivals_sheet import report, rivals_sheet
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +51,7 @@ class RivalLabels(io.ComfyNode):
                     tooltip="The noised latents, from Noise Latent Across Schedule. Take 4 samples or more: labels can be dropped "
                     "after 2 independent ones, and two opposite samples count as one.",
                 ),
-                appearance.image(),
+                *shared("image"),
                 io.String.Input(
                     "labels",
                     default="zebra\nhorse",
@@ -93,27 +91,17 @@ class RivalLabels(io.ComfyNode):
                     tooltip="How sure it must be that a label is behind before it is out, for all labels and looks together. Higher "
                     "drops fewer and later; 0.99 drops the best label once in a hundred pictures at most.",
                 ),
-                io.Combo.Input(
-                    "reading",
-                    options=list(get_args(Reading)),
-                    default="evidence",
-                    tooltip="What the maps show: see Sum Noise Difference. Only evidence has sides, for the target or for the rival. "
+                quantity.reading(
+                    "evidence",
+                    "What the maps show: see Sum Noise Difference. Only evidence has sides, for the target or for the rival. "
                     "The table does not depend on it.",
                 ),
-                io.Combo.Input(
-                    "weighting",
-                    options=list(get_args(Weighting)),
-                    default="information",
-                    tooltip="What a step counts in the maps. information: its share of the log SNR axis, so that evidence adds up to the "
+                quantity.weighting(
+                    "information",
+                    "What a step counts in the maps. information: its share of the log SNR axis, so that evidence adds up to the "
                     "table's log-odds. uniform: 1. The table does not depend on it.",
                 ),
-                appearance.colour_map(),
-                appearance.percentile(),
-                appearance.opacity(),
-                appearance.background(),
-                appearance.interpolation(),
-                appearance.reliability(),
-                appearance.threshold(),
+                *shared("colour_map", "percentile", "opacity", "background", "interpolation", "reliability", "threshold"),
             ],
             outputs=[
                 types.NoisePredictions.Output(
@@ -150,8 +138,7 @@ class RivalLabels(io.ComfyNode):
             if template is not None:
                 fill_template(template, [])
             if labels is not None:
-                names = split_labels(labels)
-                check_sides(choose(target or "", names, "target"), choose(contrast or "", names, "contrast"), names)
+                Sides(target or "", contrast or "").among(split_labels(labels))
         except ValueError as error:
             return str(error)
         return True
@@ -165,65 +152,20 @@ class RivalLabels(io.ComfyNode):
         image: torch.Tensor,
         labels: str,
         template: str,
-        target: str,
-        contrast: str,
         stop_early: bool,
         confidence: float,
-        reading: Reading,
-        weighting: Weighting,
-        colour_map: str,
-        percentile: float,
-        opacity: float,
-        background: Background,
-        interpolation: Interpolation,
-        reliability: Reliability = "all",
-        threshold: float = 3.0,
+        **given: Any,
     ) -> io.NodeOutput:
-        names = split_labels(labels)
-        explained, compared = choose(target, names, "target"), choose(contrast, names, "contrast")
-        check_sides(explained, compared, names)
+        named, chosen, scaling, drawn = collect(given, Sides, Quantity, Scaling, Appearance)
+        contest = Contest(noised, split_labels(labels), confidence, stop_early)
+        sides = named.among(contest.labels)
         check_same_model(model, noised)
-        contest = Contest(noised, names, confidence, stop_early)
-        prompts = [encode(clip, prompt) for prompt in fill_template(template, names)]
-        collection = kept.Collection(model, noised, prompts, cls.hidden.unique_id, names=[f"CLIP's {name!r}" for name in names])
-        predictions: list[torch.Tensor] = []
-        while (samples := contest.needed()) is not None:
-            predictions = collection.predict(samples)
-            contest.look(predictions)
-        words = "\n\n".join([str(collection.effort), *caveats(model, dict(zip(names, prompts, strict=True)))])
-        tell(words, cls.hidden.unique_id)
-
-        winners = [contest.winner(number) for number in range(noised.images)]
-        targets = winners if explained is None else [explained] * noised.images
-        if compared in (None, targets[0]):  # the same only where the winner turned out to be the chosen contrast
-            compared = rivals_of(contest, targets[0], image=0)[0]
-        made_by = fingerprint.of_pair(model, prompts[targets[0]], prompts[compared])
-        pair = replace(contest.pair(predictions, targets[0], compared), fingerprints=made_by)
-        sheets = rivals_sheet(
-            image,
-            contest,
-            predictions,
-            targets,
-            reading,
-            weighting,
-            appearance=Appearance(colour_map, opacity, background, interpolation),
-            percentile=percentile,
-            reliability=reliability,
-            threshold=threshold,
-        )
-        table, winner = report(contest), "\n".join(names[label] for label in winners)
+        rounds = hold_contest(contest, model, clip, template, cls.hidden.unique_id)
+        words = show_effort(rounds.effort, model, rounds.prompts, cls.hidden.unique_id)
+        targets, contrast = contest.sides(*sides)
+        made_by = fingerprint.of_pair(model, *(rounds.prompts[contest.labels[side]] for side in (targets[0], contrast)))
+        pair = replace(contest.pair(rounds.predictions, targets[0], contrast), fingerprints=made_by)
+        sheets = rivals_sheet(image, contest, rounds.predictions, targets, chosen, scaling=scaling, appearance=drawn)
+        table, winners = report(contest), "\n".join(contest.winners)
         shown = {**ui.PreviewImage(sheets, cls=cls).as_dict(), "text": (table, words)}
-        return io.NodeOutput(pair, sheets, table, winner, ui=shown)
-
-
-def encode(clip: CLIP, text: str) -> Conditioning:
-    """A prompt as core's CLIP Text Encode gives it.
-
-    Raises:
-        ValueError: no text encoder.
-    """
-    if clip is None:
-        raise ValueError(
-            "The CLIP is missing: the file of the model holds no text encoder. Connect one that belongs to it, from CLIPLoader."
-        )
-    return clip.encode_from_tokens_scheduled(clip.tokenize(text))
+        return io.NodeOutput(pair, sheets, table, winners, ui=shown)

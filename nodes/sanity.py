@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import comfy.utils
-import torch
 from comfy_api.latest import io, ui
 
 from . import types
-from .host.prediction import Conditioning, check_conditioning, predict
-from .host.randomised import shuffled_weights
+from .host.sanity import Question, ask_all
 from .host.schedule import check_same_model
 from .inputs.schema import schema
+from .inputs.shared import collect
 from .maths.answers import sanity
-from .maths.method import noising
-from .maths.method.prediction import NoisePredictions, list_evaluations, predictions_shape
+from .maths.method.noising import NoisedLatents
 from .maths.pictures.sanity_sheet import sanity_sheet
 
 if TYPE_CHECKING:
+    import torch
     from comfy.model_patcher import ModelPatcher
 
 
@@ -104,52 +101,18 @@ class SanityCheck(io.ComfyNode):
     def execute(
         cls,
         model: ModelPatcher,
-        noised: noising.NoisedLatents,
-        target: Conditioning,
-        contrast: Conditioning,
+        noised: NoisedLatents,
         image: torch.Tensor,
         steps: int,
         samples: int,
         seed: int,
-        target_label: str,
-        contrast_label: str,
-        target_paraphrase: Conditioning | None = None,
-        contrast_paraphrase: Conditioning | None = None,
+        **given: Any,
     ) -> io.NodeOutput:
-        paraphrase = target_paraphrase is not None or contrast_paraphrase is not None
-        reworded = target_paraphrase or target, contrast_paraphrase or contrast
-        for name, prompt in zip(
-            ("target", "contrast", "target paraphrase", "contrast paraphrase"), (target, contrast, *reworded)
-        ):
-            check_conditioning(prompt, name)
+        (question,) = collect(given, Question)
         check_same_model(model, noised)
-        checked = sanity.thin(noised, steps, samples)
-        count = len(list_evaluations(checked)) * (8 if paraphrase else 6)
-        bar = comfy.utils.ProgressBar(count)
-
-        def ask(asked: ModelPatcher, prompt: Conditioning, name: str) -> torch.Tensor:
-            predictions = torch.empty(predictions_shape(checked))
-            predict(asked, checked, prompt, predictions, list_evaluations(checked), bar.update, name=name)
-            return predictions
-
-        def both(asked: ModelPatcher, prompts: tuple[Conditioning, Conditioning], kind: str = "") -> NoisePredictions:
-            target, contrast = (
-                ask(asked, prompt, name + kind) for prompt, name in zip(prompts, ("target", "contrast"), strict=True)
-            )
-            return NoisePredictions(checked, target, contrast, *labels)
-
-        labels = target_label.strip() or "target", contrast_label.strip() or "contrast"
-        first = both(model, (target, contrast))
-        again = both(model, (contrast, target))
-        swapped = replace(again, target_label=labels[1], contrast_label=labels[0])
-        paraphrased = both(model, reworded, "_paraphrase") if paraphrase else None
-        with shuffled_weights(model, seed) as shuffled:
-            randomised = both(shuffled, (target, contrast))
-        answers = sanity.Answers(first, swapped, randomised, paraphrased)
-        checks = sanity.check_all(answers)
-        source = f"{checked.steps} of {noised.steps} steps, {checked.samples} noise samples, {count} predictions"
-        report = sanity.report(checks, first, source)
+        answers = ask_all(model, sanity.take_part(noised, steps, samples), question, seed)
+        checks, source = sanity.check_all(answers), sanity.source_words(answers, noised.steps)
+        report = sanity.report(checks, answers.first, source)
         picture = sanity_sheet(image, answers, checks, source)
-        passed = all(check.passed is not False for check in checks)
-        shown = ui.PreviewImage(picture, cls=cls)
-        return io.NodeOutput(report, picture, passed, ui={**shown.as_dict(), **ui.PreviewText(report).as_dict()})
+        shown = ui.PreviewImage(picture, cls=cls).as_dict() | ui.PreviewText(report).as_dict()
+        return io.NodeOutput(report, picture, sanity.all_passed(checks), ui=shown)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io, ui
 
 from . import types
-from .inputs import appearance
+from .inputs import appearance, quantity
 from .inputs.schema import schema
-from .maths.method.difference import Reading, Weighting
-from .maths.method.placing import Interpolation
+from .inputs.shared import collect, shared
+from .maths.method.choices import Quantity, Scaling
 from .maths.method.prediction import NoisePredictions
-from .maths.method.reliability import Reliability
-from .maths.method.scalar import Scalar
-from .maths.pictures.overlay import Appearance, Background
+from .maths.pictures.overlay import Appearance
 from .maths.pictures.sheet import step_sheet
 
 if TYPE_CHECKING:
@@ -37,7 +35,7 @@ class StepSheet(io.ComfyNode):
             advanced=appearance.ADVANCED,
             is_output_node=True,
             inputs=[
-                appearance.image(),
+                *shared("image"),
                 types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions."),
                 io.Int.Input(
                     "ranges",
@@ -46,31 +44,18 @@ class StepSheet(io.ComfyNode):
                     max=100,
                     tooltip="How many ranges of equal length, at most one for each step. The first holds the noisiest steps.",
                 ),
-                io.Combo.Input(
-                    "reading",
-                    options=list(get_args(Reading)),
-                    default="information",
-                    tooltip="What is summed over each range: see Sum Noise Difference. The decoded differences are always signed.",
+                quantity.reading(
+                    "information",
+                    "What is summed over each range: see Sum Noise Difference. The decoded differences are always signed.",
                 ),
-                io.Combo.Input(
-                    "weighting",
-                    options=list(get_args(Weighting)),
-                    default="uniform",
-                    tooltip="What a step counts. uniform: 1. information: its share of the log SNR axis.",
-                ),
-                appearance.scalar(),
-                appearance.colour_map(),
-                appearance.percentile(),
-                appearance.opacity(),
-                appearance.background(),
-                appearance.interpolation(),
+                quantity.weighting("uniform", "What a step counts. uniform: 1. information: its share of the log SNR axis."),
+                *shared("scalar", "colour_map", "percentile", "opacity", "background", "interpolation"),
                 io.Vae.Input(
                     "vae",
                     optional=True,
                     tooltip="The model's VAE: adds a row with the decoded differences, and is needed for decoded luminance.",
                 ),
-                appearance.reliability(),
-                appearance.threshold(),
+                *shared("reliability", "threshold"),
                 io.Boolean.Input(
                     "one_sheet",
                     default=False,
@@ -94,31 +79,13 @@ class StepSheet(io.ComfyNode):
         image: torch.Tensor,
         predictions: NoisePredictions,
         ranges: int,
-        reading: Reading,
-        weighting: Weighting,
-        scalar: Scalar,
-        colour_map: str,
-        percentile: float,
-        opacity: float,
-        background: Background,
-        interpolation: Interpolation,
         vae: VAE | None = None,
-        reliability: Reliability = "all",
-        threshold: float = 3.0,
         one_sheet: bool = False,
+        **given: Any,
     ) -> io.NodeOutput:
+        chosen, scaling, drawn = collect(given, Quantity, Scaling, Appearance)
+        decode = vae and vae.decode
         sheets = step_sheet(
-            image,
-            predictions,
-            ranges,
-            reading,
-            weighting,
-            scalar,
-            appearance=Appearance(colour_map, opacity, background, interpolation),
-            percentile=percentile,
-            decode=vae.decode if vae is not None else None,
-            reliability=reliability,
-            threshold=threshold,
-            one_sheet=one_sheet,
+            image, predictions, ranges, chosen, scaling=scaling, appearance=drawn, decode=decode, one_sheet=one_sheet
         )
         return io.NodeOutput(sheets, ui=ui.PreviewImage(sheets, cls=cls))

@@ -9,6 +9,7 @@ from comfy_api.latest import io, ui
 from . import types
 from .inputs import step_range
 from .inputs.schema import schema
+from .inputs.shared import shared
 from .maths.answers.verdict import judge, report
 from .maths.method.prediction import NoisePredictions
 from .maths.pictures.verdict_plot import plot_verdict
@@ -33,8 +34,7 @@ class LabelVerdict(io.ComfyNode):
                     tooltip="From Collect Noise Predictions. With 2 or more noise samples (4 or more in antithetic pairs) the "
                     "verdict has a standard error.",
                 ),
-                step_range.start(),
-                step_range.end(),
+                *shared("start", "end"),
                 io.Float.Input(
                     "temperature",
                     default=1.0,

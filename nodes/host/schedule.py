@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import comfy.samplers
 import torch
@@ -39,6 +39,15 @@ class LatentSpace:
     def channels(self) -> int:
         """C, the number of latent channels."""
         return self.scale.shape[0]
+
+    def of_noised(self) -> dict[str, Any]:
+        """The fields of `NoisedLatents` that are about the latent space."""
+        return {
+            "latent_scale": self.scale,
+            "latent_shift": self.shift,
+            "downscale": self.downscale,
+            "framed": self.framed,
+        }
 
 
 def scheduled_sigmas(model: ModelPatcher, scheduler: str, steps: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The inputs that say how a heatmap looks, the same on every node that draws one."""
+"""The inputs that say how a heatmap looks: the fields of `Appearance` and of `Scaling`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from comfy_api.latest import io
 
 from ..maths.method.placing import Interpolation
 from ..maths.method.reliability import Reliability
-from ..maths.method.scalar import Scalar
 from ..maths.pictures.colours import AUTOMATIC, DIVERGING, SEQUENTIAL
 from ..maths.pictures.overlay import Background
 
@@ -18,18 +17,6 @@ ADVANCED = ("percentile", "background", "interpolation")
 
 def image() -> io.Image.Input:
     return io.Image.Input("image", tooltip="The picture that was encoded; for a batch, its pictures in order, or one for all.")
-
-
-def scalar() -> io.Combo.Input:
-    return io.Combo.Input(
-        "scalar",
-        options=list(get_args(Scalar)),
-        default="channel norm",
-        tooltip="The one number per place. channel norm: how much, without a sign. channel mean: signed, mean over the latent's "
-        "channels. decoded luminance: signed, brighter or darker as the target; needs the VAE. A sign is brightness or texture, "
-        "not for or against a label. The readings absolute, information and evidence are one number already, which both channel "
-        "scalars show; evidence alone is for or against.",
-    )
 
 
 def colour_map() -> io.Combo.Input:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from comfy_api.latest import io
 
 from ..maths.method.difference import check_range
 
 LAST = -1
 MOST_STEPS = 9999
+
+
+@dataclass(frozen=True)
+class StepRange:
+    """A range of steps as the inputs have it."""
+
+    start: int
+    end: int
+
+    @property
+    def stop(self) -> int | None:
+        """The end as the maths takes it: None for the end of the schedule."""
+        return stop(self.end)
 
 
 def start() -> io.Int.Input:

@@ -9,12 +9,14 @@ from typing import Any, get_args
 import hypothesis
 import pytest
 import torch
+from explorer_files import contents
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from sdexplain.nodes.maths.answers.verdict import judge, report
 from sdexplain.nodes.maths.files.archive import pack, read
-from sdexplain.nodes.maths.files.explorer import overview, parts, unpack
+from sdexplain.nodes.maths.files.explorer import overview, parts
 from sdexplain.nodes.maths.images import match_pictures
+from sdexplain.nodes.maths.method.choices import Quantity
 from sdexplain.nodes.maths.method.difference import Reading, Weighting, latent, sum_steps
 from sdexplain.nodes.maths.method.heatmap import Show, make_heatmap, show_only
 from sdexplain.nodes.maths.method.placing import Interpolation, masks
@@ -182,7 +184,7 @@ def test_a_sheet_is_a_picture_or_an_error_in_words(
     predictions: NoisePredictions, ranges: int, reading: Reading, weighting: Weighting, scalar: Scalar, look: Appearance
 ) -> None:
     photo = torch.rand(predictions.noised.images, 72, 72, 3)
-    sheet = right_or_told(lambda: step_sheet(photo, predictions, ranges, reading, weighting, scalar, appearance=look))
+    sheet = right_or_told(lambda: step_sheet(photo, predictions, ranges, Quantity(reading, weighting, scalar), appearance=look))
     assume(sheet is not None)
     assert is_picture(sheet, predictions.noised.images)
 
@@ -238,14 +240,14 @@ def test_what_the_page_is_given_can_be_read(predictions: NoisePredictions, readi
     photo = torch.rand(predictions.noised.images, 64, 520, 3)
     files = right_or_told(lambda: (overview(predictions, photo), parts(predictions, reading, 0)))
     assume(files is not None)
-    header, arrays = unpack(files[0])
+    header, arrays = contents(files[0])
     assert (header["target"], header["contrast"]) == (predictions.target_label, predictions.contrast_label)
     assert arrays["curves"].shape[1:] == (
         predictions.noised.samples,
         predictions.noised.steps,
         predictions.noised.images,
     )
-    summed = unpack(files[1])[1]["values"]
+    summed = contents(files[1])[1]["values"]
     assert summed.shape[-2:] == tuple(predictions.noised.x0.shape[2:])
 
 

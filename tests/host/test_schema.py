@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -74,3 +75,46 @@ def test_only_inputs_that_are_there_are_called_advanced(comfyui: Client) -> None
     heatmap = comfyui.object_info("SDExplainHeatmap")["SDExplainHeatmap"]["input"]
     folded = {name for group in heatmap.values() for name, (_, *rest) in group.items() if rest and rest[0].get("advanced")}
     assert folded in (set(), {"percentile", "background", "interpolation"})
+
+
+# --------------------------------------------------------------------------------------------------------- shared inputs
+
+
+def test_shared_inputs_come_in_the_order_that_they_are_asked_for(comfy_host: Path) -> None:
+    from sdexplain.nodes.inputs.shared import SHARED, shared
+
+    names = list(SHARED)[::-1]
+    assert [given.id for given in shared(*names)] == names
+    first, again = shared("opacity")[0], shared("opacity")[0]
+    assert first is not again, "a node that changes its own would change all"
+
+
+def test_values_are_carried_by_the_dataclass_with_fields_of_their_names(comfy_host: Path) -> None:
+    """Optional inputs that an older workflow lacks keep the field's default, which is the input's."""
+    from sdexplain.nodes.inputs.shared import collect, shared
+    from sdexplain.nodes.maths.method.choices import Quantity, Scaling
+
+    given = {"scale": 2.0, "weighting": "uniform", "percentile": 90.0, "reading": "evidence"}
+    quantity, scaling = collect(given, Quantity, Scaling)
+    assert quantity == Quantity("evidence", "uniform", "channel norm")
+    assert scaling == Scaling(percentile=90.0, scale=2.0)
+    for optional in shared("reliability", "threshold"):
+        assert optional.optional and getattr(scaling, optional.id) == optional.default
+
+
+def test_an_input_that_nothing_takes_is_named(comfy_host: Path) -> None:
+    from sdexplain.nodes.inputs.shared import collect
+    from sdexplain.nodes.maths.method.choices import Quantity
+
+    with pytest.raises(TypeError, match="Nothing takes the inputs opactiy, sign; expected some of reading, scalar, weighting"):
+        collect({"opactiy": 1, "sign": "both"}, Quantity)
+    with pytest.raises(TypeError, match="weighting"):
+        collect({"reading": "evidence"}, Quantity)
+
+
+def test_what_a_scaling_carries_is_what_a_heatmap_takes(comfy_host: Path) -> None:
+    from sdexplain.nodes.maths.method.choices import Scaling
+    from sdexplain.nodes.maths.method.heatmap import make_heatmap
+
+    taken = {name: each.default for name, each in inspect.signature(make_heatmap).parameters.items() if name != "map"}
+    assert dataclasses.asdict(Scaling()) == taken

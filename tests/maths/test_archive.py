@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from sdexplain.nodes.maths.files import archive
+from sdexplain.nodes.maths.method.choices import EVIDENCE_IN_NATS
 from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.noising import NoisedLatents
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect
@@ -122,7 +123,7 @@ def test_sums_and_sheets_of_loaded_predictions_are_those_of_the_unsaved(tmp_path
     for reading in ("difference", "absolute", "information", "evidence"):
         assert torch.equal(sum_steps(back, 1, 3, reading).values, sum_steps(made, 1, 3, reading).values)
     picture = torch.rand(1, 48, 80, 3)
-    assert torch.equal(*(step_sheet(picture, of, 2, "evidence", "information") for of in (made, back)))
+    assert torch.equal(*(step_sheet(picture, of, 2, EVIDENCE_IN_NATS) for of in (made, back)))
 
 
 def test_float16_halves_the_predictions_and_rounds_them_to_eleven_bits(tmp_path: Path) -> None:

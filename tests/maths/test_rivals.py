@@ -1,4 +1,5 @@
-"""Contests of several labels: right where the answer is known, fair to the best label, and the same for a batch as for one image."""
+"""Contests of several labels: right where the answer is known, fair to the best label,
+and the same for a batch as for one image."""
 
 from __future__ import annotations
 
@@ -18,10 +19,11 @@ from sdexplain.nodes.maths.answers.rivals import (
     split_labels,
     squared_errors,
 )
+from sdexplain.nodes.maths.method.choices import Scaling
 from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.noising import NoisedLatents, in_pairs
 from sdexplain.nodes.maths.method.prediction import collect_prompt
-from sdexplain.nodes.maths.pictures.rivals_sheet import headline, report, rivals_of, rivals_sheet
+from sdexplain.nodes.maths.pictures.rivals_sheet import headline, report, rivals_sheet
 from sdexplain.nodes.maths.pictures.sheet import Grid, cell_size
 from torch import Tensor
 
@@ -282,8 +284,8 @@ def test_a_sheet_for_each_image_explains_its_own_target_strongest_rival_first() 
     noised = noised_latents(pictures_of(0, 3), samples=4)
     predictions = gaussian_predictions(noised)
     contest = run(Contest(noised, LABELS), predictions)
-    assert rivals_of(contest, 0, image=0) == [1, 2, 3]
-    assert rivals_of(contest, 3, image=1)[-1] in (0, 1)
+    assert contest.rivals(0, image=0) == [1, 2, 3]
+    assert contest.rivals(3, image=1)[-1] in (0, 1)
     pictures = torch.rand(2, 48, 40, 3)
     own = rivals_sheet(pictures, contest, predictions, [0, 3])
     assert own.ndim == 4 and len(own) == 2 and own.shape[-1] == 3
@@ -314,12 +316,12 @@ def test_rivals_that_differ_by_noise_alone_stay_clear_when_only_what_is_reliable
     predictions = [zebra, jittered, taxi]
     contest = run(Contest(noised, ["zebra", "plains zebra", "taxi"], stop_early=False), predictions)
     grey = torch.full((1, 48, 40, 3), 0.5)
-    sheet = rivals_sheet(grey, contest, predictions, [0], reliability="reliable only")[0]
+    sheet = rivals_sheet(grey, contest, predictions, [0], scaling=Scaling(reliability="reliable only"))[0]
     size = cell_size(48, 40, columns=2)
     grid = Grid(2, size)
     columns = [sheet[400:600, grid.left(place) : grid.left(place) + size[1]] for place in (0, 1)]  # rows within both maps
     left, right = (column.amax(dim=-1) - column.amin(dim=-1) for column in columns)
-    clear, coloured = (left, right) if rivals_of(contest, 0, image=0) == [1, 2] else (right, left)
+    clear, coloured = (left, right) if contest.rivals(0, image=0) == [1, 2] else (right, left)
     assert clear.max() == 0
     assert coloured.max() > 0.3
 

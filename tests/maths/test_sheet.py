@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from sdexplain.nodes.maths.answers.verdict import judge, preferences
+from sdexplain.nodes.maths.method.choices import EVIDENCE_IN_NATS, WHERE_THEY_DIFFER, Quantity, Scaling
 from sdexplain.nodes.maths.method.difference import split_steps, sum_ranges, sum_steps
 from sdexplain.nodes.maths.method.heatmap import make_heatmap
 from sdexplain.nodes.maths.method.prediction import NoisePredictions
@@ -155,7 +156,7 @@ def test_the_decoded_row_of_the_absolute_reading_is_signed() -> None:
 
     predictions, photo = a_prediction(), torch.rand(1, 48, 40, 3)
     for reading in ("difference", "absolute"):
-        step_sheet(photo, predictions, 3, reading, decode=decode)
+        step_sheet(photo, predictions, 3, Quantity(reading, "uniform"), decode=decode)
     assert torch.equal(seen[0], seen[1])
 
 
@@ -178,9 +179,9 @@ def test_equal_images_have_equal_sheets() -> None:
         "horse",
     )
     photo = torch.rand(1, 48, 40, 3)
-    both = step_sheet(photo, twice, 3, percentile=100, decode=grey_decoder)
+    both = step_sheet(photo, twice, 3, scaling=Scaling(100), decode=grey_decoder)
     assert torch.equal(both[0], both[1])
-    assert torch.allclose(both[:1], step_sheet(photo, one, 3, percentile=100, decode=grey_decoder), atol=2 / 255)
+    assert torch.allclose(both[:1], step_sheet(photo, one, 3, scaling=Scaling(100), decode=grey_decoder), atol=2 / 255)
 
 
 def test_only_ranges_with_something_reliable_are_coloured_and_the_legend_says_so(
@@ -195,7 +196,7 @@ def test_only_ranges_with_something_reliable_are_coloured_and_the_legend_says_so
     drawn = []
     monkeypatch.setattr(sheets, "overlay", lambda pictures, heatmap, *_: drawn.append(heatmap) or pictures)
     monkeypatch.setattr(sheets, "draw_legend", lambda heatmap, *_: drawn.append(heatmap) or Image.new("RGB", (9, 9)))
-    step_sheet(torch.rand(1, 48, 40, 3), noisy, 3, "evidence", "information", reliability="reliable only")
+    step_sheet(torch.rand(1, 48, 40, 3), noisy, 3, EVIDENCE_IN_NATS, scaling=Scaling(reliability="reliable only"))
     heatmap, legend = drawn
     assert [bool(values.any()) for values in heatmap.values] == [False, False, True]
     assert heatmap.values[2].min() >= 0
@@ -253,7 +254,9 @@ def test_one_sheet_has_every_image_with_its_log_odds(
         ),
         (lambda: step_sheet(torch.rand(1, 1, 1, 3), a_prediction()), "has 1×1 pixels, but the latent has 5×6 cells"),
         (
-            lambda: step_sheet(torch.rand(1, 48, 40, 3), a_prediction(), scalar="decoded luminance"),
+            lambda: step_sheet(
+                torch.rand(1, 48, 40, 3), a_prediction(), 5, Quantity("difference", "uniform", "decoded luminance")
+            ),
             "needs a VAE. Connect the model's",
         ),
         (
@@ -281,6 +284,6 @@ def test_the_node_draws_and_shows_the_sheet(comfy_host: Path) -> None:
     }
     predictions, photo = a_prediction(), torch.rand(1, 48, 40, 3)
     output = StepSheet.execute(image=photo, predictions=predictions, vae=Vae(), **{**settings, "ranges": 3})
-    assert torch.equal(output.result[0], step_sheet(photo, predictions, 3, "information", decode=grey_decoder))
+    assert torch.equal(output.result[0], step_sheet(photo, predictions, 3, WHERE_THEY_DIFFER, decode=grey_decoder))
     assert len(output.ui.as_dict()["images"]) == 1
     assert np.isfinite(output.result[0].numpy()).all()

@@ -249,6 +249,6 @@ def test_a_checkpoint_without_clip_or_vae_is_named(part: str, loader: str) -> No
     ],
 )
 def test_without_labels_the_words_that_differ_name_the_sides(target: Any, contrast: Any, called: tuple[Any, Any]) -> None:
-    from sdexplain.nodes.explain import names
+    from sdexplain.nodes.host.open_graph import side_labels
 
-    assert names(target, contrast) == called
+    assert side_labels(target, contrast) == called

@@ -144,21 +144,21 @@ def test_the_log_odds_are_the_squared_errors_of_both_prompts() -> None:
 
 def test_thinning_takes_even_steps_first_samples_and_the_first_image() -> None:
     noised = noised_latents(torch.stack([drawn(1), drawn(2)]), steps=50, samples=4)
-    few = sanity.thin(noised, 5, 2)
+    few = sanity.take_part(noised, 5, 2)
     assert torch.equal(few.sigmas, noised.sigmas[[5, 15, 25, 35, 45]])
     assert torch.equal(few.noise, noised.noise[:2, [5, 15, 25, 35, 45]]) and torch.equal(few.x0, noised.x0[:1])
-    every = sanity.thin(noised, 999, 999)
+    every = sanity.take_part(noised, 999, 999)
     assert torch.equal(every.noise, noised.noise) and every.steps == 50
-    same = sanity.thin(replace(noised, noise=noised.noise[:, :1]), 3, 1)
+    same = sanity.take_part(replace(noised, noise=noised.noise[:, :1]), 3, 1)
     assert same.noise.shape[:2] == (1, 1) and same.steps == 3
     with pytest.raises(ValueError, match="at least 1"):
-        sanity.thin(noised, 0, 1)
+        sanity.take_part(noised, 0, 1)
 
 
 def test_thinning_keeps_antithetic_pairs_whole_or_says_that_they_are_none() -> None:
     noised = noised_latents(drawn(1)[None], steps=4, samples=2)
     pairs = replace(noised, noise=torch.cat([noised.noise[:1], -noised.noise[:1]]), antithetic=True)
-    assert sanity.thin(pairs, 2, 2).antithetic and not sanity.thin(pairs, 2, 1).antithetic
+    assert sanity.take_part(pairs, 2, 2).antithetic and not sanity.take_part(pairs, 2, 1).antithetic
 
 
 def test_the_sheet_has_a_panel_for_every_answer_and_the_report_a_line_for_every_check() -> None:

@@ -87,6 +87,11 @@ class Comparison:
             ]
         )
 
+    @property
+    def mean(self) -> Agreement:
+        """The mean of each measure over the images where it has a meaning."""
+        return mean_agreement([self.agreement(image) for image in range(self.images)])
+
     def truth_share(self, image: int) -> float:
         """The share of the counted places that is true."""
         return (self.truth[image].sum() / self.counted[image].sum().clamp(min=1)).item()
@@ -133,6 +138,20 @@ class Comparison:
         share = self.truth_share(image)
         near = grown(self.truth[image].numpy(), self.tolerance)[self.counted[image].numpy()]
         return Agreement(0.5, share, share / (2 - share), float(near.mean()) if near.size else float("nan"), share, 0.0)
+
+
+def compare(
+    first: Map, second: Map | Tensor, sign: Sign = "magnitude", share: float = 0.1, inside: Tensor | None = None
+) -> Comparison:
+    """Compare one side of a map, see `take_sign`, with the same side of another map, or with a mask.
+
+    Raises:
+        ValueError: what `take_sign`, `compare_with_mask` and `compare_maps` refuse.
+    """
+    taken = take_sign(first, sign)
+    if isinstance(second, Tensor):
+        return compare_with_mask(taken, second, inside)
+    return compare_maps(taken, take_sign(second, sign), share, inside)
 
 
 def compare_with_mask(first: Map, mask: Tensor, inside: Tensor | None = None) -> Comparison:

@@ -34,6 +34,24 @@ class Standing:
     """Whether it is clearly behind a label, see `Contest`."""
 
 
+@dataclass(frozen=True)
+class Sides:
+    """Which label to explain, and which one to compare it with, by name; an empty name leaves it to the contest."""
+
+    target: str
+    contrast: str
+
+    def among(self, labels: Sequence[str]) -> tuple[int | None, int | None]:
+        """Their numbers, None for an empty name.
+
+        Raises:
+            ValueError: a name that is not a label, or the same label twice.
+        """
+        sides = choose(self.target, labels, "target"), choose(self.contrast, labels, "contrast")
+        check_sides(*sides, labels)
+        return sides
+
+
 class Contest:
     """Compares K labels over the same noise and tells which of them need more samples.
 
@@ -112,6 +130,25 @@ class Contest:
         """The label with the smallest mean error among those that are not out."""
         inside = [label for label in range(len(self.labels)) if not self.out[label, image]]
         return min(inside, key=lambda label: float(self._mean_error(label, image)))
+
+    @property
+    def winners(self) -> list[str]:
+        """Each image's winner by name."""
+        return [self.labels[self.winner(image)] for image in range(self.noised.images)]
+
+    def rivals(self, target: int, image: int) -> list[int]:
+        """All labels but the target, the strongest first."""
+        return [standing.label for standing in self.standings(image) if standing.label != target]
+
+    def sides(self, target: int | None, contrast: int | None) -> tuple[list[int], int]:
+        """Each image's label to explain, and the one that the first image's is compared with.
+
+        Where none is chosen they are each image's winner, and the strongest rival in the first image.
+        """
+        targets = [self.winner(image) if target is None else target for image in range(self.noised.images)]
+        if contrast in (None, targets[0]):  # the same only where the winner turned out to be the chosen contrast
+            contrast = self.rivals(targets[0], image=0)[0]
+        return targets, contrast
 
     def _mean_error(self, label: int, image: int) -> Tensor:
         return self.errors[label, : self.samples[label, image], :, image].sum(dim=1).mean()

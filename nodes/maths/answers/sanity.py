@@ -57,8 +57,14 @@ class Answers:
     paraphrased: NoisePredictions | None = None
     """The same question in other words."""
 
+    @property
+    def predictions(self) -> int:
+        """How many predictions were made."""
+        asked = [each for each in (self.first, self.swapped, self.randomised, self.paraphrased) if each is not None]
+        return sum(array[..., 0, 0, 0].numel() for each in asked for array in (each.target, each.contrast))
 
-def thin(noised: NoisedLatents, steps: int, samples: int) -> NoisedLatents:
+
+def take_part(noised: NoisedLatents, steps: int, samples: int) -> NoisedLatents:
     """The first image with its first noise samples, at `steps` steps that are spread evenly over the schedule.
 
     All of them where there are less. An odd number of samples takes antithetic pairs apart.
@@ -78,6 +84,17 @@ def thin(noised: NoisedLatents, steps: int, samples: int) -> NoisedLatents:
         alphas=noised.alphas[chosen],
         antithetic=noised.antithetic and samples % 2 == 0,
     )
+
+
+def source_words(answers: Answers, steps: int) -> str:
+    """What the answers are made of, out of a schedule of so many steps."""
+    noised = answers.first.noised
+    return f"{noised.steps} of {steps} steps, {noised.samples} noise samples, {answers.predictions} predictions"
+
+
+def all_passed(checks: list[Check]) -> bool:
+    """Whether no check failed; one that was not made does not count."""
+    return all(check.passed is not False for check in checks)
 
 
 def check_all(answers: Answers) -> list[Check]:

@@ -49,6 +49,11 @@ class NoisePredictions:
                 )
 
 
+def side_names(target_label: str, contrast_label: str) -> tuple[str, str]:
+    """What to call both sides: their labels, or what they are where a label is empty."""
+    return target_label.strip() or "target", contrast_label.strip() or "contrast"
+
+
 def predictions_shape(noised: NoisedLatents) -> tuple[int, ...]:
     """The shape of one prompt's predictions, (R, S, B, C, h, w)."""
     return noised.samples, noised.steps, *noised.x0.shape

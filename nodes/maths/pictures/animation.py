@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..images import from_image, match_pictures, to_image
+from ..method.choices import AUTOMATIC_SCALE, WHERE_THEY_DIFFER, Quantity, Scaling
 from ..method.difference import Reading, Weighting, sum_ranges
 from ..method.heatmap import make_heatmap
 from ..method.prediction import NoisePredictions
 from ..method.reading import read_map
-from ..method.scalar import Scalar
 from ..wording import WEIGHTING_WORDS
 from .legend import draw_legend, legend_lengths, readable_size
 from .lettering import paragraph
@@ -28,12 +28,10 @@ def animate(
     pictures: Tensor,
     predictions: NoisePredictions,
     window: int = 5,
-    reading: Reading = "information",
-    weighting: Weighting = "uniform",
-    scalar: Scalar = "channel norm",
+    quantity: Quantity = WHERE_THEY_DIFFER,
     *,
+    scaling: Scaling = AUTOMATIC_SCALE,
     appearance: Appearance = USUAL,
-    percentile: float = 99.5,
 ) -> Tensor:
     """A frame for each place of the window, from the noisiest steps to the cleanest, [B*frames,H,W,3]: first all of image 1.
 
@@ -46,15 +44,16 @@ def animate(
     noised = predictions.noised
     pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]), noised.downscale)
     spans = windows(noised.steps, window)
-    heatmap = make_heatmap(read_map(sum_ranges(predictions, spans, reading, weighting), scalar), percentile=percentile)
-    source = f"A window of {window} of {noised.steps} steps, the noisiest first, {WEIGHTING_WORDS[weighting]}"
+    summed = sum_ranges(predictions, spans, quantity.reading, quantity.weighting)
+    heatmap = make_heatmap(read_map(summed, quantity.scalar), **asdict(scaling))
+    source = f"A window of {window} of {noised.steps} steps, the noisiest first, {WEIGHTING_WORDS[quantity.weighting]}"
     heatmap = replace(heatmap, source=source, totals=(), reliability=())
     size = readable_size(*pictures.shape[1:3])
     lengths = legend_lengths(*size)
     cells = overlay(pictures.repeat(len(spans), 1, 1, 1), heatmap, appearance, size).unflatten(0, (len(spans), -1))
     strongest = int(heatmap.values.abs().amax((1, 2)).argmax())  # the scale is shared: the legend tells how far its values reach
     legend = draw_legend(heatmap, strongest, lengths, appearance)
-    heights = step_magnitudes(predictions, reading, weighting)
+    heights = step_magnitudes(predictions, quantity.reading, quantity.weighting)
     frames = [
         stack([framed(cell, lengths), draw_schedule(heights[:, image], noised.log_snr, span, lengths), legend])
         for image in range(noised.images)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import torch
 from PIL import Image, ImageDraw
@@ -11,10 +11,11 @@ from torch import Tensor
 
 from ..answers.rivals import Contest, Standing
 from ..images import from_image, match_pictures
-from ..method.difference import NoiseDifference, Reading, Weighting, join_images, sum_steps
+from ..method.choices import AUTOMATIC_SCALE, EVIDENCE_IN_NATS, Quantity, Scaling
+from ..method.difference import NoiseDifference, Weighting, join_images, sum_steps
 from ..method.heatmap import Heatmap, make_heatmap
+from ..method.prediction import NoisePredictions
 from ..method.reading import read_map
-from ..method.reliability import Reliability
 from ..wording import WEIGHTING_WORDS, format_with_error, plain_text, quoted, shorten
 from .lettering import paragraph
 from .overlay import USUAL, Appearance, overlay
@@ -114,13 +115,10 @@ def rivals_sheet(
     contest: Contest,
     predictions: Sequence[Tensor],
     targets: Sequence[int],
-    reading: Reading = "evidence",
-    weighting: Weighting = "information",
+    quantity: Quantity = EVIDENCE_IN_NATS,
     *,
+    scaling: Scaling = AUTOMATIC_SCALE,
     appearance: Appearance = USUAL,
-    percentile: float = 99.5,
-    reliability: Reliability = "all",
-    threshold: float = 3.0,
 ) -> Tensor:
     """A sheet for each picture with a heatmap of its target against every rival, the strongest first, [B,H,W,3].
 
@@ -132,15 +130,15 @@ def rivals_sheet(
     """
     noised = contest.noised
     pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]), noised.downscale)
-    rivals = [rivals_of(contest, target, image) for image, target in enumerate(targets)]
+    rivals = [contest.rivals(target, image) for image, target in enumerate(targets)]
     pairs = [(target, rivals[image][place], image) for place in range(len(rivals[0])) for image, target in enumerate(targets)]
-    sums = [mean_sum(contest, predictions, *pair, reading, weighting) for pair in pairs]
-    heatmap = make_heatmap(read_map(join_images(sums)), percentile=percentile, reliability=reliability, threshold=threshold)
+    summed = join_images([mean_sum(contest.pair(predictions, *pair), quantity) for pair in pairs])
+    heatmap = make_heatmap(read_map(summed, quantity.scalar), **asdict(scaling))
     size = cell_size(*pictures.shape[1:3], columns_per_band(len(rivals[0])))
     cells = overlay(pictures.repeat(len(rivals[0]), 1, 1, 1), heatmap, appearance, size).unflatten(0, (-1, noised.images))
     sheets = []
     for image, target in enumerate(targets):
-        shown = name_sides(heatmap, contest, target, rivals[image], weighting, threshold)
+        shown = name_sides(heatmap, contest, target, rivals[image], quantity.weighting, scaling.threshold)
         row = Row(f"{shown.quantity} for {quoted(contest.labels[target])} against each rival, over the picture", cells)
         headers = [rival_header(contest, target, rival, image) for rival in rivals[image]]
         sheet = draw_sheet(shown, headers, [row], image, appearance)
@@ -149,22 +147,9 @@ def rivals_sheet(
     return torch.stack([torch.nn.functional.pad(sheet, (0, 0, 0, 0, 0, height - len(sheet)), value=1) for sheet in sheets])
 
 
-def rivals_of(contest: Contest, target: int, image: int) -> list[int]:
-    """All labels but the target, the strongest first."""
-    return [standing.label for standing in contest.standings(image) if standing.label != target]
-
-
-def mean_sum(
-    contest: Contest,
-    predictions: Sequence[Tensor],
-    target: int,
-    rival: int,
-    image: int,
-    reading: Reading,
-    weighting: Weighting,
-) -> NoiseDifference:
+def mean_sum(pair: NoisePredictions, quantity: Quantity) -> NoiseDifference:
     """The sum over all steps for one image; its mean in place of its samples, since each pair has a number of its own."""
-    summed = sum_steps(contest.pair(predictions, target, rival, image), reading=reading, weighting=weighting)
+    summed = sum_steps(pair, reading=quantity.reading, weighting=quantity.weighting)
     return replace(summed, values=summed.mean[None])
 
 

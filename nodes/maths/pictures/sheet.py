@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import ceil
 
 import torch
@@ -11,13 +11,12 @@ from torch import Tensor
 
 from ..answers.verdict import judge, preferences
 from ..images import Decode, decode_pictures, from_image, match_pictures, resize, to_image
-from ..method.difference import NoiseDifference, Reading, Weighting, split_steps, sum_ranges
+from ..method.choices import AUTOMATIC_SCALE, WHERE_THEY_DIFFER, Quantity, Scaling
+from ..method.difference import NoiseDifference, split_steps, sum_ranges
 from ..method.heatmap import Heatmap, make_heatmap
 from ..method.placing import covered_box, scale_box
 from ..method.prediction import NoisePredictions
 from ..method.reading import read_map
-from ..method.reliability import Reliability
-from ..method.scalar import Scalar
 from ..wording import WEIGHTING_WORDS, quoted
 from .legend import draw_legend
 from .lettering import paragraph
@@ -75,21 +74,17 @@ def step_sheet(
     pictures: Tensor,
     predictions: NoisePredictions,
     ranges: int = 5,
-    reading: Reading = "difference",
-    weighting: Weighting = "uniform",
-    scalar: Scalar = "channel norm",
+    quantity: Quantity = WHERE_THEY_DIFFER,
     *,
+    scaling: Scaling = AUTOMATIC_SCALE,
     appearance: Appearance = USUAL,
-    percentile: float = 99.5,
     decode: Decode | None = None,
-    reliability: Reliability = "all",
-    threshold: float = 3.0,
     one_sheet: bool = False,
 ) -> Tensor:
     """Heatmaps of all ranges of steps beside each other, a sheet for each picture, [B,H,W,3], or [1,H,W,3] for all of them.
 
     All heatmaps of all sheets share one colour scale. With `decode` (see `make_heatmap`) a second row shows decode(-sum d).
-    `reliability` is that of each range by itself. `one_sheet`: see `contact_sheet`.
+    The reliability is that of each range by itself. `one_sheet`: see `contact_sheet`.
 
     Raises:
         ValueError: more ranges than steps, and what `sum_steps`, `make_heatmap` and `overlay` refuse.
@@ -97,21 +92,17 @@ def step_sheet(
     noised = predictions.noised
     pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]), noised.downscale)
     spans = split_steps(noised.steps, ranges)
-    heatmap = make_heatmap(
-        read_map(sum_ranges(predictions, spans, reading, weighting), scalar, decode=decode),
-        percentile=percentile,
-        reliability=reliability,
-        threshold=threshold,
-    )
+    summed = sum_ranges(predictions, spans, quantity.reading, quantity.weighting)
+    heatmap = make_heatmap(read_map(summed, quantity.scalar, decode=decode), **asdict(scaling))
     cut = f" in {ranges} ranges, the noisiest first" if ranges > 1 else ""
-    source = f"Steps 0–{noised.steps}{cut}, {WEIGHTING_WORDS[weighting]}"
-    heatmap = speak_for_all(replace(heatmap, source=source), threshold, "Ranges")
+    source = f"Steps 0–{noised.steps}{cut}, {WEIGHTING_WORDS[quantity.weighting]}"
+    heatmap = speak_for_all(replace(heatmap, source=source), scaling.threshold, "Ranges")
     columns = noised.images if one_sheet and ranges == 1 else ranges
     size = cell_size(*pictures.shape[1:3], columns_per_band(columns))
     cells = overlay(pictures.repeat(ranges, 1, 1, 1), heatmap, appearance, size)
     rows = [Row(f"{heatmap.quantity}, over the picture", cells.unflatten(0, (ranges, -1)))]
     if decode is not None:
-        difference = sum_ranges(predictions, spans, "difference", weighting)
+        difference = sum_ranges(predictions, spans, "difference", quantity.weighting)
         rows.append(decoded_row(difference, decode, tuple(pictures.shape[1:3]), size, ranges))
     headers = [range_header(noised.log_snr, span) for span in spans]
     if one_sheet:

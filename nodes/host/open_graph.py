@@ -1,0 +1,98 @@
+"""The nodes that Explain Image expands into: the pack's own and core's, as one would connect them by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os.path import commonprefix
+from typing import Any
+
+from comfy_execution.graph_utils import GraphBuilder, Node
+
+Link = list[Any]
+"""[node id, number of the output]."""
+Value = Link | str | int | float | bool
+"""What a node is given: a link, or a widget's value."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A node of the open graph, with where each of its inputs comes from."""
+
+    node: str
+    """Its class."""
+    given: tuple[str, ...] = ()
+    """Inputs that Explain Image has under the same name."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Inputs that Explain Image has under another name."""
+    linked: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    """Inputs that an earlier part gives, by its name and the number of its output."""
+    fixed: Mapping[str, Value] = field(default_factory=dict)
+    """Inputs that are always the same."""
+
+
+PARTS = {
+    "encode": Part("VAEEncode", ("vae",), renamed={"pixels": "image"}),
+    "noise": Part(
+        "SDExplainNoiseLatent",
+        ("model", "steps", "seed", "samples"),
+        linked={"latent": ("encode", 0)},
+        fixed={"scheduler": "normal", "step_noise": "fresh per step"},
+    ),
+    "target": Part("CLIPTextEncode", ("clip",), renamed={"text": "target_prompt"}),
+    "contrast": Part("CLIPTextEncode", ("clip",), renamed={"text": "contrast_prompt"}),
+    "predict": Part(
+        "SDExplainPredictNoise",
+        ("model", "target_label", "contrast_label"),
+        linked={"noised": ("noise", 0), "target": ("target", 0), "contrast": ("contrast", 0)},
+    ),
+    "sum": Part(
+        "SDExplainSumDifference",
+        ("start", "end", "reading", "weighting"),
+        linked={"predictions": ("predict", 0)},
+        fixed={"latent_direction": "target - contrast", "latent_base": "difference alone", "latent_strength": 1.0},
+    ),
+    "decode": Part("VAEDecode", ("vae",), linked={"samples": ("sum", 1)}),
+    "verdict": Part("SDExplainVerdict", ("start", "end"), linked={"predictions": ("predict", 0)}, fixed={"temperature": 1.0}),
+    "heatmap": Part(
+        "SDExplainHeatmap",
+        ("image", "colour_map", "percentile", "opacity", "background", "interpolation", "legend"),
+        linked={"difference": ("sum", 0)},
+        fixed={"scalar": "channel norm", "sign": "both", "scale": 0.0, "shared_scale": True},
+    ),
+}
+"""By name, in the order of the data."""
+
+OUTPUTS = (*(("heatmap", output) for output in range(4)), ("decode", 0), ("verdict", 0), ("predict", 0))
+"""What Explain Image gives: overlay, heatmap, both masks, decoded difference, verdict, predictions."""
+
+
+def open_graph(given: Mapping[str, Value]) -> tuple[GraphBuilder, list[Link]]:
+    """The nodes that do the work, and what they give; `given` are Explain Image's inputs as they stand in the graph."""
+    graph, made = GraphBuilder(), {}
+    labels = side_labels(given["target_prompt"], given["contrast_prompt"])
+    own = {name: given[name] or label for name, label in zip(("target_label", "contrast_label"), labels, strict=True)}
+    for name, part in PARTS.items():
+        made[name] = add_part(graph, name, part, {**given, **own}, made)
+    # its plot would take the place of the overlay on the node: nobody is to see it (for itself, ComfyUI would look for ever)
+    made["verdict"].set_override_display_id(f"{made['verdict'].id}.unseen")
+    return graph, [made[name].out(output) for name, output in OUTPUTS]
+
+
+def add_part(graph: GraphBuilder, name: str, part: Part, given: Mapping[str, Value], made: Mapping[str, Node]) -> Node:
+    """The node of a part, connected to those that are made."""
+    inputs = {input: given[input] for input in part.given}
+    inputs |= {input: given[other] for input, other in part.renamed.items()}
+    inputs |= {input: made[other].out(output) for input, (other, output) in part.linked.items()}
+    return graph.node(part.node, name, **inputs, **part.fixed)
+
+
+def side_labels(target: Value, contrast: Value) -> tuple[Value, Value]:
+    """What two prompts are called: the words that the other one lacks, "zebra" of "a photo of a zebra"; links stay links."""
+    if not isinstance(target, str) or not isinstance(contrast, str):
+        return target, contrast
+    ours, theirs = target.split(), contrast.split()
+    head = len(commonprefix([ours, theirs]))
+    tail = len(commonprefix([ours[head:][::-1], theirs[head:][::-1]]))
+    own, others = (" ".join(words[head : len(words) - tail]) for words in (ours, theirs))
+    return (own, others) if own and others else (target.strip() or "anything", contrast.strip() or "anything")
