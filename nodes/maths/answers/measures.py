@@ -74,7 +74,8 @@ def largest(values: np.ndarray, count: int) -> np.ndarray:
     """The `count` largest values as a mask, count > 0; of equal ones any, but none of those that equal the smallest value."""
     chosen = np.zeros(values.size, bool)
     chosen[np.argpartition(values.ravel(), -count)[-count:]] = True
-    return chosen.reshape(values.shape) & (values > values.min())
+    above: np.ndarray = values > values.min()
+    return chosen.reshape(values.shape) & above
 
 
 def overlap(first: np.ndarray, second: np.ndarray) -> float:
@@ -100,7 +101,8 @@ def grown(mask: np.ndarray, pixels: int) -> np.ndarray:
 
 
 def relevance_mass(values: np.ndarray, truth: np.ndarray) -> float:
-    """Relevance mass accuracy (Arras et al. 2022): the share of the positive values that is on the truth; NaN if none is positive."""
+    """Relevance mass accuracy (Arras et al. 2022): the share of the positive values that is on the truth;
+    NaN if none is positive."""
     positive = np.maximum(values, 0).astype(np.float64)
     return float(positive[truth].sum() / positive.sum()) if positive.any() else float("nan")
 

@@ -77,7 +77,7 @@ def checksum(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
     shapes = {name: [str(tensor.dtype), list(tensor.shape)] for name, tensor in tensors.items()}
     digest.update(json.dumps([told, shapes], sort_keys=True).encode())
     for name in sorted(tensors):
-        digest.update(tensors[name].numpy())
+        digest.update(tensors[name].numpy().data)
     return digest.hexdigest()
 
 
@@ -96,8 +96,8 @@ def write(path: Path, content: bytes) -> None:
         os.replace(beside, path)
     except OSError as error:
         raise OSError(
-            f"{path.name} could not be saved ({error.strerror or error}): it has {len(content) / 1e6:.1f} MB. Make room on the disk "
-            f"of {path.parent}, or choose another filename_prefix. Nothing was left behind."
+            f"{path.name} could not be saved ({error.strerror or error}): it has {len(content) / 1e6:.1f} MB. Make room on the "
+            f"disk of {path.parent}, or choose another filename_prefix. Nothing was left behind."
         ) from error
     finally:
         with suppress(OSError):  # a disk that refused the file may refuse this as well
@@ -141,8 +141,8 @@ def check_format(metadata: dict[str, str], name: str) -> None:
         raise ValueError(f"{name} is damaged: its format version is {version[:20]!r}, no number. {AGAIN}")
     if len(version) > 9 or int(version) > VERSION:
         raise ValueError(
-            f"{name} has format version {version[:20]}, this pack reads up to {VERSION}. Update SDExplain, or save the predictions "
-            "anew with this version."
+            f"{name} has format version {version[:20]}, this pack reads up to {VERSION}. Update SDExplain, or save the "
+            "predictions anew with this version."
         )
 
 
@@ -159,14 +159,14 @@ def unpack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> NoisePredict
     for name in ("target", "contrast"):
         if not torch.isfinite(tensors[name]).all():
             raise ValueError(f"{name} contains NaN or infinity.")
-    own = {name.removeprefix(NOISED): tensor for name, tensor in tensors.items() if name.startswith(NOISED)}
+    own: dict[str, Any] = {name.removeprefix(NOISED): tensor for name, tensor in tensors.items() if name.startswith(NOISED)}
     noised = NoisedLatents(**own, **_plain(json.loads(metadata["noised"])))
     labels = {name: str(label) for name, label in json.loads(metadata["labels"]).items()}
     fingerprints = {str(name): str(text) for name, text in json.loads(metadata["fingerprints"]).items()}
     return NoisePredictions(noised, tensors["target"], tensors["contrast"], labels["target"], labels["contrast"], fingerprints)
 
 
-def _plain(values: dict[str, Any]) -> dict[str, int | bool]:
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
     """The fields that are no tensors: switches, and numbers of at least 1.
 
     Raises:

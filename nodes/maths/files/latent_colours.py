@@ -11,7 +11,7 @@ from torch import Tensor
 from ..images import decode_pictures
 from ..method.difference import Weighting, sum_steps
 from ..method.noising import NoisedLatents
-from ..method.placing import covered_box
+from ..method.placing import Size, covered_box
 from ..method.prediction import NoisePredictions
 
 
@@ -20,24 +20,27 @@ def picture_colours(pictures: Tensor, noised: NoisedLatents) -> Tensor:
 
     It serves every model without its VAE; a ridge of 1 % of the latent's variance keeps flat pictures from wild colours.
     """
-    top, left, height, width = covered_box(tuple(pictures.shape[1:3]), tuple(noised.x0.shape[2:]), noised.downscale)
-    cells = cell_means(pictures[:, top : top + height, left : left + width], tuple(noised.x0.shape[2:]))
+    size = noised.x0.shape[2:]
+    top, left, height, width = covered_box(pictures.shape[1:3], size, noised.downscale)
+    cells = cell_means(pictures[:, top : top + height, left : left + width], size)
     latents = noised.x0.flatten(2).mT
     cells, latents = (values - values.mean(dim=1, keepdim=True) for values in (cells, latents))
     squares = latents.mT @ latents
     ridge = 0.01 * squares.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-6)
-    return torch.linalg.solve(squares + ridge[:, None, None] * torch.eye(squares.shape[-1]), latents.mT @ cells)
+    colours: Tensor = torch.linalg.solve(squares + ridge[:, None, None] * torch.eye(squares.shape[-1]), latents.mT @ cells)
+    return colours
 
 
 def decoder_colours(
     predictions: NoisePredictions, weighting: Weighting, decode: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """The decoder's colours of a cell as a linear function of -sum d, [B,C+1,3] with the constant last, and how well it fits, [B].
+    """The decoder's colours of a cell as a linear function of -sum d, [B,C+1,3] with the constant last, and how well it fits,
+    [B].
 
-    The least squares are over the cells of what the decoder makes of nothing, of the whole schedule's sum and of its halves'. The fit is
-    R², the share of the colours' variance that the function explains; 1 where there is none.
+    The least squares are over the cells of what the decoder makes of nothing, of the whole schedule's sum and of its halves'. The
+    fit is R², the share of the colours' variance that the function explains; 1 where there is none.
     """
-    steps, size = predictions.noised.steps, tuple(predictions.noised.x0.shape[2:])
+    steps, size = predictions.noised.steps, predictions.noised.x0.shape[2:]
     ranges = [(0, steps)] if steps < 2 else [(0, steps), (0, steps // 2), (steps // 2, steps)]
     sums = [sum_steps(predictions, *part, "difference", weighting) for part in ranges]
     latents = [torch.zeros_like(sums[0].mean), *(-part.mean for part in sums)]
@@ -50,6 +53,6 @@ def decoder_colours(
     return colours.float(), torch.where(spread > 0, 1 - left / spread.clamp(min=1e-30), 1.0).float()
 
 
-def cell_means(pictures: Tensor, size: tuple[int, int]) -> Tensor:
+def cell_means(pictures: Tensor, size: Size) -> Tensor:
     """The mean colour of each latent cell of pictures [B,H,W,3], [B,cells,3]."""
     return F.interpolate(pictures.movedim(-1, 1), size, mode="area").flatten(2).mT

@@ -90,9 +90,9 @@ def sum_steps(
 
     "difference": sum of w * d, values [R,B,C,h,w], signed. "absolute": sum of w * mean over C of |d|, values [R,B,1,h,w],
     the map of DiffEdit (Couairon et al. 2022). "information": sum of w/2 * sum over C of d^2, unsigned. "evidence": sum of
-    w/2 * sum over C of (noise - eps_contrast)^2 - (noise - eps_target)^2, positive where it speaks for the target; its total is the
-    log-odds of a diffusion classifier (Li et al. 2023). Weighted by information, both are in nats for each latent cell (Kong et
-    al. 2024). The weights w are those of `step_weights`; end None means all steps.
+    w/2 * sum over C of (noise - eps_contrast)^2 - (noise - eps_target)^2, positive where it speaks for the target; its total is
+    the log-odds of a diffusion classifier (Li et al. 2023). Weighted by information, both are in nats for each latent cell (Kong
+    et al. 2024). The weights w are those of `step_weights`; end None means all steps.
 
     Raises:
         ValueError: an empty range, one that leaves the schedule, an unknown reading or weighting, or NaN.
@@ -109,17 +109,16 @@ def sum_steps(
         part = weights[step] * read_step(predictions, step, reading)
         values = values + part
         totals.append(part.sum(dim=(2, 3, 4)))
-        if noised.estimates > 1 and noised.fresh:
-            step_variance = variance_of_mean(part, noised.antithetic)
+        if noised.fresh and (step_variance := variance_of_mean(part, noised.antithetic)) is not None:
             variance = variance + step_variance
             spreads.append(step_variance.mean(dim=(1, 2, 3)))
     if not torch.isfinite(values).all():
         raise ValueError(
-            "The noise predictions contain NaN or infinity, or are too large to be summed. Check the latent, the prompts and the model."
+            "The noise predictions contain NaN or infinity, or are too large to be summed. Check the latent, the prompts and the "
+            "model."
         )
-    if noised.estimates > 1 and not noised.fresh:
-        variance = variance_of_mean(values, noised.antithetic)
-        spreads = [variance.mean(dim=(1, 2, 3))]
+    if not noised.fresh and (whole := variance_of_mean(values, noised.antithetic)) is not None:
+        variance, spreads = whole, [whole.mean(dim=(1, 2, 3))]
     return NoiseDifference(
         values=values,
         variance=variance if spreads else None,
@@ -141,12 +140,18 @@ def sum_steps(
 
 def join_images(sums: list[NoiseDifference]) -> NoiseDifference:
     """Several sums of the same predictions as one batch of images, with the words of the first."""
-    parts = {name: [getattr(part, name) for part in sums] for name in ("variance", "degrees", "total_error")}
     return replace(
         sums[0],
         values=torch.cat([part.values for part in sums], dim=1),
-        **{name: None if values[0] is None else torch.cat(values) for name, values in parts.items()},
+        variance=_joined([part.variance for part in sums]),
+        degrees=_joined([part.degrees for part in sums]),
+        total_error=_joined([part.total_error for part in sums]),
     )
+
+
+def _joined(parts: list[Tensor | None]) -> Tensor | None:
+    known = [part for part in parts if part is not None]
+    return torch.cat(known) if known else None
 
 
 def step_weights(noised: NoisedLatents, weighting: Weighting) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,6 +10,8 @@ from torch import Tensor
 from .heatmap import Heatmap
 
 Interpolation = Literal["smooth", "cells"]
+Size: TypeAlias = tuple[int, ...]
+"""Height and width; what `Tensor.shape[-2:]` is to the type checker."""
 
 
 class Box(NamedTuple):
@@ -21,13 +23,13 @@ class Box(NamedTuple):
     width: int
 
 
-def masks(heatmap: Heatmap, picture_size: tuple[int, int], interpolation: Interpolation = "smooth") -> tuple[Tensor, Tensor]:
+def masks(heatmap: Heatmap, picture_size: Size, interpolation: Interpolation = "smooth") -> tuple[Tensor, Tensor]:
     """The positive and the negative part of value / limit, each [B,H,W] in 0..1 at the picture's size."""
     levels = place(heatmap, picture_size, interpolation)
     return levels.clamp(min=0), (-levels).clamp(min=0)
 
 
-def covered_box(size: tuple[int, int], latent_size: tuple[int, int], downscale: int) -> Box:
+def covered_box(size: Size, latent_size: Size, downscale: int) -> Box:
     """The pixels that the latent covers.
 
     ComfyUI's VAE Encode crops an image at its centre to multiples of the downscale factor. Where that gives the latent's
@@ -40,7 +42,7 @@ def covered_box(size: tuple[int, int], latent_size: tuple[int, int], downscale: 
     return Box(spare_height // 2, spare_width // 2, height - spare_height, width - spare_width)
 
 
-def scale_box(box: Box, size: tuple[int, int], new_size: tuple[int, int]) -> Box:
+def scale_box(box: Box, size: Size, new_size: Size) -> Box:
     """The same part of a picture after resizing it from `size` to `new_size`."""
     down, across = new_size[0] / size[0], new_size[1] / size[1]
     top, left = round(box.top * down), round(box.left * across)
@@ -49,9 +51,9 @@ def scale_box(box: Box, size: tuple[int, int], new_size: tuple[int, int]) -> Box
 
 def place(
     heatmap: Heatmap,
-    picture_size: tuple[int, int],
+    picture_size: Size,
     interpolation: Interpolation = "smooth",
-    size: tuple[int, int] | None = None,
+    size: Size | None = None,
 ) -> Tensor:
     """The heatmap's levels where the latent covers the picture, 0 around it, [B,H,W] at `size` or the picture's own.
 

@@ -64,4 +64,4 @@ def smallest_value(difference: NoiseDifference, scalar: Scalar) -> float:
     if scalar == "decoded luminance":
         return SMALLEST_LUMINANCE
     channels = difference.values.shape[2] if scalar == "channel norm" else 1
-    return ROUNDING_PER_STEP * (difference.end - difference.start) * channels**0.5
+    return float(ROUNDING_PER_STEP * (difference.end - difference.start) * channels**0.5)

@@ -86,25 +86,40 @@ def _in_font(text: str, size: int, bold: bool) -> tuple[str, ImageFont.FreeTypeF
 def font_for(text: str, size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, or the first of the system's fonts that has all letters of a text that DejaVu Sans lacks."""
     font = open_font(str(BOLD_LETTERS if bold else LETTERS), size)
-    foreign = {c for c in text if unicodedata.category(c)[0] in "LM" and not has_glyph(font.path, c)}
-    candidates = (open_font(name, size) for name in SYSTEM_LETTERS) if foreign else ()
-    return next((found for found in candidates if found and all(has_glyph(found.path, c) for c in foreign)), font)
+    foreign = {c for c in text if unicodedata.category(c)[0] in "LM" and not draws(font, c)}
+    candidates = (find_font(name, size) for name in SYSTEM_LETTERS) if foreign else ()
+    return next((found for found in candidates if found and all(draws(found, c) for c in foreign)), font)
 
 
 @lru_cache(maxsize=128)
-def open_font(name: str, size: int) -> ImageFont.FreeTypeFont | None:
-    """A font by path or by the file name that it has on the system; None where there is none."""
-    # DejaVu's right-to-left letters are put in order here (Pillow alone needs a FriBidi library that Windows lacks), so it is drawn as it is.
+def open_font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    """A font by path or by the file name that it has on the system.
+
+    Raises:
+        OSError: there is none.
+    """
+    # DejaVu's right-to-left letters are put in order here (Pillow alone needs a FriBidi library that Windows lacks),
+    # so it is drawn as it is.
     layout = ImageFont.Layout.BASIC if name in (str(LETTERS), str(BOLD_LETTERS)) else None
+    return ImageFont.truetype(name, size, layout_engine=layout)
+
+
+@lru_cache(maxsize=128)
+def find_font(name: str, size: int) -> ImageFont.FreeTypeFont | None:
+    """The font of `open_font`, None where there is none."""
     try:
-        return ImageFont.truetype(name, size, layout_engine=layout)
+        return open_font(name, size)
     except OSError:
         return None
 
 
+def draws(font: ImageFont.FreeTypeFont, character: str) -> bool:
+    """Whether a font can draw a character."""
+    return _has_glyph(str(font.path), character)
+
+
 @lru_cache(maxsize=4096)
-def has_glyph(path: str, character: str) -> bool:
-    """Whether a font file can draw a character."""
+def _has_glyph(path: str, character: str) -> bool:
     return _face(path).get_char_index(ord(character)) > 0
 
 
@@ -115,7 +130,7 @@ def _face(path: str) -> FT2Font:
 
 def spell_missing(text: str, font: ImageFont.FreeTypeFont) -> str:
     """Writes each character that the font lacks as its Unicode name in brackets, "[zebra face]", or as "[U+6591]"."""
-    return "".join(c if has_glyph(font.path, c) else f"[{_spelt(c)}]" for c in text)
+    return "".join(c if draws(font, c) else f"[{_spelt(c)}]" for c in text)
 
 
 def _spelt(character: str) -> str:
@@ -150,4 +165,4 @@ def drawing_order(line: str, font: ImageFont.FreeTypeFont) -> str:
     """The characters of a line from left to right: right-to-left words reversed, Arabic letters joined."""
     if font.layout_engine != ImageFont.Layout.BASIC:
         return line
-    return get_display(_arabic.reshape(line), base_dir="L")
+    return str(get_display(_arabic.reshape(line), base_dir="L"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image, ImageDraw
 
@@ -22,7 +24,7 @@ BAND = MUTED
 ROUND = (1, 2, 5, 10)  # what ticks count in, and ten times that
 
 # All that could differ where the person's own matplotlibrc or another pack changed it.
-LOOK = {
+LOOK: dict[Any, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": LENGTHS(12),
     "text.usetex": False,
@@ -46,8 +48,8 @@ def draw_plot(height: int, draw: Callable[[Figure], None]) -> Image.Image:
     """A picture of `LENGTHS.width` by `height` pixels of what `draw` does to an empty figure; lengths in it are pixels."""
     with matplotlib.rc_context(LOOK):
         # 72 dots per inch: matplotlib's points are then pixels
-        figure = Figure((LENGTHS.width / 72, height / 72), dpi=72, facecolor=PAPER, layout="constrained")
-        figure.get_layout_engine().set(w_pad=LENGTHS(8) / 72, h_pad=LENGTHS(4) / 72)
+        layout = ConstrainedLayoutEngine(w_pad=LENGTHS(8) / 72, h_pad=LENGTHS(4) / 72)
+        figure = Figure((LENGTHS.width / 72, height / 72), dpi=72, facecolor=PAPER, layout=layout)
         canvas = FigureCanvasAgg(figure)
         draw(figure)
         canvas.draw()

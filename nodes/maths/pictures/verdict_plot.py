@@ -36,7 +36,7 @@ def draw_verdict(verdict: Verdict, image: int) -> Image.Image:
     rule = paragraph(reading_rule(verdict), LENGTHS(11), LENGTHS.inner, lines=3)
     panels = draw_plot(LENGTHS(PANELS), lambda figure: _draw_panels(figure, verdict, image))
     margin, gap = LENGTHS(12), LENGTHS(6)
-    height = 2 * margin + 3 * gap + sum(part.height for part in (*words, panels, key, rule))
+    height = 2 * margin + 3 * gap + sum(line.height for line in words) + panels.height + key.height + rule.height
     sheet = Image.new("RGB", (LENGTHS.width, height), PAPER)
     top = _draw_words(sheet, words, margin, INK) + gap
     sheet.paste(panels, (0, top))
