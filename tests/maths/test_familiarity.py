@@ -13,6 +13,7 @@ from sdexplain.nodes.maths.method.familiarity import (
     LIMIT,
     Familiarity,
     OwnPictures,
+    beyond,
     measure,
     measure_prompts,
     power_spectrum,
@@ -22,7 +23,7 @@ from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
 from sdexplain.nodes.maths.method.prediction import NoisePredictions
 from torch import Tensor
 
-OWN = OwnPictures(200, LEVELS, {0.5: 0.3, 0.9: 0.36, 0.99: 0.4})
+OWN = OwnPictures(200, LEVELS, (0.2, 0.22, 0.3, 0.36, 0.4), (0.15, 0.2, 0.3, 0.4, 0.5))
 
 
 def noised_at(x0: Tensor, levels: list[float], samples: int = 2, flow: bool = False, antithetic: bool = True) -> NoisedLatents:
@@ -74,7 +75,8 @@ def test_a_denoiser_that_knows_the_picture_has_ratio_0_and_no_nan() -> None:
     perfect = noised.noise[:, :, None].expand(-1, -1, 2, -1, -1, -1)
     found = measure_prompts(noised, [perfect], OWN)
     assert torch.equal(found.ratios, torch.zeros(2)) and torch.equal(found.cleanest_error, torch.zeros(2))
-    assert found.verdicts == ["known", "known"] and not found.foreign.any()
+    assert not found.foreign.any()
+    assert measure_prompts(noised, [perfect]).verdicts == ["known", "known"]
 
 
 def test_white_noise_cannot_be_smoothed_better_than_shrunk() -> None:
@@ -182,28 +184,53 @@ def test_a_batch_says_what_single_pictures_say() -> None:
     assert torch.allclose(both, torch.cat(single), rtol=1e-6)
 
 
-def test_own_pictures_set_the_limit_by_the_tail_of_their_quantiles() -> None:
+def of_ratios(*ratios: float, own: OwnPictures | None = OWN, structure: float = 0.3, cleanest: float = 0.7) -> Familiarity:
+    count = len(ratios)
+    return Familiarity(torch.tensor(ratios), (3,), torch.full((count,), structure), torch.full((count,), cleanest), own)
+
+
+def test_own_pictures_set_the_limits_by_the_tails_of_their_quantiles() -> None:
     assert OWN.limit == pytest.approx(0.4 * 0.4 / 0.36)
-    cleanest = torch.tensor([0.7] * 4)
-    ratios = torch.tensor([0.3, OWN.limit + 0.01, OWN.limit**0.5 + 0.01, 1.2])
-    held = Familiarity(ratios, (3,), cleanest, OWN)
+    assert OWN.structure_limits == pytest.approx((0.15**2 / 0.2, 0.5**2 / 0.4))
+    ratios = (0.3, OWN.limit + 0.01, OWN.limit**0.5 + 0.01, 1.2)
+    held = of_ratios(*ratios)
     assert held.verdicts == ["known", "doubtful", "not known", "not known"]
     assert held.may_be_sure.tolist() == [True, False, False, False]
-    free = Familiarity(ratios, (3,), cleanest)
+    free = of_ratios(*ratios, own=None)
     assert free.limit == LIMIT and free.verdicts == ["known", "known", "known", "not known"]
 
 
+def test_the_tail_is_that_of_an_exponential_in_logarithms() -> None:
+    """Of values exp(x), x exponential, the 99.9 % quantile is e^(ln 1000), by the 90 % and 99 % ones e^(ln 10), e^(ln 100)."""
+    assert beyond(10.0, 100.0) == pytest.approx(1000.0)
+
+
+@pytest.mark.parametrize(("structure", "amount"), [(0.05, "less"), (0.7, "more")])
+def test_a_picture_with_less_or_more_in_it_than_its_own_is_doubtful_even_if_predicted_well(structure: float, amount: str) -> None:
+    found = of_ratios(0.3, structure=structure)
+    assert found.verdicts == ["doubtful"] and f"There is {amount} in the latent" in found.words(0)
+    assert of_ratios(0.3, structure=structure, own=None).verdicts == ["known"]
+
+
+def test_the_structure_is_that_of_the_picture_alone() -> None:
+    x0 = torch.randn(1, 4, 64, 64, generator=torch.Generator().manual_seed(1))
+    found = measure_prompts(noised_at(x0, [-5.0, 5.0]), [torch.zeros(2, 2, 1, 4, 64, 64)])
+    assert float(found.structure) == pytest.approx(0.5, rel=0.02)  # variance 1 in noise of 1: half of it is missed
+
+
 def test_the_words_name_the_ratio_and_what_the_latent_may_be() -> None:
-    found = Familiarity(torch.tensor([1.13, 0.7, 0.31]), (3,), torch.tensor([2.3, 0.8, 0.8]), OWN)
-    assert found.words(0).startswith(
-        "The model does not know this picture: it predicts the noise no better than smoothing (1.1 of 1;"
-    )
-    assert "2.3 times that of predicting nothing" in found.words(0) and "another VAE" in found.words(0)
-    assert "hardly better than smoothing (0.70 of 1; 99% of its own pictures are below 0.40)" in found.words(1)
-    assert found.words(2).startswith("The model knows such pictures") and "VAE" not in found.words(2)
+    unknown, hardly, known = of_ratios(1.13, cleanest=2.3).words(0), of_ratios(0.7).words(0), of_ratios(0.31).words(0)
+    assert unknown.startswith("The model does not know this picture: it predicts the noise no better than smoothing (1.1 of 1;")
+    assert "2.3 times that of predicting nothing" in unknown and "another VAE" in unknown
+    assert "hardly better than smoothing (0.70 of 1; 99% of its own pictures are below 0.40)" in hardly
+    assert known.startswith("The model knows such pictures") and "VAE" not in known
 
 
-@pytest.mark.parametrize("quantiles", [{0.9: 0.3}, {0.9: 0.4, 0.99: 0.3}, {0.9: 0.0, 0.99: 0.3}])
-def test_quantiles_that_cannot_be_are_refused(quantiles: dict[float, float]) -> None:
-    with pytest.raises(ValueError, match="quantiles"):
-        OwnPictures(10, LEVELS, quantiles)
+@pytest.mark.parametrize(
+    "quantiles", [(0.1, 0.2, 0.3), (0.1, 0.2, 0.3, 0.5, 0.4), (0.0, 0.1, 0.2, 0.3, 0.4), (0.1, 0.2, 0.3, 0.4, math.inf)]
+)
+def test_quantiles_that_cannot_be_are_refused(quantiles: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="ratios of the model's own pictures"):
+        OwnPictures(10, LEVELS, quantiles, OWN.structures)
+    with pytest.raises(ValueError, match="structures of the model's own pictures"):
+        OwnPictures(10, LEVELS, OWN.ratios, quantiles)

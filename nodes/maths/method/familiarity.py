@@ -26,7 +26,8 @@ LIMIT = 0.8
 WORSE_THAN_NOTHING = 1.05
 """A little above 1, about which a network that predicts next to nothing at the cleanest step wavers."""
 
-COMMON, RARE = 0.9, 0.99  # the shares of a model's own pictures from which its limit is reckoned
+SHARES = (0.01, 0.1, 0.5, 0.9, 0.99)
+"""The quantiles that are kept of a model's own pictures; its limits are reckoned from the outer two at each end."""
 
 
 @dataclass(frozen=True)
@@ -37,21 +38,34 @@ class OwnPictures:
     """How many there were."""
     levels: tuple[float, float]
     """The range of log SNR that they were measured over."""
-    quantiles: dict[float, float]
-    """Share of them -> up to which ratio they reach; 0.9 and 0.99 have to be there."""
+    ratios: tuple[float, ...]
+    """The quantiles SHARES of their ratios, see `Familiarity`."""
+    structures: tuple[float, ...]
+    """The quantiles SHARES of how much there is in them, see `Familiarity`."""
 
     def __post_init__(self) -> None:
-        missing = [share for share in (COMMON, RARE) if not self.quantiles.get(share, 0) > 0]
-        if missing or self.quantiles[COMMON] > self.quantiles[RARE]:
-            raise ValueError(
-                f"The familiarity quantiles are {self.quantiles}; expected ratios above 0 that do not fall, for the shares "
-                f"{COMMON} and {RARE} too. Measure them again."
-            )
+        for name in ("ratios", "structures"):
+            values = getattr(self, name)
+            if len(values) != len(SHARES) or not 0 < values[0] or sorted(values) != list(values) or not values[-1] < math.inf:
+                raise ValueError(
+                    f"The {name} of the model's own pictures are {list(values)}; expected the {len(SHARES)} quantiles "
+                    f"{', '.join(map(str, SHARES))}, rising and above 0. Measure them again."
+                )
 
     @property
     def limit(self) -> float:
-        """About the ratio that one in a thousand exceeds: as far beyond the 99th as that lies beyond the 90th, in logarithms."""
-        return self.quantiles[RARE] ** 2 / self.quantiles[COMMON]
+        """The ratio that about one in a thousand of them exceeds."""
+        return beyond(self.ratios[-2], self.ratios[-1])
+
+    @property
+    def structure_limits(self) -> tuple[float, float]:
+        """Between these lies how much there is in all but about two in a thousand of them."""
+        return beyond(self.structures[1], self.structures[0]), beyond(self.structures[-2], self.structures[-1])
+
+
+def beyond(common: float, rare: float) -> float:
+    """As far beyond the 99 % quantile as that lies beyond the 90 %, in logarithms: the 99.9 % of an exponential tail."""
+    return rare**2 / common
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +81,8 @@ class Familiarity:
     """[B], 0 or more; None where no step of the schedule lies within LEVELS."""
     steps: tuple[int, ...]
     """The steps that count."""
+    structure: Tensor
+    """[B] how much there is in the picture, 0 ... 1: what smoothing misses of noise of the strength 1."""
     cleanest_error: Tensor
     """[B] the model's mean squared error at the last step, over that of predicting no noise at all."""
     own: OwnPictures | None = None
@@ -87,12 +103,19 @@ class Familiarity:
         """What is to be said of each picture."""
         if self.ratios is None:
             return ["not measured"] * len(self.cleanest_error)
-        return [self._verdict(ratio) for ratio in self.ratios.tolist()]
+        unusual = self.unusual.tolist()
+        return [self._verdict(ratio, unusual[image]) for image, ratio in enumerate(self.ratios.tolist())]
 
-    def _verdict(self, ratio: float) -> Recognition:
+    def _verdict(self, ratio: float, unusual: bool) -> Recognition:
         if ratio <= self.limit:
-            return "known"
+            return "doubtful" if unusual else "known"
         return "doubtful" if ratio < self.ceiling else "not known"
+
+    @property
+    def unusual(self) -> Tensor:
+        """[B] whether there is less or more in the picture than in the model's own ones, where they are known."""
+        low, high = self.own.structure_limits if self.own else (0.0, math.inf)
+        return (self.structure < low) | (self.structure > high)
 
     @property
     def may_be_sure(self) -> Tensor:
@@ -105,8 +128,8 @@ class Familiarity:
         return self.cleanest_error > WORSE_THAN_NOTHING
 
     def words(self, image: int) -> str:
-        """One or two sentences about one picture, for legends and reports."""
-        return " ".join([self._words_on_ratio(image), *self._words_on_cleanest(image)])
+        """One to three sentences about one picture, for legends and reports."""
+        return " ".join([self._words_on_ratio(image), *self._words_on_structure(image), *self._words_on_cleanest(image)])
 
     def _words_on_ratio(self, image: int) -> str:
         if self.ratios is None:
@@ -122,7 +145,14 @@ class Familiarity:
         return f"The model does not know this picture: it predicts the noise {than} smoothing ({number})."
 
     def _words_on_own(self) -> str:
-        return "" if self.own is None else f"; {RARE:.0%} of its own pictures are below {_two_digits(self.own.quantiles[RARE])}"
+        return "" if self.own is None else f"; {SHARES[-1]:.0%} of its own pictures are below {_two_digits(self.own.ratios[-1])}"
+
+    def _words_on_structure(self, image: int) -> list[str]:
+        if self.own is None or not self.unusual[image]:
+            return []
+        low, high = self.own.structure_limits
+        amount = "less" if self.structure[image] < low else "more"
+        return [f"There is {amount} in the latent than in the model's own: it is another kind of picture or scale."]
 
     def _words_on_cleanest(self, image: int) -> list[str]:
         if not self.foreign[image]:
@@ -153,6 +183,7 @@ def measure_prompts(noised: NoisedLatents, predictions: Sequence[Tensor], own: O
     return Familiarity(
         ratios=torch.stack(ratios).log().mean(dim=0).exp() if ratios else None,
         steps=steps,
+        structure=smoothing_error(spectrum, 1, 1),
         cleanest_error=_error(noised, predictions, noised.steps - 1) / nothing,
         own=own,
     )
