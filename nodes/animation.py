@@ -28,8 +28,8 @@ class StepAnimation(io.ComfyNode):
             node_id="SDExplainStepAnimation",
             display_name="Step Animation",
             category="SDExplain",
-            description="Moves a window of steps through the schedule and draws the heatmap of each place of it as a frame, all on one "
-            "scale, over a bar of the schedule. For SaveAnimatedWEBP or CreateVideo. The model is not asked again.",
+            description="Moves a window of steps through the schedule and draws the heatmap of each place of it as a frame, all "
+            "on one scale, over a bar of the schedule. For SaveAnimatedWEBP or CreateVideo. The model is not asked again.",
             search_aliases=["heatmap", "video", "animation", "timesteps", "sweep", "explain"],
             advanced=appearance.ADVANCED,
             inputs=[
@@ -40,8 +40,8 @@ class StepAnimation(io.ComfyNode):
                     default=5,
                     min=1,
                     max=1000,
-                    tooltip="How many steps each frame sums. It moves by one step a frame: 20 steps and a window of 5 make 16 frames. More "
-                    "are calmer, fewer show a step by itself.",
+                    tooltip="How many steps each frame sums. It moves by one step a frame: 20 steps and a window of 5 make 16 "
+                    "frames. More are calmer, fewer show a step by itself.",
                 ),
                 quantity.reading(
                     "information", "What is summed over the window: see Sum Noise Difference. evidence alone has sides."
@@ -56,8 +56,8 @@ class StepAnimation(io.ComfyNode):
             outputs=[
                 io.Image.Output(
                     display_name="frames",
-                    tooltip="A batch with a frame for each place of the window, the noisiest steps first; for a batch of images, first all "
-                    "of the first image.",
+                    tooltip="A batch with a frame for each place of the window, the noisiest steps first; for a batch of images, "
+                    "first all of the first image.",
                 )
             ],
         )

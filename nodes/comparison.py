@@ -30,8 +30,8 @@ class CompareMaps(io.ComfyNode):
             node_id="SDExplainAgreement",
             display_name="Compare Maps",
             category="SDExplain",
-            description="Measures how well a map agrees with a mask (does it find what it should?) or with another map (do two seeds, "
-            "ranges or models say the same?), and shows where. The model is not asked again.",
+            description="Measures how well a map agrees with a mask (does it find what it should?) or with another map (do two "
+            "seeds, ranges or models say the same?), and shows where. The model is not asked again.",
             search_aliases=["metrics", "AUROC", "IoU", "pointing game", "Spearman", "evaluate", "mask"],
             is_output_node=True,
             inputs=[
@@ -39,17 +39,17 @@ class CompareMaps(io.ComfyNode):
                 io.MultiType.Input(
                     "second",
                     types=[types.NoiseDifference, io.Mask],
-                    tooltip="What it is compared with: another sum from Sum Noise Difference, or a mask of the picture's size, true "
-                    "where it is 0.5 or more (Example Picture has one of the pixels that differ from the twin).",
+                    tooltip="What it is compared with: another sum from Sum Noise Difference, or a mask of the picture's size, "
+                    "true where it is 0.5 or more (Example Picture has one of the pixels that differ from the twin).",
                 ),
                 *shared("scalar"),
                 io.Combo.Input(
                     "sign",
                     options=list(get_args(Sign)),
                     default="magnitude",
-                    tooltip="What of a signed map counts as claiming much. magnitude: far from 0 on either side. positive, negative: "
-                    "that side alone. signed: the most positive claims most, the most negative least, which is how two signed "
-                    "maps are compared. Unsigned maps are taken as they are.",
+                    tooltip="What of a signed map counts as claiming much. magnitude: far from 0 on either side. positive, "
+                    "negative: that side alone. signed: the most positive claims most, the most negative least, which is how two "
+                    "signed maps are compared. Unsigned maps are taken as they are.",
                 ),
                 io.Float.Input(
                     "share",
@@ -57,15 +57,15 @@ class CompareMaps(io.ComfyNode):
                     min=0.001,
                     max=0.999,
                     step=0.001,
-                    tooltip="Only where the second is a map: this share of its places, the largest values, is taken for true. Not "
-                    "used for Spearman, nor for a mask.",
+                    tooltip="Only where the second is a map: this share of its places, the largest values, is taken for true. "
+                    "Not used for Spearman, nor for a mask.",
                 ),
                 io.Image.Input("image", optional=True, tooltip="The picture that was encoded, to draw the maps on."),
                 io.Mask.Input(
                     "inside",
                     optional=True,
-                    tooltip="Measure only where this mask is 0.5 or more, for example inside the object, so that finding the object "
-                    "earns nothing. Without it the whole picture counts.",
+                    tooltip="Measure only where this mask is 0.5 or more, for example inside the object, so that finding the "
+                    "object earns nothing. Without it the whole picture counts.",
                 ),
                 io.Vae.Input("vae", optional=True, tooltip="The model's VAE; needed for the scalar decoded luminance alone."),
             ],
@@ -73,12 +73,13 @@ class CompareMaps(io.ComfyNode):
                 io.String.Output(display_name="report", tooltip="All figures of each image, and their mean, as text."),
                 io.Image.Output(
                     display_name="picture",
-                    tooltip="For each image the map with what is true outlined, where they agree in three colours, and the figures.",
+                    tooltip="For each image the map with what is true outlined, where they agree in three colours, and the "
+                    "figures.",
                 ),
                 io.Float.Output(
                     display_name="auroc",
-                    tooltip="How often a true place has a larger value than another one: 1 always, 0.5 by chance. Like all figures, the "
-                    "mean over the images; not a number (nan) where it has no meaning, and the report says why.",
+                    tooltip="How often a true place has a larger value than another one: 1 always, 0.5 by chance. Like all "
+                    "figures, the mean over the images; not a number (nan) where it has no meaning, and the report says why.",
                 ),
                 io.Float.Output(
                     display_name="average_precision",

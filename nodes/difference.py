@@ -30,11 +30,11 @@ class SumDifference(io.ComfyNode):
                 *shared("start", "end"),
                 quantity.reading(
                     "information",
-                    "What is summed. difference: the signed difference in each latent channel; opposite signs cancel. "
-                    "absolute: the magnitude of each step's difference, averaged over the channels, as in DiffEdit; it never "
-                    "cancels and has no sign. information: half its square, summed over the channels; no sign. evidence: how much "
-                    "better the target predicts the true noise than the contrast does: positive speaks for the target, negative "
-                    "for the contrast. Weighted by information, the last two are in nats.",
+                    "What is summed. difference: the signed difference in each latent channel; opposite signs cancel. absolute: "
+                    "the magnitude of each step's difference, averaged over the channels, as in DiffEdit; it never cancels and "
+                    "has no sign. information: half its square, summed over the channels; no sign. evidence: how much better the "
+                    "target predicts the true noise than the contrast does: positive speaks for the target, negative for the "
+                    "contrast. Weighted by information, the last two are in nats.",
                 ),
                 quantity.weighting(
                     "uniform",
@@ -52,8 +52,8 @@ class SumDifference(io.ComfyNode):
                     "latent_base",
                     options=list(get_args(difference.Base)),
                     default="difference alone",
-                    tooltip="Only for the latent output. difference alone: the change itself, on grey. added to the image: the image "
-                    "with the change.",
+                    tooltip="Only for the latent output. difference alone: the change itself, on grey. added to the image: the "
+                    "image with the change.",
                 ),
                 io.Float.Input(
                     "latent_strength",
@@ -68,8 +68,8 @@ class SumDifference(io.ComfyNode):
                 types.NoiseDifference.Output(display_name="difference", tooltip="The sum, for Heatmap Overlay."),
                 io.Latent.Output(
                     display_name="latent",
-                    tooltip="The signed sum (also where the reading is absolute), for VAE Decode. It is no natural latent, so its "
-                    "colours are a hint, not a picture.",
+                    tooltip="The signed sum (also where the reading is absolute), for VAE Decode. It is no natural latent, so "
+                    "its colours are a hint, not a picture.",
                 ),
             ],
         )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
 from comfy_api.latest import io
 
 from . import types
-from .host.open_graph import open_graph
+from .host.open_graph import check_sources, open_graph
 from .inputs import appearance, quantity, step_range
 from .inputs.schema import schema
 from .inputs.shared import shared
@@ -16,10 +15,8 @@ from .maths.method.difference import check_range
 from .maths.pictures.colours import colour_map_name
 
 if TYPE_CHECKING:
+    import torch
     from comfy.sd import CLIP, VAE
-
-FAR_OUTSIDE = 1e3
-"""Values from which on a picture, of 0 to 1, is none; VAEs make infinity of much larger ones."""
 
 
 class ExplainImage(io.ComfyNode):
@@ -31,9 +28,9 @@ class ExplainImage(io.ComfyNode):
             node_id="SDExplainExplain",
             display_name="Explain Image",
             category="SDExplain",
-            description="Shows which parts of a picture speak for one prompt and which for another, and which of the two the model "
-            "prefers: everything from VAE Encode to Heatmap Overlay and Label Verdict in one node. Another range, reading or colour "
-            "asks the model for nothing, another prompt for that prompt alone.",
+            description="Shows which parts of a picture speak for one prompt and which for another, and which of the two the "
+            "model prefers: everything from VAE Encode to Heatmap Overlay and Label Verdict in one node. Another range, reading "
+            "or colour asks the model for nothing, another prompt for that prompt alone.",
             search_aliases=["heatmap", "saliency", "attribution", "explain", "DiffEdit", "mask", "why"],
             advanced=["weighting", "target_label", "contrast_label", *appearance.ADVANCED],
             is_output_node=True,
@@ -42,8 +39,9 @@ class ExplainImage(io.ComfyNode):
             inputs=[
                 io.Image.Input(
                     "image",
-                    tooltip="The picture to explain, or a batch. Best at the size the model was trained for (SD 1.5: 512 pixels, SDXL: "
-                    "1024). Edges beyond a multiple of the VAE's cell (8 pixels) are cropped from the map; alpha is ignored.",
+                    tooltip="The picture to explain, or a batch. Best at the size the model was trained for (SD 1.5: 512 pixels, "
+                    "SDXL: 1024). Edges beyond a multiple of the VAE's cell (8 pixels) are cropped from the map; alpha is "
+                    "ignored.",
                 ),
                 io.Model.Input("model", tooltip="The model to explain, from a checkpoint loader. It is left unchanged."),
                 io.Clip.Input("clip", tooltip="The model's text encoder, from the same loader."),
@@ -70,8 +68,8 @@ class ExplainImage(io.ComfyNode):
                     default=4,
                     min=1,
                     max=64,
-                    tooltip="How often each level is asked with other noise; the time goes with it. 4 or more also say how sure the "
-                    "verdict is; 1 is quickest.",
+                    tooltip="How often each level is asked with other noise; the time goes with it. 4 or more also say how sure "
+                    "the verdict is; 1 is quickest.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -98,13 +96,14 @@ class ExplainImage(io.ComfyNode):
                 io.String.Input(
                     "target_label",
                     default="",
-                    tooltip="What the legend calls the target. Empty: what the prompt has and the contrast lacks, zebra of a photo of a zebra.",
+                    tooltip="What the legend calls the target. Empty: what the prompt has and the contrast lacks, zebra of a "
+                    "photo of a zebra.",
                 ),
                 io.String.Input(
                     "contrast_label",
                     default="",
-                    tooltip="What the legend calls the contrast. Empty: what the prompt has and the target lacks, or 'anything' for an "
-                    "empty prompt.",
+                    tooltip="What the legend calls the contrast. Empty: what the prompt has and the target lacks, or 'anything' "
+                    "for an empty prompt.",
                 ),
             ],
             outputs=[
@@ -112,8 +111,8 @@ class ExplainImage(io.ComfyNode):
                 io.Image.Output(display_name="heatmap", tooltip="The colours alone, opaque, at the picture's size."),
                 io.Mask.Output(
                     display_name="mask_for",
-                    tooltip="What speaks for the target: 0 nothing, 1 full colour, at the picture's size. For readings without a sign: "
-                    "where the prompts differ.",
+                    tooltip="What speaks for the target: 0 nothing, 1 full colour, at the picture's size. For readings without a "
+                    "sign: where the prompts differ.",
                 ),
                 io.Mask.Output(
                     display_name="mask_against",
@@ -121,8 +120,8 @@ class ExplainImage(io.ComfyNode):
                 ),
                 io.Image.Output(
                     display_name="decoded",
-                    tooltip="The summed difference through the VAE: what would have to be added to be more of the target. Grey is no "
-                    "change. A hint, no picture.",
+                    tooltip="The summed difference through the VAE: what would have to be added to be more of the target. Grey "
+                    "is no change. A hint, no picture.",
                 ),
                 io.String.Output(display_name="verdict", tooltip="Which prompt the model prefers and how surely, in words."),
                 types.NoisePredictions.Output(
@@ -140,7 +139,7 @@ class ExplainImage(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **_: Any) -> float:
-        """Expand at every run: the overlay is shown by a part, which ComfyUI reaches only so. Parts that did not change stay cached."""
+        """Expand at every run: only so does ComfyUI reach the part that shows the overlay. What did not change stays cached."""
         return float("nan")  # a new one each time: the very same would be equal to itself
 
     @classmethod
@@ -184,21 +183,6 @@ def check(
     Raises:
         ValueError: a missing CLIP or VAE, a picture too small to encode, a range past the schedule, an unsuitable colour map.
     """
-    for name, part, loader in (("CLIP", clip, "CLIPLoader"), ("VAE", vae, "VAELoader")):
-        if part is None:
-            raise ValueError(
-                f"The {name} is missing: the file of the model holds none. Connect one that belongs to the model, from {loader}."
-            )
-    if image.ndim != 4 or 0 in image.shape or image.shape[-1] < 3:
-        raise ValueError(f"The image has shape {list(image.shape)}; expected [images, height, width, 3]. Connect an IMAGE.")
-    cell = vae.spacial_compression_encode()
-    height, width = image.shape[1:3]
-    if min(height, width) < cell:
-        raise ValueError(
-            f"The image has {width}×{height} pixels; the VAE takes {cell}×{cell} or more. Connect a larger picture, best at the size "
-            "that the model was trained for."
-        )
-    if not image.abs().max() < FAR_OUTSIDE:  # nor NaN
-        raise ValueError("The image contains NaN, infinity or values far outside 0 to 1. Connect another picture.")
+    check_sources(clip, vae, image)
     check_range(start, step_range.stop(end), steps)
     colour_map_name(colour_map, signed=reading == "evidence")

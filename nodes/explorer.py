@@ -38,8 +38,8 @@ class Explorer(io.ComfyNode):
             node_id="SDExplainExplore",
             display_name="Explorer",
             category="SDExplain",
-            description="Drag through the steps, on the node itself, and watch the heatmap change: range, reading, colours and more, "
-            "without asking the model again. What you see is what the outputs give at the next run.",
+            description="Drag through the steps, on the node itself, and watch the heatmap change: range, reading, colours and "
+            "more, without asking the model again. What you see is what the outputs give at the next run.",
             search_aliases=["heatmap", "saliency", "attribution", "explain", "interactive", "mask"],
             has_intermediate_output=True,
             advanced=appearance.ADVANCED,
@@ -61,8 +61,8 @@ class Explorer(io.ComfyNode):
                     "scalar",
                     options=list(SCALARS),
                     default="channel norm",
-                    tooltip="Only for the reading difference. channel norm: how much, without a sign. channel mean: signed, mean over "
-                    "the latent's channels; the sign is brightness or texture, not for or against.",
+                    tooltip="Only for the reading difference. channel norm: how much, without a sign. channel mean: signed, mean "
+                    "over the latent's channels; the sign is brightness or texture, not for or against.",
                 ),
                 io.Combo.Input(
                     "sign",
@@ -77,15 +77,16 @@ class Explorer(io.ComfyNode):
                     min=0.0,
                     max=1e9,
                     step=0.001,
-                    tooltip="The value of the full colour, in the legend's unit. 0 takes it from each image's map by the percentile.",
+                    tooltip="The value of the full colour, in the legend's unit. 0 takes it from each image's map by the "
+                    "percentile.",
                 ),
                 *shared("reliability", "threshold"),
                 io.Combo.Input(
                     "view",
                     options=list(get_args(View)),
                     default="overlay",
-                    tooltip="How the page shows the map; no effect on the outputs. decoded: the colours that the sum adds, by the VAE if "
-                    "one is connected, else as far as the picture's own latent tells.",
+                    tooltip="How the page shows the map; no effect on the outputs. decoded: the colours that the sum adds, by "
+                    "the VAE if one is connected, else as far as the picture's own latent tells.",
                 ),
                 io.Int.Input(
                     "sample",
@@ -104,14 +105,14 @@ class Explorer(io.ComfyNode):
                 io.String.Input(
                     "selection",
                     default="",
-                    tooltip="What is pinned on the page, in latent cells: column,row of a cell, or left,top,right,bottom of a box. No "
-                    "effect on the outputs.",
+                    tooltip="What is pinned on the page, in latent cells: column,row of a cell, or left,top,right,bottom of a "
+                    "box. No effect on the outputs.",
                 ),
                 io.Vae.Input(
                     "vae",
                     optional=True,
-                    tooltip="The model's VAE, for the view decoded: it decodes the sum of the range at each run, and ranges that were "
-                    "not run are estimated from what it decoded. No effect on the outputs.",
+                    tooltip="The model's VAE, for the view decoded: it decodes the sum of the range at each run, and ranges that "
+                    "were not run are estimated from what it decoded. No effect on the outputs.",
                 ),
             ],
             outputs=[
@@ -119,14 +120,16 @@ class Explorer(io.ComfyNode):
                 io.Image.Output(display_name="heatmap", tooltip="The colours alone, opaque, at the picture's size."),
                 io.Mask.Output(
                     display_name="mask_for",
-                    tooltip="Values above 0, divided by the scale: 0 no difference, 1 full colour. Not affected by sign and opacity.",
+                    tooltip="Values above 0, divided by the scale: 0 no difference, 1 full colour. Not affected by sign and "
+                    "opacity.",
                 ),
                 io.Mask.Output(
                     display_name="mask_against", tooltip="The same for values below 0; 0 everywhere where the map has no sign."
                 ),
                 io.Latent.Output(
                     display_name="latent",
-                    tooltip="The summed difference, target minus contrast, for VAE Decode. It is no natural latent: a hint, no picture.",
+                    tooltip="The summed difference, target minus contrast, for VAE Decode. It is no natural latent: a hint, no "
+                    "picture.",
                 ),
             ],
         )

@@ -80,8 +80,8 @@ class HeatmapOverlay(io.ComfyNode):
                 io.Image.Output(display_name="heatmap", tooltip="The colours alone, opaque, at the picture's size."),
                 io.Mask.Output(
                     display_name="mask_for",
-                    tooltip="Values above 0, divided by the scale: 0 no difference, 1 full colour, at the picture's size; reliable "
-                    "ones alone where that is chosen. Not affected by sign, opacity and colour map.",
+                    tooltip="Values above 0, divided by the scale: 0 no difference, 1 full colour, at the picture's size; "
+                    "reliable ones alone where that is chosen. Not affected by sign, opacity and colour map.",
                 ),
                 io.Mask.Output(
                     display_name="mask_against",

@@ -19,8 +19,8 @@ class LoadDiffusers(io.ComfyNode):
             node_id="SDExplainLoadDiffusers",
             display_name="Load Diffusers Model",
             category="SDExplain",
-            description="Loads the bundled model, a Stable Diffusion 1.x or 2.x pipeline of any size, or a model with classes instead of "
-            "prompts (DDPM's UNet2DModel, DiT), which diffusers runs.",
+            description="Loads the bundled model, a Stable Diffusion 1.x or 2.x pipeline of any size, or a model with classes "
+            "instead of prompts (DDPM's UNet2DModel, DiT), which diffusers runs.",
             search_aliases=[
                 "diffusers loader",
                 "load pipeline",
@@ -43,12 +43,12 @@ class LoadDiffusers(io.ComfyNode):
             outputs=[
                 io.Model.Output(tooltip="The network with the noise schedule of the folder's scheduler, for any MODEL input."),
                 io.Clip.Output(
-                    tooltip="The text encoder with the folder's own tokenizer, for CLIP Text Encode. Of a model with classes: a prompt is "
-                    "the name or the number of a class, or a sentence with one in it; the empty prompt is any class."
+                    tooltip="The text encoder with the folder's own tokenizer, for CLIP Text Encode. Of a model with classes: a "
+                    "prompt is the name or the number of a class, or a sentence with one in it; the empty prompt is any class."
                 ),
                 io.Vae.Output(
-                    tooltip="From pictures to latents and back. A latent cell of the bundled model is 8 pixels wide; for a model of "
-                    "pixels nothing changes."
+                    tooltip="From pictures to latents and back. A latent cell of the bundled model is 8 pixels wide; for a model "
+                    "of pixels nothing changes."
                 ),
             ],
         )

@@ -19,8 +19,8 @@ class LoadPredictions(io.ComfyNode):
             node_id="SDExplainLoadPredictions",
             display_name="Load Noise Predictions",
             category="SDExplain",
-            description="Loads what Save Noise Predictions wrote. Ranges, readings, maps and sheets can be made of it without the "
-            "model and the prompts.",
+            description="Loads what Save Noise Predictions wrote. Ranges, readings, maps and sheets can be made of it without "
+            "the model and the prompts.",
             search_aliases=["import predictions", "safetensors", "cache"],
             inputs=[
                 io.Combo.Input(
@@ -41,7 +41,8 @@ class LoadPredictions(io.ComfyNode):
                 ),
                 io.String.Output(
                     display_name="about",
-                    tooltip="What the file holds, in words: labels, sizes, noise levels, and the fingerprints of model and prompts.",
+                    tooltip="What the file holds, in words: labels, sizes, noise levels, and the fingerprints of model and "
+                    "prompts.",
                 ),
             ],
         )

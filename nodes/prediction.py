@@ -51,15 +51,17 @@ class PredictNoise(io.ComfyNode):
                 io.String.Input(
                     "contrast_label",
                     default="",
-                    tooltip="What legends call the contrast, for example: horse. Empty: 'contrast'. It does not change the result.",
+                    tooltip="What legends call the contrast, for example: horse. Empty: 'contrast'. It does not change the "
+                    "result.",
                 ),
                 io.Combo.Input(
                     "precision",
                     options=["float16", "float32"],
                     default="float16",
                     optional=True,
-                    tooltip="In which predictions are kept once they are made; sums are float32 always. float16 takes half the memory, "
-                    "and with the bundled model moved maps by 0.1 %, a hundredth of what other noise does. float32 keeps every bit.",
+                    tooltip="In which predictions are kept once they are made; sums are float32 always. float16 takes half the "
+                    "memory, and with the bundled model moved maps by 0.1 %, a hundredth of what other noise does. float32 keeps "
+                    "every bit.",
                 ),
             ],
             outputs=[

@@ -36,10 +36,10 @@ class RivalLabels(io.ComfyNode):
             node_id="SDExplainRivals",
             display_name="Rival Labels",
             category="SDExplain",
-            description="Compares two or more labels on the same noised latents: a table of their log-odds, and a map of the winner "
-            "against each rival. Each label is predicted once, and one that is clearly out gets no more noise samples. Another "
-            "target, contrast, reading or colour asks the model for nothing; a new label is predicted alone, unless it changes "
-            "which ones are out.",
+            description="Compares two or more labels on the same noised latents: a table of their log-odds, and a map of the "
+            "winner against each rival. Each label is predicted once, and one that is clearly out gets no more noise samples. "
+            "Another target, contrast, reading or colour asks the model for nothing; a new label is predicted alone, unless it "
+            "changes which ones are out.",
             search_aliases=["classifier", "zero-shot", "compare labels", "log-odds", "explain", "which label"],
             advanced=appearance.ADVANCED,
             is_output_node=True,
@@ -48,15 +48,16 @@ class RivalLabels(io.ComfyNode):
                 io.Clip.Input("clip", tooltip="The model's text encoder. It encodes the prompts as CLIP Text Encode does."),
                 types.NoisedLatents.Input(
                     "noised",
-                    tooltip="The noised latents, from Noise Latent Across Schedule. Take 4 samples or more: labels can be dropped "
-                    "after 2 independent ones, and two opposite samples count as one.",
+                    tooltip="The noised latents, from Noise Latent Across Schedule. Take 4 samples or more: labels can be "
+                    "dropped after 2 independent ones, and two opposite samples count as one.",
                 ),
                 *shared("image"),
                 io.String.Input(
                     "labels",
                     default="zebra\nhorse",
                     multiline=True,
-                    tooltip=f"The labels to compare, one in each line: 2 to {MOST_LABELS}, no two the same. Empty lines do not count.",
+                    tooltip=f"The labels to compare, one in each line: 2 to {MOST_LABELS}, no two the same. "
+                    "Empty lines do not count.",
                 ),
                 io.String.Input(
                     "template",
@@ -66,20 +67,20 @@ class RivalLabels(io.ComfyNode):
                 io.String.Input(
                     "target",
                     default="",
-                    tooltip="The label that the maps explain, as it stands in the list. Empty: each image's winner; the predictions "
-                    "output, which has one target for all images, then takes that of the first.",
+                    tooltip="The label that the maps explain, as it stands in the list. Empty: each image's winner; the "
+                    "predictions output, which has one target for all images, then takes that of the first.",
                 ),
                 io.String.Input(
                     "contrast",
                     default="",
-                    tooltip="The label that the predictions output compares the target with, as it stands in the list. Empty: the "
-                    "target's strongest rival, in the first image. The sheet shows all rivals.",
+                    tooltip="The label that the predictions output compares the target with, as it stands in the list. Empty: "
+                    "the target's strongest rival, in the first image. The sheet shows all rivals.",
                 ),
                 io.Boolean.Input(
                     "stop_early",
                     default=True,
-                    tooltip="On: labels that are clearly behind after 2, 4, 8 … independent samples get no more of them. In a batch a "
-                    "label is predicted as long as one image needs it. Off: every label gets all samples.",
+                    tooltip="On: labels that are clearly behind after 2, 4, 8 … independent samples get no more of them. In a "
+                    "batch a label is predicted as long as one image needs it. Off: every label gets all samples.",
                 ),
                 io.Float.Input(
                     "confidence",
@@ -88,8 +89,8 @@ class RivalLabels(io.ComfyNode):
                     max=0.9999,
                     step=0.0001,
                     round=0.0001,
-                    tooltip="How sure it must be that a label is behind before it is out, for all labels and looks together. Higher "
-                    "drops fewer and later; 0.99 drops the best label once in a hundred pictures at most.",
+                    tooltip="How sure it must be that a label is behind before it is out, for all labels and looks together. "
+                    "Higher drops fewer and later; 0.99 drops the best label once in a hundred pictures at most.",
                 ),
                 quantity.reading(
                     "evidence",
@@ -106,8 +107,8 @@ class RivalLabels(io.ComfyNode):
             outputs=[
                 types.NoisePredictions.Output(
                     display_name="predictions",
-                    tooltip="Target against contrast, over the samples that both have: for Sum Noise Difference, Step Range Sheet and "
-                    "Label Verdict.",
+                    tooltip="Target against contrast, over the samples that both have: for Sum Noise Difference, Step Range "
+                    "Sheet and Label Verdict.",
                 ),
                 io.Image.Output(
                     display_name="sheet",

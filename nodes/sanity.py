@@ -29,9 +29,9 @@ class SanityCheck(io.ComfyNode):
             node_id="SDExplainSanity",
             display_name="Sanity Check",
             category="SDExplain",
-            description="Checks whether maps of evidence can be believed: the same prompt gives no difference, swapped prompts give the "
-            "negative, the parts add up, other words for the prompts keep the map, and a model with shuffled weights has none. "
-            "The model is really asked: 6 × steps × samples predictions, 8 × with paraphrases.",
+            description="Checks whether maps of evidence can be believed: the same prompt gives no difference, swapped prompts "
+            "give the negative, the parts add up, other words for the prompts keep the map, and a model with shuffled weights "
+            "has none. The model is really asked: 6 × steps × samples predictions, 8 × with paraphrases.",
             search_aliases=["randomisation test", "saliency", "validate", "trust", "explain"],
             is_output_node=True,
             inputs=[

@@ -24,8 +24,8 @@ class SavePredictions(io.ComfyNode):
             node_id="SDExplainSavePredictions",
             display_name="Save Noise Predictions",
             category="SDExplain",
-            description="Saves noise predictions with everything that later nodes need, as a safetensors file below ComfyUI's output "
-            "folder. Load Noise Predictions goes on with it, without the model.",
+            description="Saves noise predictions with everything that later nodes need, as a safetensors file below ComfyUI's "
+            "output folder. Load Noise Predictions goes on with it, without the model.",
             search_aliases=["export predictions", "store", "safetensors", "cache"],
             is_output_node=True,
             inputs=[
@@ -33,15 +33,16 @@ class SavePredictions(io.ComfyNode):
                 io.String.Input(
                     "filename_prefix",
                     default="predictions/SDExplain",
-                    tooltip="The file's name below the output folder, with subfolders if wanted; a number is added, so nothing is "
-                    "overwritten. %year%, %month%, %day%, %hour%, %minute% and %second% are filled in.",
+                    tooltip="The file's name below the output folder, with subfolders if wanted; a number is added, so nothing "
+                    "is overwritten. %year%, %month%, %day%, %hour%, %minute% and %second% are filled in.",
                 ),
                 io.Combo.Input(
                     "precision",
                     options=list(get_args(Precision)),
                     default="float32",
-                    tooltip="float32 keeps every bit, so that the maps are the same ones; what was collected in float16 stays so. float16 "
-                    "rounds the predictions and halves their room; with the bundled model that moved maps by 0.2 % and the log-odds by 0.02 nats.",
+                    tooltip="float32 keeps every bit, so that the maps are the same ones; what was collected in float16 stays "
+                    "so. float16 rounds the predictions and halves their room; with the bundled model that moved maps by 0.2 % "
+                    "and the log-odds by 0.02 nats.",
                 ),
             ],
             outputs=[

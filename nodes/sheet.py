@@ -29,8 +29,9 @@ class StepSheet(io.ComfyNode):
             node_id="SDExplainStepSheet",
             display_name="Step Range Sheet",
             category="SDExplain",
-            description="Cuts the schedule into ranges and draws the heatmap of each over the picture, all on one scale, to find the "
-            "steps that tell the prompts apart. With a VAE, the decoded differences stand below. The model is not asked again.",
+            description="Cuts the schedule into ranges and draws the heatmap of each over the picture, all on one scale, to find "
+            "the steps that tell the prompts apart. With a VAE, the decoded differences stand below. The model is not asked "
+            "again.",
             search_aliases=["heatmap", "contact sheet", "batch", "which steps", "timesteps", "saliency", "explain"],
             advanced=appearance.ADVANCED,
             is_output_node=True,
@@ -60,8 +61,8 @@ class StepSheet(io.ComfyNode):
                     "one_sheet",
                     default=False,
                     optional=True,
-                    tooltip="On: all images of the batch on one sheet, each with its log-odds; side by side with 1 range, else a row for "
-                    "each. Off: a sheet for each image.",
+                    tooltip="On: all images of the batch on one sheet, each with its log-odds; side by side with 1 range, else a "
+                    "row for each. Off: a sheet for each image.",
                 ),
             ],
             outputs=[

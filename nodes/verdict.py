@@ -24,8 +24,8 @@ class LabelVerdict(io.ComfyNode):
             node_id="SDExplainVerdict",
             display_name="Label Verdict",
             category="SDExplain",
-            description="Says which of the two labels the model prefers for the picture: the evidence of all places and of a range "
-            "of steps, added up to log-odds in nats, with a plot of what each step says. The model is not asked again.",
+            description="Says which of the two labels the model prefers for the picture: the evidence of all places and of a "
+            "range of steps, added up to log-odds in nats, with a plot of what each step says. The model is not asked again.",
             search_aliases=["classifier", "log-odds", "probability", "zero-shot", "evidence", "explain"],
             is_output_node=True,
             inputs=[
@@ -41,9 +41,9 @@ class LabelVerdict(io.ComfyNode):
                     min=0.01,
                     max=1e6,
                     step=0.01,
-                    tooltip="Only for the probability, which is sigmoid(log-odds / temperature). 1 takes the nats as they are, which "
-                    "is far too sure: over a whole picture hundreds of nats are common. Larger is more careful; a fair value has "
-                    "to be fitted on pictures whose label is known.",
+                    tooltip="Only for the probability, which is sigmoid(log-odds / temperature). 1 takes the nats as they are, "
+                    "which is far too sure: over a whole picture hundreds of nats are common. Larger is more careful; a fair "
+                    "value has to be fitted on pictures whose label is known.",
                 ),
             ],
             outputs=[
@@ -53,20 +53,20 @@ class LabelVerdict(io.ComfyNode):
                 io.Float.Output(
                     display_name="log_odds",
                     is_output_list=True,
-                    tooltip="A list with one number for each image: how many nats the evidence speaks for the target (above 0) or "
-                    "for the contrast (below 0). 0 is no difference.",
+                    tooltip="A list with one number for each image: how many nats the evidence speaks for the target (above 0) "
+                    "or for the contrast (below 0). 0 is no difference.",
                 ),
                 io.Float.Output(
                     display_name="standard_error",
                     is_output_list=True,
-                    tooltip="The standard error of each image's log-odds over the noise samples, in nats; not a number (nan) where a "
-                    "single estimate can't tell it.",
+                    tooltip="The standard error of each image's log-odds over the noise samples, in nats; not a number (nan) "
+                    "where a single estimate can't tell it.",
                 ),
                 io.Float.Output(
                     display_name="probability",
                     is_output_list=True,
-                    tooltip="Each image's probability of the target against the contrast, 0 to 1: sigmoid(log-odds / temperature). "
-                    "0.5 is no difference.",
+                    tooltip="Each image's probability of the target against the contrast, 0 to 1: sigmoid(log-odds / "
+                    "temperature). 0.5 is no difference.",
                 ),
                 io.Image.Output(
                     display_name="plot",

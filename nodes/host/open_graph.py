@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os.path import commonprefix
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from comfy_execution.graph_utils import GraphBuilder, Node
+
+if TYPE_CHECKING:
+    from comfy.sd import CLIP, VAE
+    from torch import Tensor
 
 Link = list[Any]
 """[node id, number of the output]."""
 Value = Link | str | int | float | bool
 """What a node is given: a link, or a widget's value."""
+
+FAR_OUTSIDE = 1e3
+"""A picture has values from 0 to 1. From this one on they are refused: VAEs make infinity of much larger ones."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,30 @@ def add_part(graph: GraphBuilder, name: str, part: Part, given: Mapping[str, Val
     inputs |= {input: given[other] for input, other in part.renamed.items()}
     inputs |= {input: made[other].out(output) for input, (other, output) in part.linked.items()}
     return graph.node(part.node, name, **inputs, **part.fixed)
+
+
+def check_sources(clip: CLIP | None, vae: VAE | None, image: Tensor) -> None:
+    """Refuse what the first nodes would fail at in words of their own.
+
+    Raises:
+        ValueError: a missing CLIP or VAE, a picture that is too small to encode or holds what is not a colour.
+    """
+    for name, part, loader in (("CLIP", clip, "CLIPLoader"), ("VAE", vae, "VAELoader")):
+        if part is None:
+            raise ValueError(
+                f"The {name} is missing: the file of the model holds none. Connect one that belongs to the model, from {loader}."
+            )
+    if image.ndim != 4 or 0 in image.shape or image.shape[-1] < 3:
+        raise ValueError(f"The image has shape {list(image.shape)}; expected [images, height, width, 3]. Connect an IMAGE.")
+    cell = vae.spacial_compression_encode()
+    height, width = image.shape[1:3]
+    if min(height, width) < cell:
+        raise ValueError(
+            f"The image has {width}×{height} pixels; the VAE takes {cell}×{cell} or more. Connect a larger picture, best at the "
+            "size that the model was trained for."
+        )
+    if not image.abs().max() < FAR_OUTSIDE:  # nor NaN
+        raise ValueError("The image contains NaN, infinity or values far outside 0 to 1. Connect another picture.")
 
 
 def side_labels(target: Value, contrast: Value) -> tuple[Value, Value]:

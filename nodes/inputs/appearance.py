@@ -48,7 +48,8 @@ def opacity() -> io.Float.Input:
         min=0.0,
         max=1.0,
         step=0.05,
-        tooltip="How much the full colour covers the picture: 0 not at all, 1 entirely. It fades with the value, down to clear at 0.",
+        tooltip="How much the full colour covers the picture: 0 not at all, 1 entirely. It fades with the value, down to clear "
+        "at 0.",
     )
 
 

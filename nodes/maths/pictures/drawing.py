@@ -22,7 +22,8 @@ def draw_heatmap(
     Raises:
         ValueError: what `show_only` and `overlay` refuse.
     """
-    size, shown = tuple(pictures.shape[1:3]), show_only(heatmap, show)
+    height, width = pictures.shape[1:3]
+    size, shown = (height, width), show_only(heatmap, show)
     picture = overlay(pictures, shown, appearance, readable_size(*size) if legend else size)
     if legend:
         picture = add_legend(picture, shown, appearance)
