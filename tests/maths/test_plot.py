@@ -32,8 +32,10 @@ LABELS = [
 def a_verdict(nats: list[float], samples: int = 2, start: int = 0, end: int | None = None) -> Verdict:
     """One image, with this evidence in each step; two samples that differ by a tenth of it."""
     spread = torch.linspace(0.95, 1.05, samples) if samples > 1 else torch.ones(1)
+    evidence = spread[:, None, None] * torch.tensor(nats)[None, :, None]
     return Verdict(
-        evidence=spread[:, None, None] * torch.tensor(nats)[None, :, None],
+        evidence=evidence,
+        blocks=evidence[..., None],
         differs=torch.tensor([any(nats)]),
         counted=torch.ones(len(nats), dtype=torch.bool),
         log_snr=torch.linspace(-5, 7, len(nats)),

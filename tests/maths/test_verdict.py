@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from sdexplain.nodes.maths.answers.verdict import Verdict, headline, judge, reach_of_sum, report
+from sdexplain.nodes.maths.answers.verdict import Verdict, headline, judge, report, schedule_error
 from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect
+from sdexplain.nodes.maths.method.uncertainty import variance_of_total
 from sdexplain.nodes.maths.wording import format_with_error
 from sdexplain.tools import graphs
+from torch import Tensor
 
 if TYPE_CHECKING:
     from sdexplain.tools.client import Client
@@ -126,20 +128,45 @@ def test_the_error_of_two_independent_samples_is_half_their_distance() -> None:
     assert judge(predictions_saying(nats, per_step=False)).error.item() == pytest.approx(3.5, rel=1e-4)
     verdict = judge(predictions_saying(nats))
     assert verdict.step_error[:, 0].tolist() == pytest.approx([1.5, 2.0], rel=1e-4)
-    # Student's t for 95 %: one degree of freedom; and Satterthwaite's (1.5^2 + 2^2)^2 / (1.5^4 + 2^4)
-    degrees = (1.5**2 + 2**2) ** 2 / (1.5**4 + 2**4)
-    expected = [1.5 * stats.t.ppf(0.975, 1), 2.5 * stats.t.ppf(0.975, degrees)]
-    assert verdict.sums_reach[:, 0].tolist() == pytest.approx(expected, rel=1e-4)
-    assert verdict.reach.item() == pytest.approx(expected[-1], rel=1e-4)
+    # Student's t for 95 % of the sums of both samples: so few cells tell nothing of the steps' variances
+    assert verdict.sums_reach[:, 0].tolist() == pytest.approx([d * stats.t.ppf(0.975, 1) for d in (1.5, 3.5)], rel=1e-4)
+    assert verdict.reach.item() == pytest.approx(3.5 * stats.t.ppf(0.975, 1), rel=1e-4)
 
 
-def test_pictures_without_a_preference_are_decided_no_more_often_than_the_confidence_allows() -> None:
-    pictures = 2000
-    for steps in (1, 10):
-        nats = torch.randn(2, steps, pictures, generator=torch.Generator().manual_seed(0))
-        reach, mean = reach_of_sum(nats, antithetic=False, fresh=True), nats.sum(1).mean(0)
-        # at most 5 %, and 3 standard deviations of a share that was counted 2,000 times
-        assert (mean.abs() > reach).double().mean() < 0.05 + 3 * math.sqrt(0.05 * 0.95 / pictures)
+# how the variance is spread over the steps, and how much a total's exceeds that of its blocks
+EQUAL, LAST_ALONE = torch.ones(20), torch.cat([torch.full((19,), 0.01 / 19), torch.tensor([0.99])])
+ALIKE, FALLING = torch.ones(20), torch.logspace(math.log10(4), 0, 20)
+
+
+@pytest.mark.parametrize("profile", [EQUAL, LAST_ALONE], ids=["all steps alike", "one step carries all"])
+@pytest.mark.parametrize("ratio", [ALIKE, FALLING], ids=["independent blocks", "correlated blocks"])
+@pytest.mark.parametrize("estimates", [2, 4])
+def test_intervals_hold_the_truth_as_often_as_they_say(estimates: int, ratio: Tensor, profile: Tensor) -> None:
+    """Noise alone around 0, in 64 blocks that share a part of it: the part that makes a total vary `ratio` times as much."""
+    pictures, steps, blocks = 4000, len(profile), 64
+    generator = torch.Generator().manual_seed(estimates)
+    own = torch.randn(estimates, steps, pictures, blocks, generator=generator)
+    shared = torch.randn(estimates, steps, pictures, 1, generator=generator)
+    part = ((ratio - 1) / blocks).sqrt()[None, :, None, None]
+    parts = (own + part * shared) * profile.sqrt()[None, :, None, None]
+    totals = parts.sum(-1)
+    variance, degrees = variance_of_total(totals, parts, antithetic=False, fresh=True)
+    reach = torch.from_numpy(stats.t.ppf(0.975, degrees.numpy())) * variance.sqrt()
+    missed = (totals.double().sum(1).mean(0).abs() > reach).double().mean()
+    # at most 6 %, and 3 standard deviations of a share that was counted 4,000 times
+    assert missed < 0.06 + 3 * math.sqrt(0.06 * 0.94 / pictures)
+
+
+def test_the_exact_log_odds_of_gaussians_lie_within_the_interval_though_pairs_leave_no_noise() -> None:
+    """Antithetic pairs cancel all noise of Gaussian classes: what is left is the error of the schedule alone."""
+    for steps in (10, 25, 50):
+        noised = analytic.noised_latents(0.5 * torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(1)), steps=steps)
+        noise = draw_noise((3, 8, 8), 0, 4, steps, True, True)
+        verdict = judge(collect(replace(noised, noise=noise, antithetic=True), analytic.wrapped(GAUSSIANS, "eps")))
+        exact = GAUSSIANS.log_odds(noised.x0).sum()
+        assert verdict.error.item() < 1e-3 * abs(exact)
+        assert abs(verdict.log_odds.item() - exact) <= verdict.reach.item()
+        assert schedule_error(verdict).item() < 0.2 * abs(exact), "an interval that holds everything says nothing"
 
 
 def test_the_temperature_divides_the_log_odds_of_the_probability_alone() -> None:
@@ -182,12 +209,12 @@ def words(nats: list[list[list[float]]], **options: Any) -> str:
 
 
 def test_the_answer_names_the_preferred_label_how_far_and_how_surely() -> None:
-    text = words([[[9.0], [-1.0], [4.0]], [[11.0], [-1.0], [4.0]]])
+    text = words([[[0.0], [9.9], [-1.0], [4.0], [0.1]], [[0.0], [10.1], [-1.0], [4.0], [0.1]]])
     assert "“zebra” against “horse”" in text
-    assert "The model prefers “zebra” by 13.0 ± 1.0 nats." in text
-    assert "2 of 3 steps agree." in text
-    assert "Probability of “zebra”: over 99.99%." in text
-    assert "Sum over all 3 steps, mean over 2 noise samples; ± is one standard error" in text
+    assert "The model prefers “zebra” by 13.10 ± 0.10 nats." in text
+    assert "3 of 5 steps agree." in text
+    assert "Probability" not in text, "log-odds as they are are far too sure for one"
+    assert "Sum over all 5 steps, mean over 2 noise samples; ± is one standard error" in text
     assert "The model prefers “horse” by 3 ± 0 nats." in words([[[-3.0]], [[-3.0]]])
 
 

@@ -10,9 +10,10 @@ from scipy import stats
 from torch import Tensor
 
 from ..method.difference import check_range, read_step, step_weights
+from ..method.noising import step_shares
 from ..method.prediction import NoisePredictions
 from ..method.scalar import ROUNDING_PER_STEP
-from ..method.uncertainty import degrees_of_freedom, error_of_sum, independent, variances_of_sum
+from ..method.uncertainty import error_of_sum, sum_blocks, variance_of_mean, variance_of_total
 from ..wording import format_value, format_with_error, plain_text, quoted, shorten, telling_part
 
 CONFIDENCE = 0.95  # a verdict is undecided where the interval of this confidence reaches over 0
@@ -30,10 +31,12 @@ class Verdict:
 
     evidence: Tensor
     """[R,S,B] nats of every step of the whole schedule, for each noise sample, positive for the target."""
+    blocks: Tensor
+    """[R,S,B,P] the same in each of P blocks of the picture."""
     differs: Tensor
     """[B] whether the predictions differ at all within the range."""
     counted: Tensor
-    """[S] which steps count: not those of pure noise (log SNR -inf), which say nothing about the image."""
+    """[S] which steps count: those with a share of the log SNR axis, and so not pure noise (log SNR -inf)."""
     log_snr: Tensor
     """[S] lambda of each step, rising."""
     start: int
@@ -82,11 +85,9 @@ class Verdict:
     @property
     def sums_reach(self) -> Tensor | None:
         """[end-start,B] half the width of their confidence intervals, None where it can't be known."""
-        reaches = [
-            reach_of_sum(self.evidence[:, self.start : end], self.antithetic, self.fresh)
-            for end in range(self.start + 1, self.end + 1)
-        ]
-        return None if reaches[0] is None else torch.stack(reaches)
+        reaches = [self._reach(end) for end in range(self.start + 1, self.end + 1)]
+        known = [reach for reach in reaches if reach is not None]
+        return torch.stack(known) if known else None
 
     @property
     def log_odds(self) -> Tensor:
@@ -100,12 +101,24 @@ class Verdict:
 
     @property
     def reach(self) -> Tensor | None:
-        """[B] half the width of the confidence interval of the log-odds, None where it can't be known."""
-        return reach_of_sum(self.evidence[:, self.start : self.end], self.antithetic, self.fresh)
+        """[B] half the width of the confidence interval of the log-odds, None where it can't be known.
+
+        By Student's t, which few samples widen; the schedule's own error is added.
+        """
+        reach = self._reach(self.end)
+        return None if reach is None else reach + schedule_error(self)
+
+    def _reach(self, end: int) -> Tensor | None:
+        steps = slice(self.start, end)
+        found = variance_of_total(self.evidence[:, steps], self.blocks[:, steps], self.antithetic, self.fresh)
+        if found is None:
+            return None
+        variance, degrees = found
+        return (torch.from_numpy(stats.t.ppf((1 + CONFIDENCE) / 2, degrees.numpy())) * variance.sqrt()).float()
 
     @property
     def probability(self) -> Tensor:
-        """[B] of the target: sigmoid(log-odds / temperature), if nothing but the two labels can be and both are as likely before."""
+        """[B] of the target: sigmoid(log-odds / temperature), if nothing else can be and both labels are as likely before."""
         return torch.sigmoid(self.log_odds.double() / self.temperature)
 
     @property
@@ -132,14 +145,15 @@ def judge(predictions: NoisePredictions, start: int = 0, end: int | None = None,
     check_range(start, end, noised.steps)
     if not 0 < temperature < math.inf:
         raise ValueError(f"The temperature is {temperature:g}; expected a number above 0, 1 to leave the log-odds as they are.")
-    evidence = evidence_of_steps(predictions)
+    evidence, blocks = _evidence(predictions)
     if not torch.isfinite(evidence).all():
         raise ValueError("The noise predictions contain NaN or infinity. Check the latent, the prompts and the model.")
     end = noised.steps if end is None else end
-    counted = torch.isfinite(noised.log_snr)
+    counted = noised.step_shares > 0
     differs = torch.stack([_differs(predictions, step) & counted[step] for step in range(start, end)]).any(dim=0)
     return Verdict(
         evidence=evidence,
+        blocks=blocks,
         differs=differs,
         counted=counted,
         log_snr=noised.log_snr,
@@ -158,19 +172,44 @@ def evidence_of_steps(predictions: NoisePredictions) -> Tensor:
 
     "evidence" weighted by "information" as `sum_steps` sums it, here before the sum over steps and after that over cells.
     """
-    weights = step_weights(predictions.noised, "information")
-    steps = [weight * read_step(predictions, step, "evidence").sum((2, 3, 4)) for step, weight in enumerate(weights)]
-    return torch.stack(steps, dim=1)
+    return _evidence(predictions)[0]
 
 
-def reach_of_sum(parts: Tensor, antithetic: bool, fresh: bool) -> Tensor | None:
-    """Half the width of the confidence interval of what `error_of_sum` is the error of: by Student's t, few samples widen it."""
-    variances = variances_of_sum(parts, antithetic, fresh)
-    if variances is None:
-        return None
-    degrees = degrees_of_freedom(variances.double(), len(independent(parts, antithetic)))
-    factors = torch.from_numpy(stats.t.ppf((1 + CONFIDENCE) / 2, degrees.numpy()))
-    return (factors * variances.sum(dim=0).sqrt()).float()
+def _evidence(predictions: NoisePredictions) -> tuple[Tensor, Tensor]:
+    """What `evidence_of_steps` gives, and the same for each block of the picture, [R,S,B,P]."""
+    steps, blocks = [], []
+    for step, weight in enumerate(step_weights(predictions.noised, "information")):
+        evidence = weight * read_step(predictions, step, "evidence")
+        steps.append(evidence.sum((2, 3, 4)))
+        blocks.append(sum_blocks(evidence.sum(2)))
+    return torch.stack(steps, dim=1), torch.stack(blocks, dim=1)
+
+
+def schedule_error(verdict: Verdict) -> Tensor:
+    """How far the sum over the steps may be from the integral over log SNR that it stands for, [B] nats.
+
+    Two parts, each as far as it is more than noise: a third of what taking every second step changes (Richardson's estimate for
+    a rule of the second order), and, where the range is the whole schedule, what lies beyond its two ends. The evidence of
+    Gaussians falls off there as e^(-|lambda|), so that beyond lies what stands at the end; twice that is counted.
+    """
+    steps = torch.arange(verdict.start, verdict.end)[verdict.counted[verdict.start : verdict.end]]
+    if len(steps) < 3:
+        return torch.zeros(verdict.images)
+    density = verdict.evidence[:, steps] / step_shares(verdict.log_snr[steps])[:, None]
+    half = torch.zeros(len(steps))
+    kept = sorted({*range(0, len(steps), 2), len(steps) - 1})
+    half[kept] = step_shares(verdict.log_snr[steps][kept])
+    parts = [(step_shares(verdict.log_snr[steps]) - half) / 3]
+    if verdict.whole:
+        parts += [2 * torch.eye(len(steps))[0], 2 * torch.eye(len(steps))[-1]]
+    return sum((_beyond_noise(verdict, (density * part[:, None]).sum(dim=1)) for part in parts), torch.zeros(verdict.images))
+
+
+def _beyond_noise(verdict: Verdict, values: Tensor) -> Tensor:
+    """The magnitude of a mean over the samples, [R,B] to [B], less what its own noise makes of it."""
+    variance = variance_of_mean(values, verdict.antithetic)
+    square = values.mean(dim=0).square()
+    return (square if variance is None else square - variance).clamp(min=0).sqrt()
 
 
 def _differs(predictions: NoisePredictions, step: int) -> Tensor:
@@ -215,7 +254,9 @@ def details(verdict: Verdict, image: int) -> list[str]:
     """Sentences on the leading label's probability, how far the steps agree, and what the standard error lacks."""
     sentences = []
     if verdict.differs[image]:
-        sentences += [_probability_words(verdict, image), _agreement_words(verdict, image)]
+        if verdict.temperature != 1:  # as they are the log-odds are far too sure for a probability
+            sentences.append(_probability_words(verdict, image))
+        sentences.append(_agreement_words(verdict, image))
     if verdict.differs[image] and verdict.error is None:
         enough = (
             "4 or more noise samples, an antithetic pair is one estimate" if verdict.antithetic else "2 or more noise samples"
@@ -226,9 +267,12 @@ def details(verdict: Verdict, image: int) -> list[str]:
 
 def label_words(verdict: Verdict) -> tuple[str, str]:
     """Target and contrast in quotation marks, as short as it takes to stand in a sentence and still be told apart."""
-    labels = plain_text(verdict.target_label), plain_text(verdict.contrast_label)
-    target, contrast = telling_part(*labels), telling_part(*reversed(labels))
-    return tuple(quoted(label if len(label) <= LONGEST_LABEL else shorten(label, LONGEST_LABEL)) for label in (target, contrast))
+    target, contrast = plain_text(verdict.target_label), plain_text(verdict.contrast_label)
+    return _short_words(telling_part(target, contrast)), _short_words(telling_part(contrast, target))
+
+
+def _short_words(label: str) -> str:
+    return quoted(label if len(label) <= LONGEST_LABEL else shorten(label, LONGEST_LABEL))
 
 
 def range_words(verdict: Verdict) -> str:
@@ -265,6 +309,6 @@ def _agreement_words(verdict: Verdict, image: int) -> str:
 def _probability_words(verdict: Verdict, image: int) -> str:
     target = float(verdict.probability[image])
     leading = max(target, 1 - target)
-    at = "" if verdict.temperature == 1 else f" at temperature {format_value(verdict.temperature)}"
+    at = f" at temperature {format_value(verdict.temperature)}"
     share = f"over {1 - EXTREME:.2%}" if leading > 1 - EXTREME else f"{leading:.2%}"
     return f"Probability of {_leading(verdict, image)}{at}: {share}."

@@ -232,12 +232,13 @@ def step_shares(log_snrs: Tensor) -> Tensor:
 
     A step reaches from the midpoint to the step before to the midpoint to the step after; the first and the last end at
     their own lambda. A step at lambda = -inf (flow matching at sigma = 1, pure noise) says nothing about the image: its
-    share is 0, and the axis begins at the step after it. Where a single step is left there is no axis to share: its share is 1.
+    share is 0, and the axis begins at the step after it. Where all steps that are left stand at one place there is no axis to
+    share: each has the same part of 1.
     """
     finite = torch.isfinite(log_snrs)
     axis = log_snrs[finite]
-    if axis.numel() <= 1:
-        return finite.to(log_snrs)
+    if axis.numel() == 0 or axis[0] == axis[-1]:
+        return finite.to(log_snrs) / max(1, axis.numel())
     edges = torch.cat([axis[:1], (axis[1:] + axis[:-1]) / 2, axis[-1:]])
     return torch.zeros_like(log_snrs).masked_scatter(finite, edges.diff())
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
+
+BLOCKS = 8  # a picture is cut into so many blocks along either side
+FEWEST_BLOCKS = 16  # with fewer, the steps' variances are not compared by them
+NEIGHBOURS = 2.0  # steps: how far the ratio of total to blocks is averaged where there are two estimates
 
 
 def independent(values: Tensor, antithetic: bool) -> Tensor:
@@ -51,3 +56,49 @@ def degrees_of_freedom(variances: Tensor, estimates: int) -> Tensor:
     """
     shares = variances / variances.sum(dim=0)
     return ((estimates - 1) / shares.square().sum(dim=0)).nan_to_num(estimates - 1)
+
+
+def sum_blocks(values: Tensor) -> Tensor:
+    """Sums over the blocks of a picture, [...,h,w] to [...,P]: at most `BLOCKS` along either side, nearly equal in size."""
+    height, width = values.shape[-2:]
+    rows, columns = (torch.arange(size) * min(BLOCKS, size) // size for size in (height, width))
+    across = min(BLOCKS, width)
+    block = (rows[:, None] * across + columns).flatten()
+    out = values.new_zeros(*values.shape[:-2], min(BLOCKS, height) * across)
+    return out.index_add(-1, block, values.flatten(-2))
+
+
+def variance_of_total(parts: Tensor, blocks: Tensor, antithetic: bool, fresh: bool) -> tuple[Tensor, Tensor] | None:
+    """Squared standard error of a total over steps and cells, and on how many degrees of freedom it rests; [B] float64 each.
+
+    parts [R,S,B] each step's total, blocks [R,S,B,P] the same by `sum_blocks`. None as `variance_of_mean`.
+
+    Two estimates of a step's total give its variance one degree of freedom, and where one step carries nearly all of it, a small
+    value there makes an interval that is far too short, whatever Student's t does. So each step's variance is also taken from
+    the blocks, which are many, times the ratio of total to blocks (the blocks' errors are correlated) as its neighbours in the
+    schedule have it; the larger sum of both counts. The degrees are halved, since the ratio is not quite the same everywhere.
+    """
+    own = variances_of_sum(parts.double(), antithetic, fresh)
+    of_blocks = variances_of_sum(blocks.double(), antithetic, fresh)
+    if own is None or of_blocks is None:
+        return None
+    estimates = len(independent(parts, antithetic))
+    total = own.sum(dim=0)
+    fewest = torch.full_like(total, estimates - 1)
+    if len(own) == 1 or blocks.shape[-1] < FEWEST_BLOCKS:
+        whole = variance_of_mean(parts.double().sum(dim=1), antithetic)
+        return None if whole is None else (whole, fewest)
+    expected = of_blocks.sum(dim=-1)
+    kernel = _near(len(own), NEIGHBOURS / (estimates - 1))
+    ratio = (own / expected).nan_to_num(1.0)
+    shares = kernel.T @ expected  # what each step's own variance contributes if all ratios are the same
+    degrees = (estimates - 1) * shares.sum(dim=0).square() / shares.square().sum(dim=0)
+    pooled = ((kernel @ ratio) * expected).sum(dim=0)
+    return torch.maximum(total, pooled), torch.maximum(degrees.nan_to_num(0) / 2, fewest)
+
+
+def _near(steps: int, width: float) -> Tensor:
+    """How much each step counts for each other one: Gaussian in their distance, rows adding up to 1, [S,S]."""
+    distance = torch.arange(steps, dtype=torch.float64)
+    weights = torch.exp(-((distance[:, None] - distance) ** 2) / (2 * width**2))
+    return weights / weights.sum(dim=1, keepdim=True)
