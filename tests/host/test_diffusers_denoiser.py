@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import builtins
+import inspect
 import json
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import pytest
 import torch
 from diffusers import (
@@ -16,7 +18,11 @@ from diffusers import (
     DDPMScheduler,
     DiTPipeline,
     DiTTransformer2DModel,
+    FlowMatchEulerDiscreteScheduler,
+    LDMPipeline,
     UNet2DModel,
+    UniPCMultistepScheduler,
+    VQModel,
 )
 from families import randomise
 from safetensors.torch import load_file, save_file
@@ -101,11 +107,14 @@ def noise(model: Any, latents: Tensor, steps: int = 4, samples: int = 1) -> Any:
 
 
 def predict(model: Any, noised: Any, clip: Any, text: str) -> Tensor:
+    return predict_under(model, noised, clip.encode_from_tokens_scheduled(clip.tokenize(text)))
+
+
+def predict_under(model: Any, noised: Any, conditioning: Any) -> Tensor:
     from sdexplain.nodes.host import prediction
     from sdexplain.nodes.maths.method.prediction import list_evaluations, predictions_shape
 
     predictions = torch.empty(predictions_shape(noised))
-    conditioning = clip.encode_from_tokens_scheduled(clip.tokenize(text))
     prediction.predict(model, noised, conditioning, predictions, list_evaluations(noised))
     return predictions
 
@@ -253,6 +262,145 @@ def test_older_names_of_the_same_weights_and_of_dits_class(tmp_path: Path) -> No
     torch.testing.assert_close(found, pipeline.transformer(x, timesteps, labels).sample[:, :4], **TOLERANCE)
 
 
+# ------------------------------------------------------------------------------------------------------------------- schedulers
+
+
+@pytest.mark.parametrize("kind", ["pixels", "dit"])
+@torch.inference_mode()
+def test_a_flow_matching_model_predicts_what_diffusers_does(tmp_path: Path, kind: str) -> None:
+    """By diffusers' network on what its scheduler makes of picture and noise, and the scheduler's own last step to x0."""
+    if kind == "dit":
+        network = save_dit(tmp_path, learns_variance=False).transformer
+    else:
+        network = save_pixels(tmp_path, len(NAMES) + 1, NAMES)
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0)
+    scheduler.save_pretrained(tmp_path / "scheduler")
+    model, clip, autoencoder = load(tmp_path)
+    torch.testing.assert_close(model.model.model_sampling.sigmas.flip(0), scheduler.sigmas, atol=1e-6, rtol=1e-5)
+    size = 2 * CELLS if kind == "dit" else PIXELS
+    noised = noise(model, autoencoder.encode(torch.rand(1, size, size, 3)))
+    found = predict(model, noised, clip, "zebra")[0]
+    for step, sigma in enumerate(noised.sigmas.tolist()):
+        timestep = scheduler.timesteps[(scheduler.sigmas - sigma).abs().argmin()]
+        x_t = scheduler.scale_noise(noised.x0, timestep[None], noised.noise_at(0, step)[None])
+        torch.testing.assert_close(x_t, noised.at(0, step), **TOLERANCE)
+        velocity = network(x_t, timestep[None], class_labels=torch.tensor([1])).sample
+        x0 = x_t - sigma * velocity
+        torch.testing.assert_close(found[step], (x_t - (1 - sigma) * x0) / sigma, atol=1e-5 / sigma, rtol=1e-4)
+    assert len(noised.sigmas) == 4
+
+
+@torch.inference_mode()
+def test_a_solver_of_flow_matching_has_its_own_shift(tmp_path: Path) -> None:
+    save_pixels(tmp_path, 5)
+    solver = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=2.0)
+    solver.save_pretrained(tmp_path / "scheduler")
+    sampling = load(tmp_path)[0].model.model_sampling
+    expected = FlowMatchEulerDiscreteScheduler(shift=2.0).sigmas
+    torch.testing.assert_close(sampling.sigmas.flip(0), expected, atol=1e-6, rtol=1e-5)
+    assert sampling.timestep(torch.tensor(0.5)).item() == 500
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("EDMEulerScheduler", {}),
+        ("EDMDPMSolverMultistepScheduler", {}),
+        ("KarrasVeScheduler", {}),
+        ("ScoreSdeVeScheduler", {}),
+        ("CMStochasticIterativeScheduler", {}),
+        ("SCMScheduler", {}),
+    ],
+)
+def test_other_schedulers_are_refused_by_name(tmp_path: Path, kind: str, settings: dict[str, Any]) -> None:
+    save_pixels(tmp_path, 5)
+    getattr(diffusers, kind)(**settings).save_pretrained(tmp_path / "scheduler")
+    with pytest.raises(ValueError, match=f"scheduler_config.json is of a {kind}; this node knows .* Choose another model"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "words"),
+    [
+        ("FlowMatchEulerDiscreteScheduler", {"invert_sigmas": True}, "sets invert_sigmas to True"),
+        ("UniPCMultistepScheduler", {"use_flow_sigmas": True}, "sets use_flow_sigmas to True"),
+        ("UniPCMultistepScheduler", {"prediction_type": "flow_prediction"}, "sets prediction_type to 'flow_prediction'"),
+        ("EulerDiscreteScheduler", {"timestep_type": "continuous"}, "sets timestep_type to 'continuous'"),
+    ],
+)
+def test_settings_that_mean_other_noise_levels_are_refused(
+    tmp_path: Path, kind: str, settings: dict[str, Any], words: str
+) -> None:
+    save_pixels(tmp_path, 5)
+    getattr(diffusers, kind)(**settings).save_pretrained(tmp_path / "scheduler")
+    with pytest.raises(ValueError, match=words):
+        load(tmp_path)
+
+
+def test_schedulers_have_diffusers_own_defaults(comfy_host: Path) -> None:
+    from sdexplain.nodes.host.loading.diffusers_scheduler import BETA_SCHEDULERS, FLOW_SCHEDULERS
+
+    for kind, defaults in BETA_SCHEDULERS.items():
+        if hasattr(diffusers, kind):
+            stated = inspect.signature(getattr(diffusers, kind).__init__).parameters
+            assert tuple(stated[name].default for name in ("beta_schedule", "beta_start", "beta_end")) == defaults, kind
+    for kind in FLOW_SCHEDULERS:
+        stated = inspect.signature(getattr(diffusers, kind).__init__).parameters
+        assert (stated["num_train_timesteps"].default, stated["shift"].default) == (1000, 1.0), kind
+
+
+# ------------------------------------------------------------------------------------------------------------latent UNet2DModels
+
+
+def test_a_unet_of_a_vq_models_latents_is_refused(tmp_path: Path) -> None:
+    """As in CompVis/ldm-celebahq-256, whose UNet has three channels too."""
+    vq = VQModel(block_out_channels=(8,), norm_num_groups=4, latent_channels=3)
+    LDMPipeline(vq, random(unet()), DDIMScheduler()).save_pretrained(tmp_path)
+    words = "works on the latents of the VQModel beside it; this node runs a UNet2DModel on pixels only"
+    with pytest.raises(ValueError, match=words):
+        load(tmp_path)
+    (tmp_path / "model_index.json").unlink()
+    with pytest.raises(ValueError, match=words):
+        load(tmp_path)
+
+
+def test_a_unet_of_a_vaes_latents_is_refused_too(tmp_path: Path) -> None:
+    save_pixels(tmp_path, 5)
+    vae().save_pretrained(tmp_path / "vae")
+    with pytest.raises(ValueError, match="works on the latents of the AutoencoderKL beside it"):
+        load(tmp_path)
+
+
+# ------------------------------------------------------------------------------------------------------------ wrong conditionings
+
+
+@pytest.mark.parametrize("classes", [None, 5], ids=["unconditional", "classes"])
+@torch.inference_mode()
+def test_conditioning_that_is_not_a_class_of_the_model_is_refused(tmp_path: Path, classes: int | None) -> None:
+    """Text's, whose first number would be read as a class, and what core's nodes make of a class."""
+    from sdexplain.nodes.host.loading.class_labels import Classes, load_labels
+
+    import nodes
+
+    save_pixels(tmp_path, classes)
+    model, clip, pixels = load(tmp_path)
+    noised = noise(model, pixels.encode(torch.rand(1, PIXELS, PIXELS, 3)))
+    own = [nodes.CLIPTextEncode().encode(clip, text)[0] for text in (("", "") if classes is None else ("1", "2"))]
+    text = [[torch.randn(1, 77, 768), {"pooled_output": torch.randn(1, 768)}]]
+    zero = nodes.ConditioningZeroOut().zero_out(own[0])[0]
+    joined = nodes.ConditioningConcat().concat(own[0], own[1])[0]
+    other = nodes.CLIPTextEncode().encode(load_labels(Classes(10, {}, None)), "7")[0]
+    wrong = [(text, r"has the shape \[1, 77, 768\], as text has it"), (joined, r"has the shape \[1, 2, 1\]")]
+    wrong += [(zero, "stands for no class of this model: it was set to zero"), (other, "encoded for another model")]
+    if classes is not None:
+        wrong += [(nodes.ConditioningAverage().addWeighted(own[0], own[1], 0.5)[0], "averaged with another")]
+    for conditioning, words in wrong:
+        with pytest.raises(ValueError, match=words + ".* Encode the prompt with the CLIP that Load Diffusers Model gives"):
+            predict_under(model, noised, conditioning)
+    for conditioning in own:
+        assert torch.isfinite(predict_under(model, noised, conditioning)).all()
+
+
 # ------------------------------------------------------------------------------------------------------------------ class names
 
 
@@ -314,13 +462,15 @@ def test_without_names_or_an_any_class_numbers_are_asked_for(comfy_host: Path) -
 
 
 def test_cores_nodes_take_the_class_names_for_a_clip(tmp_path: Path) -> None:
+    from sdexplain.nodes.host.loading.class_labels import Classes, read_numbers
+
     import nodes
 
     save_pixels(tmp_path, 5, NAMES)
     _, clip, _ = load(tmp_path)
     for given in (clip, clip.clone(), nodes.CLIPSetLastLayer().set_last_layer(clip, -2)[0]):
         [[number, rest]] = nodes.CLIPTextEncode().encode(given, "a photo of a zebra")[0]
-        assert number.tolist() == [[[1.0]]] and rest["pooled_output"] is None
+        assert read_numbers(number, Classes(4, NAMES, None)).tolist() == [1] and rest["pooled_output"] is None
 
 
 # ---------------------------------------------------------------------------------------------------------------- broken folders
@@ -369,7 +519,7 @@ def test_what_is_missing_or_does_not_fit_is_named(tmp_path: Path) -> None:
     refused("no scheduler/scheduler_config.json, so it is unknown which noise levels")
     scheduler.write_text(stated)
     weights.write_bytes(weights.read_bytes()[:-100])
-    refused("is truncated or no safetensors file")
+    refused("is truncated or not a safetensors file")
     weights.rename(weights.with_suffix(".bin"))
     refused("unet/diffusion_pytorch_model.bin only.* never loaded")
 

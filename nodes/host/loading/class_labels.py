@@ -96,7 +96,7 @@ class Tokenizer:
 
 
 class Encoder(torch.nn.Module):
-    """ComfyUI's interface of a text encoder; the conditioning is the number itself, [1,1,1]."""
+    """ComfyUI's interface of a text encoder; the conditioning is the number plus 1, [1,1,1], so that no class is zero."""
 
     def __init__(self, **_: Any) -> None:
         super().__init__()
@@ -109,7 +109,29 @@ class Encoder(torch.nn.Module):
         pass
 
     def encode_token_weights(self, tokens: dict[str, list[list[tuple]]]) -> tuple[Tensor, None]:
-        return torch.tensor([[[float(tokens["class"][0][0][0])]]]), None
+        return torch.tensor([[[float(tokens["class"][0][0][0] + 1)]]]), None
+
+
+def read_numbers(conditioning: Tensor, classes: Classes) -> Tensor:
+    """The numbers of classes that an `Encoder`'s conditioning [B,1,1] stands for, [B].
+
+    Raises:
+        ValueError: a text encoder's conditioning, one that was zeroed or mixed, or a class that the model doesn't have.
+    """
+    remedy = "Encode the prompt with the CLIP that Load Diffusers Model gives with this model; an empty prompt is any class."
+    if conditioning.ndim != 3 or conditioning.shape[1:] != (1, 1):
+        raise ValueError(
+            f"This model takes the number of a class, but the conditioning has the shape {list(conditioning.shape)}, as text has "
+            f"it. {remedy}"
+        )
+    numbers = conditioning[:, 0, 0].round().long() - 1
+    known = max(classes.count + (classes.any_class is not None), 1)
+    if not torch.equal(numbers + 1, conditioning[:, 0, 0]) or numbers.min() < 0 or numbers.max() >= known:
+        raise ValueError(
+            "The conditioning stands for no class of this model: it was set to zero, averaged with another, or encoded for "
+            f"another model. {remedy}"
+        )
+    return numbers
 
 
 def load_labels(classes: Classes) -> comfy.sd.CLIP:

@@ -1,7 +1,7 @@
 """A diffusers denoiser that ComfyUI has no class for, run as it is by diffusers behind ComfyUI's MODEL.
 
-That is a `UNet2DModel` (of pixels, with classes or without) and a `DiTTransformer2DModel` (of a VAE's latents, with classes). Their
-conditioning is the number of a class; see `class_labels` for where it comes from.
+That is a `UNet2DModel` (of pixels, with classes or without) and a `DiTTransformer2DModel` (of a VAE's latents, with classes).
+Their conditioning is the number of a class; see `class_labels` for where it comes from.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import comfy.supported_models_base
 import torch
 from torch import Tensor
 
-from .class_labels import Classes, load_labels
+from .class_labels import Classes, load_labels, read_numbers
 from .diffusers_files import (
     PipelineFolder,
     Settings,
@@ -32,7 +32,7 @@ from .diffusers_files import (
     require_weights,
     weight_file,
 )
-from .diffusers_unet import X0Sampling, sampling_settings, scheduler_settings
+from .diffusers_scheduler import X0Sampling, any_scheduler_settings, model_type, sampling_settings
 from .diffusers_vae import OLD_ATTENTION_NAMES, latent_format, load_vae
 
 # What a denoiser's config.json may call its class, and diffusers' class for it today.
@@ -65,7 +65,7 @@ class DenoiserFolder:
 
     @property
     def classes(self) -> Classes:
-        """What the denoiser's class numbers stand for. The last one stands for any class where it was trained without labels too."""
+        """What the denoiser's class numbers stand for; the last one is any class where it was trained without labels too."""
         if self.kind == "DiTTransformer2DModel":
             count = self.settings.get("num_embeds_ada_norm", 1000)
             return Classes(count, self.names, any_class=count)
@@ -98,9 +98,12 @@ def read_denoiser(path: Path) -> DenoiserFolder:
     settings = read_settings(config)
     with_vae = DENOISERS[settings["_class_name"]] == "DiTTransformer2DModel"
     require_settings(settings, LEGAL_DIT if with_vae else LEGAL_UNET2D, config)
-    require_weights(path, [place, "vae"] if with_vae else [place])
     index = path / "model_index.json"
-    names = (read_settings(index) if index.is_file() else {}).get("id2label") or {}
+    components = read_settings(index) if index.is_file() else {}
+    if not with_vae:
+        _require_pixels(path, components)
+    require_weights(path, [place, "vae"] if with_vae else [place])
+    names = components.get("id2label") or {}
     return DenoiserFolder(
         path=path,
         place=place,
@@ -110,17 +113,31 @@ def read_denoiser(path: Path) -> DenoiserFolder:
     )
 
 
+def _require_pixels(path: Path, components: Settings) -> None:
+    """Refuse a folder with an autoencoder, whose UNet2DModel takes its latents for what would here be pixels.
+
+    Raises:
+        ValueError: as above.
+    """
+    stated = [str(entry[1]) for entry in components.values() if isinstance(entry, list) and len(entry) == 2]
+    beside = [str(read_settings(file).get("_class_name")) for file in sorted(path.glob("*/config.json"))]
+    found = next((kind for kind in stated + beside if "VQModel" in kind or "Autoencoder" in kind), None)
+    if found is not None:
+        raise ValueError(
+            f"The UNet2DModel of {path} works on the latents of the {found} beside it; this node runs a UNet2DModel on pixels "
+            "only. Choose a model of pixels, such as DDPM's, or a DiT, which comes with an AutoencoderKL."
+        )
+
+
 def _read_scheduler(path: Path, place: str) -> Settings:
     candidates = (path / "scheduler" / "scheduler_config.json", path / place / "scheduler_config.json")
     source = next((file for file in candidates if file.is_file()), None)
     if source is None:
         raise ValueError(
-            f"{path} has no scheduler/scheduler_config.json, so it is unknown which noise levels the model was trained with. Save "
-            "its scheduler with it: scheduler.save_pretrained(folder + '/scheduler')."
+            f"{path} has no scheduler/scheduler_config.json, so it is unknown which noise levels the model was trained with. "
+            "Save its scheduler with it: scheduler.save_pretrained(folder + '/scheduler')."
         )
-    # what diffusers' schedulers have where nothing is stated
-    defaults = {"beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02}
-    return scheduler_settings({**defaults, **read_settings(source)}, source)
+    return any_scheduler_settings(read_settings(source), source)
 
 
 class Denoiser(torch.nn.Module):
@@ -144,7 +161,8 @@ class Denoiser(torch.nn.Module):
             if height != width or height % settings.patch_size:
                 raise ValueError(
                     f"This DiT takes square pictures only, but the latent has {height} x {width} cells. Crop the picture to a "
-                    f"square, at best one that gives the {settings.sample_size} x {settings.sample_size} cells that it was trained on."
+                    f"square, at best one that gives the {settings.sample_size} x {settings.sample_size} cells that it was "
+                    "trained on."
                 )
             return
         halvings = len(settings.block_out_channels) - 1
@@ -168,19 +186,16 @@ class DenoiserModel(comfy.model_base.BaseModel):
     """ComfyUI's model around a `Denoiser`; its conditioning is the number of a class."""
 
     def __init__(self, folder: DenoiserFolder, latents: comfy.latent_formats.LatentFormat, network: torch.nn.Module) -> None:
-        kinds = comfy.model_base.ModelType
-        prediction = folder.scheduler["prediction_type"]
         description = Description(folder, latents)
-        super().__init__(description, kinds.V_PREDICTION if prediction == "v_prediction" else kinds.EPS)
+        super().__init__(description, model_type(folder.scheduler))
         self.diffusion_model = Denoiser(network, latents.latent_channels).eval()
-        self.has_classes = folder.classes.count > 0
-        if prediction == "sample":
+        self.classes = folder.classes
+        if folder.scheduler["prediction_type"] == "sample":
             self.model_sampling = X0Sampling(description)
 
     def extra_conds(self, **kwargs: Any) -> dict[str, Any]:
-        if not self.has_classes:
-            return {}
-        return {"class_labels": comfy.conds.CONDRegular(kwargs["cross_attn"][:, 0, 0].long())}
+        numbers = read_numbers(kwargs["cross_attn"], self.classes)
+        return {"class_labels": comfy.conds.CONDRegular(numbers)} if self.classes.count else {}
 
 
 class PixelFormat(comfy.latent_formats.LatentFormat):

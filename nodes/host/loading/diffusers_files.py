@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-# Pipelines whose UNet is Stable Diffusion's own: they differ in how they sample, or bring a further network that MODEL leaves out.
+# Pipelines whose UNet is Stable Diffusion's own: they sample in another way, or bring a further network that MODEL leaves out.
 PIPELINES = (
     "StableDiffusionPipeline",
     "StableDiffusionImg2ImgPipeline",
@@ -152,8 +152,8 @@ def require_content(file: Path) -> None:
         start = opened.read(len(POINTER))
     if start == POINTER:
         raise ValueError(
-            f"{file} is a git-lfs pointer ({file.stat().st_size} bytes): it only names the file that belongs there. Run `git lfs pull` "
-            "in the folder that was cloned, or download the file itself."
+            f"{file} is a git-lfs pointer ({file.stat().st_size} bytes): it only names the file that belongs there. Run "
+            "`git lfs pull` in the folder that was cloned, or download the file itself."
         )
 
 
@@ -161,9 +161,9 @@ def _require_classes(path: Path, index: Settings) -> None:
     pipeline = str(index.get("_class_name"))
     if pipeline not in PIPELINES:
         raise ValueError(
-            f"{path} is a {pipeline}; this node can map {PIPELINES[0]} and its relatives with the same UNet (image to image, inpaint, "
-            "ControlNet, adapter, DiffEdit, PAG ...) to MODEL, CLIP and VAE. For SDXL, Flux and other families load the checkpoint with "
-            "CheckpointLoaderSimple, or its parts with ComfyUI's own loaders."
+            f"{path} is a {pipeline}; this node can map {PIPELINES[0]} and its relatives with the same UNet (image to image, "
+            "inpaint, ControlNet, adapter, DiffEdit, PAG ...) to MODEL, CLIP and VAE. For SDXL, Flux and other families load the "
+            "checkpoint with CheckpointLoaderSimple, or its parts with ComfyUI's own loaders."
         )
     for component, classes in COMPONENTS.items():
         entry = index.get(component)
@@ -221,7 +221,7 @@ def read_weights(file: Path) -> Weights:
     """Return the tensors of a safetensors file, or of all the parts that an index lists.
 
     Raises:
-        ValueError: the file is truncated, a git-lfs pointer or no safetensors file, or the index lists a part that isn't beside it.
+        ValueError: a file that is truncated, a git-lfs pointer or not safetensors, or a part that isn't beside its index.
     """
     parts = _parts(file) if file.suffix == ".json" else [file]
     tensors: dict[str, Tensor] = {}
@@ -231,7 +231,8 @@ def read_weights(file: Path) -> Weights:
             tensors |= load_file(part)
         except (SafetensorError, OSError) as error:
             raise ValueError(
-                f"{part} ({part.stat().st_size} bytes) is truncated or not a safetensors file ({error}). Download or save it again."
+                f"{part} ({part.stat().st_size} bytes) is truncated or not a safetensors file ({error}). "
+                "Download or save it again."
             ) from error
     return Weights(tensors, file)
 

@@ -1,4 +1,7 @@
-"""A diffusers pipeline folder of any size as ComfyUI's MODEL, CLIP and VAE, in ComfyUI's own network or, if it has none, in diffusers'."""
+"""A diffusers pipeline folder of any size as ComfyUI's MODEL, CLIP and VAE.
+
+The network is ComfyUI's own or, where it has none, diffusers'.
+"""
 
 from __future__ import annotations
 

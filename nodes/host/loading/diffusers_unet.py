@@ -9,13 +9,13 @@ import comfy.latent_formats
 import comfy.model_base
 import comfy.model_management
 import comfy.model_patcher
-import comfy.model_sampling
 import comfy.ops
 import comfy.supported_models
 import comfy.utils
 import torch
 
 from .diffusers_files import PipelineFolder, Settings, load_weights, require_settings
+from .diffusers_scheduler import X0Sampling, sampling_settings, scheduler_settings
 
 # The settings that change what the network computes and for which ComfyUI's UNet has one way only.
 LEGAL_UNET = {
@@ -51,8 +51,6 @@ LEGAL_UNET = {
 }
 # Whether a block of this type attends to the text.
 BLOCK_TYPES = {"DownBlock2D": False, "UpBlock2D": False, "CrossAttnDownBlock2D": True, "CrossAttnUpBlock2D": True}
-# ComfyUI's names for what diffusers calls by these; its "linear" is the square of a line, as in Stable Diffusion.
-BETA_SCHEDULES = {"scaled_linear": "linear", "linear": "sqrt_linear", "squaredcos_cap_v2": "cosine"}
 LEVEL_LISTS = (
     "down_block_types",
     "up_block_types",
@@ -60,7 +58,6 @@ LEVEL_LISTS = (
     "attention_head_dim",
     "transformer_layers_per_block",
 )
-PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 RESNET_NAMES = {
     "norm1": "in_layers.0",
     "conv1": "in_layers.2",
@@ -79,10 +76,6 @@ class WidthRatio(float):
         return round(float(self) * width)
 
     __rmul__ = __mul__
-
-
-class X0Sampling(comfy.model_sampling.ModelSamplingDiscrete, comfy.model_sampling.X0):
-    """The discrete schedule for a network that predicts the clean latent."""
 
 
 class FolderModel(comfy.supported_models.SD15):
@@ -294,27 +287,3 @@ def module_names(settings: Settings) -> dict[str, str]:
 
 def _resnet_names(prefix: str, native_prefix: str) -> dict[str, str]:
     return {f"{prefix}.{name}": f"{native_prefix}.{native}" for name, native in RESNET_NAMES.items()}
-
-
-def scheduler_settings(settings: Settings, source: Path) -> Settings:
-    """Return the scheduler's settings after checking that ComfyUI has this schedule and this kind of prediction."""
-    # 1000: ComfyUI's percentages of a schedule count so many training steps.
-    legal = {
-        "beta_schedule": tuple(BETA_SCHEDULES),
-        "num_train_timesteps": (1000,),
-        "prediction_type": PREDICTION_TYPES,
-        "trained_betas": (None,),
-    }
-    require_settings(settings, legal, source)
-    return {"prediction_type": "epsilon", **settings}
-
-
-def sampling_settings(scheduler: Settings) -> dict[str, Any]:
-    """Return the schedule of betas in ComfyUI's terms."""
-    return {
-        "beta_schedule": BETA_SCHEDULES[scheduler["beta_schedule"]],
-        "linear_start": scheduler["beta_start"],
-        "linear_end": scheduler["beta_end"],
-        "timesteps": scheduler.get("num_train_timesteps", 1000),
-        "zsnr": bool(scheduler.get("rescale_betas_zero_snr")),
-    }
