@@ -179,9 +179,9 @@ def _evidence(predictions: NoisePredictions) -> tuple[Tensor, Tensor]:
     """What `evidence_of_steps` gives, and the same for each block of the picture, [R,S,B,P]."""
     steps, blocks = [], []
     for step, weight in enumerate(step_weights(predictions.noised, "information")):
-        evidence = weight * read_step(predictions, step, "evidence")
-        steps.append(evidence.sum((2, 3, 4)))
-        blocks.append(sum_blocks(evidence.sum(2)))
+        evidence = read_step(predictions, step, "evidence")
+        steps.append(weight * evidence.sum((2, 3, 4)))
+        blocks.append(weight * sum_blocks(evidence.sum(2)))
     return torch.stack(steps, dim=1), torch.stack(blocks, dim=1)
 
 
@@ -243,7 +243,8 @@ def headline(verdict: Verdict, image: int) -> str:
 def preferences(verdict: Verdict) -> list[str]:
     """Each image's log-odds in a few words: “zebra” by 13.0 ± 1.0 nats."""
     return [
-        f"{_leading(verdict, image)} by {_with_error(verdict, image, abs(nats))} nats{'' if verdict.decided[image] else ', undecided'}"
+        f"{_leading(verdict, image)} by {_with_error(verdict, image, abs(nats))} nats"
+        f"{'' if verdict.decided[image] else ', undecided'}"
         if verdict.differs[image]
         else "no difference"
         for image, nats in enumerate(verdict.log_odds.tolist())
