@@ -35,7 +35,8 @@ def find_archive(name: str) -> Path:
     file = list_archives().get(str(name).removesuffix(" [input]"))
     if file is None:
         raise ValueError(
-            f"There is no file {name!r} below ComfyUI's input and output folders. Choose one of the list; press R to see new ones."
+            f"There is no file {name!r} below ComfyUI's input and output folders. "
+            "Choose one of the list; press R to see new ones."
         )
     return file
 

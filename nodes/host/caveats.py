@@ -1,6 +1,7 @@
 """What a model's or a prompt's kind means for its noise predictions, in words, where it can be told from what is connected.
 
-A checkpoint that was distilled without another schedule or network (SDXL turbo and lightning, most LoRAs) can't be told from its teacher.
+A checkpoint that was distilled without another schedule or network (SDXL turbo and lightning, most LoRAs) can't be told from its
+teacher.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ GUIDANCE = {"Flux": 3.5, "Flux2": 3.5, "HunyuanImage21": 6.0}
 """What ComfyUI takes for guidance where a prompt does not say it."""
 
 DISTILLED = (
-    "This model is distilled ({kind}): it was trained to jump to the picture from few noise levels, not to predict noise at all of them. "
-    "Read its maps as what it answers, not as evidence: nats and log-odds are not to be trusted. For those take the model that it was "
-    "distilled from."
+    "This model is distilled ({kind}): it was trained to jump to the picture from few noise levels, not to predict noise at all "
+    "of them. Read its maps as what it answers, not as evidence: nats and log-odds are not to be trusted. For those take the "
+    "model that it was distilled from."
 )
 GUIDED = (
-    "This model is guidance-distilled: its predictions are those of guidance {guidance:g} at once, so differences are larger than without "
-    "guidance, and nats are no log-odds. FluxGuidance 1 in both prompts comes nearest to none."
+    "This model is guidance-distilled: its predictions are those of guidance {guidance:g} at once, so differences are larger "
+    "than without guidance, and nats are no log-odds. FluxGuidance 1 in both prompts comes nearest to none."
 )
 BLIND = (
     "This model looks at a picture beside the noised latent, and {prompts} none: predicted is as if all of the picture were "
-    "masked or blank. Put InpaintModelConditioning (inpainting) or InstructPixToPixConditioning (instruct, edit) between the prompts and "
-    "this node to show it the picture."
+    "masked or blank. Put InpaintModelConditioning (inpainting) or InstructPixToPixConditioning (instruct, edit) between the "
+    "prompts and this node to show it the picture."
 )
 GUIDANCE_NODES = (
     "{names}: without effect here. Guidance acts while a picture is sampled, on what becomes of several predictions; here "
@@ -67,7 +68,8 @@ def caveats(model: ModelPatcher, prompts: dict[str, Conditioning]) -> list[str]:
 
 
 def _few_bits(model: ModelPatcher) -> list[str]:
-    """How weights are stored in less than 16 bits, by the name of the type or layout; those that are a twentieth or more of all."""
+    """How weights are stored in less than 16 bits, by the name of the type or layout;
+    those that are a twentieth or more of all."""
     sizes: dict[str, int] = {}
     for _, tensor in tensors(model.model):
         quantised = type(tensor) not in (torch.Tensor, torch.nn.Parameter) or tensor.dtype.itemsize < 2

@@ -44,15 +44,16 @@ def check_coverage(model: ModelPatcher, noised: NoisedLatents, prompts: dict[str
             if missed:
                 raise ValueError(
                     f"The {name} conditioning does not reach {100 * missed:.3g} % of the picture at step {step}, where another "
-                    "prompt does: ComfyUI answers 0 there, which is not a prediction. Join it (Conditioning Combine) with a prompt "
-                    "for the rest, the empty prompt for example, or give all prompts the same area, mask, start and end."
+                    "prompt does: ComfyUI answers 0 there, which is not a prediction. Join it (Conditioning Combine) with a "
+                    "prompt for the rest, the empty prompt for example, or give all prompts the same area, mask, start and end."
                 )
         missing = max(missing, 1 - anywhere.float().mean().item())
     return missing
 
 
 def _reached(model: ModelPatcher, noised: NoisedLatents, prompts: dict[str, Conditioning]) -> list[tuple[int, dict[str, Tensor]]]:
-    """The cells that each prompt reaches, [B,1,…,h,w] bool, for the first of all neighbouring steps with the same entries in effect.
+    """The cells that each prompt reaches, [B,1,…,h,w] bool, for the first of all neighbouring steps with the same entries in
+    effect.
 
     Nothing for prompts without areas and masks. A prompt with no entry in effect is left out: `predict` refuses it by name.
     """

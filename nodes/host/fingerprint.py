@@ -95,7 +95,8 @@ def _filled(nested: dict[str, dict[str, list[Any]]]) -> dict[str, dict[str, list
 
 
 def tensors(module: torch.nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """A module's weights and buffers by name, as they are; `state_dict()` has stand-ins without values for layers of GGUF files."""
+    """A module's weights and buffers by name, as they are;
+    `state_dict()` has stand-ins without values for layers of GGUF files."""
     for prefix, part in module.named_modules():
         buffers = {name: buffer for name, buffer in part._buffers.items() if name not in part._non_persistent_buffers_set}
         for name, tensor in (part._parameters | buffers).items():
@@ -169,7 +170,8 @@ class _Digest:
 
 
 def _attributes(value: object) -> dict[str, Any]:
-    """An object's attributes by name, but those of nothing, or of a module's method, which a hook puts aside while it is in effect."""
+    """An object's attributes by name, but those of nothing, or of a module's method,
+    which a hook puts aside while it is in effect."""
     names = [*getattr(value, "__dict__", ()), *(name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ()))]
     found = {name: getattr(value, name, None) for name in names if isinstance(name, str) and not name.startswith("__")}
     return {name: part for name, part in found.items() if part is not None and not _is_modules_method(part)}

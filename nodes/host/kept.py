@@ -91,8 +91,8 @@ class Effort:
         words = f"Predicted {self.predicted} of {self.wanted} in {self.calls} model calls, {kept} were there already.{spared}"
         if self.uncovered:
             words += (
-                f"\n\nNo prompt reaches {100 * self.uncovered:.3g} % of the picture (areas and masks). There the difference is 0, "
-                "which says nothing; the maps are about the rest."
+                f"\n\nNo prompt reaches {100 * self.uncovered:.3g} % of the picture (areas and masks). There the difference is "
+                "0, which says nothing; the maps are about the rest."
             )
         return words
 

@@ -86,9 +86,9 @@ def predict(
         if isinstance(error, RuntimeError) and _is_out_of_memory(error):
             raise
         raise ValueError(
-            f"The model failed under the {name} conditioning ({type(error).__name__}: {error}). Take a prompt that was encoded with the "
-            "model's own CLIP, with areas and control nets of this picture's size; where it is one, see ComfyUI's log for the cause."
-            + (f" Something hangs on the MODEL ({', '.join(patches)}): try without it." if patches else "")
+            f"The model failed under the {name} conditioning ({type(error).__name__}: {error}). Take a prompt that was encoded "
+            "with the model's own CLIP, with areas and control nets of this picture's size; where it is one, see ComfyUI's log "
+            "for the cause." + (f" Something hangs on the MODEL ({', '.join(patches)}): try without it." if patches else "")
         ) from error
 
 
@@ -243,10 +243,10 @@ class _Collector(comfy.samplers.Sampler):
         moved = ((after.float() - before.float()).norm() / before.float().norm().clamp_min(1e-20)).item()
         if moved > SAME:
             raise ModelRemembersError(
-                f"Asked the same again, the model answers otherwise (step {steps[0]}, by {100 * moved:.3g} %): its answers depend on "
-                "what it was asked before. Step caches do that: EasyCache, LazyCache, TeaCache, First Block Cache and the like answer "
-                "with what they computed for another noise level or prompt. Take it off the MODEL of this node (found there: "
-                f"{', '.join(self.patches)}). Nothing of this run is kept."
+                f"Asked the same again, the model answers otherwise (step {steps[0]}, by {100 * moved:.3g} %): its answers "
+                "depend on what it was asked before. Step caches do that: EasyCache, LazyCache, TeaCache, First Block Cache and "
+                "the like answer with what they computed for another noise level or prompt. Take it off the MODEL of this node "
+                f"(found there: {', '.join(self.patches)}). Nothing of this run is kept."
             )
 
     def _ask_far_away(self, denoise: Callable[[Tensor, Tensor], Tensor], part: list[Evaluation]) -> None:

@@ -24,8 +24,8 @@ def shuffled_weights(model: ModelPatcher, seed: int) -> Iterator[ModelPatcher]:
     """A clone of the model with every tensor of its network permuted; afterwards the weights are the old ones, whatever happened.
 
     The values of each tensor stay, so that what the layers give out keeps its size, but nothing of what was learned is
-    left (Adebayo et al. 2018, "Sanity Checks for Saliency Maps"). ComfyUI applies it like a LoRA over all layers: tensor by tensor
-    where they are loaded, with the originals kept off the device meanwhile.
+    left (Adebayo et al. 2018, "Sanity Checks for Saliency Maps"). ComfyUI applies it like a LoRA over all layers: tensor by
+    tensor where they are loaded, with the originals kept off the device meanwhile.
 
     Raises:
         ValueError: a model without weights of its own to shuffle.

@@ -203,8 +203,8 @@ def _without_frames(samples: Tensor, framed: bool) -> Tensor:
             "picture with the VAE that belongs to this model."
         )
     raise ValueError(
-        f"The latent is a video of {frames} frames (shape {list(samples.shape)}). Only pictures can be explained: give VAE Encode one "
-        "picture at a time (it takes a batch for the frames of a video) and join their latents with Latent Batch."
+        f"The latent is a video of {frames} frames (shape {list(samples.shape)}). Only pictures can be explained: give VAE "
+        "Encode one picture at a time (it takes a batch for the frames of a video) and join their latents with Latent Batch."
     )
 
 

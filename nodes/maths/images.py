@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -10,8 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 Decode = Callable[[Tensor], Tensor]
+Size: TypeAlias = tuple[int, ...]
+"""Height and width, as `Tensor.shape[-2:]` is to a type checker."""
 SHAPE_TOLERANCE = 0.04
-"""How far width / height may differ from the encoded picture's: resizing a picture of a megapixel to multiples of 64 does no more."""
+"""How far width / height may differ from the encoded picture's:
+resizing a picture of a megapixel to multiples of 64 does no more."""
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # red, green, blue: Rec. 709, the primaries of sRGB
 
 
@@ -26,8 +30,8 @@ def decode_pictures(decode: Decode, latents: Tensor) -> Tensor:
         pictures = pictures.flatten(0, 1)
     if pictures.ndim != 4 or len(pictures) != len(latents) or pictures.shape[-1] < 3:
         raise ValueError(
-            f"The VAE decoded {len(latents)} latents to the shape {list(pictures.shape)}; expected [{len(latents)}, height, width, 3]. "
-            "Connect the image VAE that encoded the picture."
+            f"The VAE decoded {len(latents)} latents to the shape {list(pictures.shape)}; expected [{len(latents)}, height, "
+            "width, 3]. Connect the image VAE that encoded the picture."
         )
     return pictures[..., :3].to("cpu", torch.float32)
 
@@ -37,7 +41,7 @@ def luminance(pictures: Tensor) -> Tensor:
     return pictures[..., :3] @ pictures.new_tensor(LUMINANCE)
 
 
-def match_pictures(pictures: Tensor, maps: int, latent_size: tuple[int, int], downscale: int) -> Tensor:
+def match_pictures(pictures: Tensor, maps: int, latent_size: Size, downscale: int) -> Tensor:
     """The RGB of pictures [1 or maps,H,W,3 or 4], one for each map, [maps,H,W,3] float32 on the CPU.
 
     Raises:
@@ -50,7 +54,8 @@ def match_pictures(pictures: Tensor, maps: int, latent_size: tuple[int, int], do
         )
     if len(pictures) not in (1, maps):
         raise ValueError(
-            f"There are {len(pictures)} images, but the difference is of {maps}. Connect the {maps} that were encoded, or one for all."
+            f"There are {len(pictures)} images, but the difference is of {maps}. Connect the {maps} that were encoded, or one "
+            "for all."
         )
     height, width = pictures.shape[1:3]
     rows, columns = latent_size
@@ -67,7 +72,7 @@ def match_pictures(pictures: Tensor, maps: int, latent_size: tuple[int, int], do
     return pictures.expand(maps, -1, -1, -1)
 
 
-def check_shape(size: tuple[int, int], latent_size: tuple[int, int], downscale: int, name: str, remedy: str) -> None:
+def check_shape(size: Size, latent_size: Size, downscale: int, name: str, remedy: str) -> None:
     """Refuse a picture of another shape than the encoded one's, whose cells would be stretched over what they do not show.
 
     Any size is right, and what VAE Encode cuts off, less than a cell, may be there: columns / (rows + 1) < width / height <
@@ -82,17 +87,19 @@ def check_shape(size: tuple[int, int], latent_size: tuple[int, int], downscale: 
         return
     other = "wider" if ratio > 1 else "taller"
     raise ValueError(
-        f"The {name} has {width}×{height} pixels, but {columns * downscale}×{rows * downscale} were encoded ({columns}×{rows} latent "
-        f"cells of {downscale}): its shape is {max(ratio, 1 / ratio) - 1:.0%} {other}, so the map would not lie on what it explains. "
-        f"{remedy}"
+        f"The {name} has {width}×{height} pixels, but {columns * downscale}×{rows * downscale} were encoded ({columns}×{rows} "
+        f"latent cells of {downscale}): its shape is {max(ratio, 1 / ratio) - 1:.0%} {other}, so the map would not lie on what "
+        f"it explains. {remedy}"
     )
 
 
-def resize(pictures: Tensor, size: tuple[int, int]) -> Tensor:
+def resize(pictures: Tensor, size: Size) -> Tensor:
     """Pictures [B,H,W,3] at another size, by Lanczos windows; unchanged where they have that size."""
     if tuple(pictures.shape[1:3]) == tuple(size):
         return pictures
-    return torch.stack([from_image(to_image(picture).resize(size[::-1], Image.Resampling.LANCZOS)) for picture in pictures])
+    return torch.stack(
+        [from_image(to_image(picture).resize((size[1], size[0]), Image.Resampling.LANCZOS)) for picture in pictures]
+    )
 
 
 def from_image(image: Image.Image) -> Tensor:

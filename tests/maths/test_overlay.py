@@ -47,7 +47,9 @@ def a_heatmap(values: Tensor, limit: float = 1.0, signed: bool = True, downscale
         positive="higher",
         negative="lower",
         quantity="Number",
+        noun="number",
         unit="units",
+        floor=0.0,
         source="Steps 0–1 of 1",
     )
 

@@ -317,7 +317,7 @@ def test_rivals_that_differ_by_noise_alone_stay_clear_when_only_what_is_reliable
     contest = run(Contest(noised, ["zebra", "plains zebra", "taxi"], stop_early=False), predictions)
     grey = torch.full((1, 48, 40, 3), 0.5)
     sheet = rivals_sheet(grey, contest, predictions, [0], scaling=Scaling(reliability="reliable only"))[0]
-    size = cell_size(48, 40, columns=2)
+    size = cell_size((48, 40), columns=2)
     grid = Grid(2, size)
     columns = [sheet[400:600, grid.left(place) : grid.left(place) + size[1]] for place in (0, 1)]  # rows within both maps
     left, right = (column.amax(dim=-1) - column.amin(dim=-1) for column in columns)

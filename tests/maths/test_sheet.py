@@ -118,13 +118,13 @@ def test_many_ranges_stand_in_even_bands(ranges: int, columns: int) -> None:
     ],
 )
 def test_pictures_have_a_readable_size(picture: tuple[int, int], columns: int, cell: tuple[int, int]) -> None:
-    assert cell_size(*picture, columns) == cell
+    assert cell_size(picture, columns) == cell
 
 
 @pytest.mark.parametrize("ranges", [1, 5, 12])
 def test_a_sheet_is_as_wide_as_its_columns_and_a_batch_has_one_each(ranges: int) -> None:
     sheet = step_sheet(torch.rand(2, 48, 40, 3), a_prediction(images=2), ranges)
-    height, width = cell_size(48, 40, columns_per_band(ranges))
+    height, width = cell_size((48, 40), columns_per_band(ranges))
     assert sheet.shape[0] == 2 and sheet.shape[3] == 3
     assert sheet.shape[2] >= columns_per_band(ranges) * width
     assert sheet.shape[1] > height * (2 if ranges > 8 else 1)
@@ -140,7 +140,7 @@ def test_the_decoded_row_is_added_with_one_call_of_the_decoder() -> None:
     predictions, photo = a_prediction(images=2), torch.rand(1, 48, 40, 3)
     without = step_sheet(photo, predictions, 4)
     with_row = step_sheet(photo, predictions, 4, decode=decode)
-    assert with_row.shape[1] > without.shape[1] + cell_size(48, 40, 4)[0]
+    assert with_row.shape[1] > without.shape[1] + cell_size((48, 40), 4)[0]
     assert [len(latents) for latents in calls] == [8]
     first = predictions.noised.to_vae(-sum_steps(predictions, 0, 3).mean)
     assert torch.allclose(calls[0][:2], first, atol=1e-5)

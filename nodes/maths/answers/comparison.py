@@ -113,7 +113,10 @@ class Comparison:
         return ""
 
     def agreement(self, image: int) -> Agreement:
-        """All measures of one image; those that `note` takes away are NaN. A constant map's AUROC and precision are those of chance."""
+        """All measures of one image; those that `note` takes away are NaN.
+
+        A constant map's AUROC and precision are those of chance.
+        """
         counted, truth = (mask[image].numpy() for mask in (self.counted, self.truth))
         if not truth.any() or truth[counted].all() or not counted.any():
             return UNDEFINED

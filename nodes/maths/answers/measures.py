@@ -74,8 +74,8 @@ def largest(values: np.ndarray, count: int) -> np.ndarray:
     """The `count` largest values as a mask, count > 0; of equal ones any, but none of those that equal the smallest value."""
     chosen = np.zeros(values.size, bool)
     chosen[np.argpartition(values.ravel(), -count)[-count:]] = True
-    above: np.ndarray = values > values.min()
-    return chosen.reshape(values.shape) & above
+    found: np.ndarray = chosen.reshape(values.shape) & (values > values.min())
+    return found
 
 
 def overlap(first: np.ndarray, second: np.ndarray) -> float:

@@ -17,6 +17,7 @@ import torch
 from safetensors import torch as files
 from torch import Tensor
 
+from ..images import Size
 from ..method.difference import NoiseDifference, Reading, Weighting, read_step, step_weights, sum_steps
 from ..method.noising import NoisedLatents
 from ..method.placing import covered_box
@@ -86,7 +87,7 @@ def digest(predictions: NoisePredictions, pictures: Tensor, *others: str) -> str
     ]
     made = hashlib.blake2b(json.dumps(told).encode(), digest_size=12)
     for tensor in tensors:
-        made.update(tensor.contiguous().numpy())
+        made.update(tensor.contiguous().numpy().data)
     return made.hexdigest()
 
 
@@ -109,7 +110,7 @@ def overview(predictions: NoisePredictions, pictures: Tensor, decoder: Decoder |
     return _file({**header, "decoder_fit": None if fit is None else fit.tolist()}, arrays)
 
 
-def _shapes(noised: NoisedLatents, size: tuple[int, int]) -> dict[str, Any]:
+def _shapes(noised: NoisedLatents, size: Size) -> dict[str, Any]:
     """How many there are of everything, and which box (top, left, height, width) of pictures of this size the cells cover."""
     images, channels, height, width = noised.x0.shape
     counts = {"samples": noised.samples, "steps": noised.steps, "images": images, "channels": channels}
@@ -132,7 +133,7 @@ def _meaning(predictions: NoisePredictions) -> dict[str, Any]:
         "target": labels[0],
         "contrast": labels[1],
         "title": f"{quoted(labels[0])} vs {quoted(labels[1])}",
-        "short": [quoted(telling_part(*labels)), quoted(telling_part(*reversed(labels)))],
+        "short": [quoted(telling_part(*labels)), quoted(telling_part(*labels[::-1]))],
         "readings": list(get_args(Reading)),
         "weightings": list(get_args(Weighting)),
         "words": words(predictions),

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..images import decode_pictures
+from ..images import Size, decode_pictures
 from ..method.difference import Weighting, sum_steps
 from ..method.noising import NoisedLatents
-from ..method.placing import Size, covered_box
+from ..method.placing import covered_box
 from ..method.prediction import NoisePredictions
 
 

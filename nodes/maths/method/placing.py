@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..images import Size
 from .heatmap import Heatmap
 
 Interpolation = Literal["smooth", "cells"]
-Size: TypeAlias = tuple[int, ...]
-"""Height and width; what `Tensor.shape[-2:]` is to the type checker."""
 
 
 class Box(NamedTuple):

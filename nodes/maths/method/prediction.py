@@ -139,8 +139,9 @@ def predict_into(
     if not torch.isfinite(rounded).all():
         raise ValueError(
             f"The model's noise predictions between step {min(steps)} and step {max(steps)} are too large for "
-            f"{str(rounded.dtype).removeprefix('torch.')} (noise is about 1, its largest number {torch.finfo(rounded.dtype).max:g}). "
-            "Set the precision of Collect Noise Predictions to float32, or leave those steps out."
+            f"{str(rounded.dtype).removeprefix('torch.')} (noise is about 1, its largest number "
+            f"{torch.finfo(rounded.dtype).max:g}). Set the precision of Collect Noise Predictions to float32, or leave those "
+            "steps out."
         )
     predictions[samples, steps, images] = rounded
 

@@ -35,8 +35,8 @@ def animate(
 ) -> Tensor:
     """A frame for each place of the window, from the noisiest steps to the cleanest, [B*frames,H,W,3]: first all of image 1.
 
-    All frames share one colour scale. Below the picture stands the schedule, a bar for the magnitude of each step, with the window
-    in colour, and the legend.
+    All frames share one colour scale. Below the picture stands the schedule, a bar for the magnitude of each step, with the
+    window in colour, and the legend.
 
     Raises:
         ValueError: a window longer than the schedule, and what `sum_steps`, `make_heatmap` and `overlay` refuse.
@@ -78,7 +78,8 @@ def step_magnitudes(predictions: NoisePredictions, reading: Reading, weighting: 
     steps = [(step, step + 1) for step in range(predictions.noised.steps)]
     values = sum_ranges(predictions, steps, reading, weighting).mean
     means = values.unflatten(0, (len(steps), -1)).abs().mean((2, 3, 4))
-    return means / means.amax(0).clamp(min=torch.finfo(means.dtype).tiny)
+    shares: Tensor = means / means.amax(0).clamp(min=torch.finfo(means.dtype).tiny)
+    return shares
 
 
 def framed(picture: Tensor, lengths: Lengths) -> Image.Image:

@@ -44,8 +44,8 @@ def colour_map_name(colour_map: str, signed: bool) -> str:
     suitable, heatmap, needed = (DIVERGING, "signed", "diverging") if signed else (SEQUENTIAL, "unsigned", "sequential")
     if colour_map not in suitable:
         raise ValueError(
-            f"The colour map is {colour_map!r}, but the heatmap is {heatmap} and needs a {needed} one: choose {AUTOMATIC} or one of "
-            f"{', '.join(suitable)}."
+            f"The colour map is {colour_map!r}, but the heatmap is {heatmap} and needs a {needed} one: choose {AUTOMATIC} or one "
+            f"of {', '.join(suitable)}."
         )
     return colour_map
 

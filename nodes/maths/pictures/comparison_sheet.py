@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..answers.comparison import Agreement, Comparison, mean_agreement
 from ..answers.measures import grown
-from ..images import from_image, luminance, match_pictures, resize
+from ..images import Size, from_image, luminance, match_pictures, resize
 from ..method.heatmap import make_heatmap
 from ..method.map import Map
 from ..method.placing import covered_box, scale_box
@@ -100,7 +100,7 @@ def agreement_sheet(comparison: Comparison, pictures: Tensor | None = None) -> T
     pictures = match_pictures(pictures, comparison.images, first.latent_size, first.downscale)
     size = tuple(pictures.shape[1:3])
     maps = [first] if comparison.second is None else [first, comparison.second]
-    grid = Grid(len(maps) + 1, cell_size(*size, len(maps) + 1))
+    grid = Grid(len(maps) + 1, cell_size(size, len(maps) + 1))
     truth, chosen, counted = (
         _on_picture(masks, first, size, grid.cell) for masks in (comparison.truth, comparison.chosen, comparison.counted)
     )
@@ -135,7 +135,7 @@ def outlined(pictures: Tensor, truth: Tensor) -> Tensor:
     return torch.stack(lines)
 
 
-def _on_picture(masks: Tensor, map: Map, picture_size: tuple[int, int], size: tuple[int, int]) -> Tensor:
+def _on_picture(masks: Tensor, map: Map, picture_size: Size, size: Size) -> Tensor:
     """Masks of the places that the latent covers, [B,h,w], on a picture drawn at `size`, [B,H,W]; False around it."""
     box = scale_box(covered_box(picture_size, map.latent_size, map.downscale), picture_size, size)
     inside = F.interpolate(masks[:, None].float(), (box.height, box.width), mode="nearest-exact")[:, 0] > 0
@@ -189,8 +189,8 @@ def draw_figures(comparison: Comparison, image: int, grid: Grid) -> Image.Image:
     lengths = grid.lengths
     agreement, chance = comparison.agreement(image), comparison.chance(image)
     inner = lengths.width - 2 * grid.left(0)
-    words = [comparison.note(image), f"Map: {map_words(comparison.first)}", f"Against: {reference_words(comparison)}"]
-    words = [paragraph(text, lengths(11), inner, lines=3) for text in (*words, size_words(comparison)) if text]
+    told = [comparison.note(image), f"Map: {map_words(comparison.first)}", f"Against: {reference_words(comparison)}"]
+    words = [paragraph(text, lengths(11), inner, lines=3) for text in (*told, size_words(comparison)) if text]
     table = lengths(62)
     figures = Image.new("RGB", (lengths.width, table + sum(text.height for text in words) + lengths(10)), PAPER)
     draw_paragraphs(figures, words, grid.left(0), table, INK)

@@ -10,10 +10,11 @@ from ..images import from_image, to_image
 from ..method.heatmap import Heatmap
 from ..wording import format_value, quoted, say
 from .colours import end_colours
-from .lettering import Paragraph, fits, paragraph
+from .lettering import Align, Paragraph, fits, paragraph
 from .overlay import USUAL, Appearance, blend
 from .paper import INK, MUTED, PAPER, READABLE_WIDTH, RULE, Lengths, draw_paragraphs
 
+ENDS: dict[float, Align] = {0.0: "left", 1.0: "right"}
 TALLEST = 1024  # a narrow picture is enlarged to this height at most, and stands in the middle of a wider sheet
 
 
@@ -148,6 +149,6 @@ def _draw_numbers(key: Image.Image, numbers: list[tuple[float, str]], top: int, 
     for share, text in numbers:
         x = round(share * lengths.inner)
         number = paragraph(text, lengths(12), lengths.inner)
-        number.draw(draw, x, top + lengths(2), INK, {0.0: "left", 1.0: "right"}.get(share, "middle"))
+        number.draw(draw, x, top + lengths(2), INK, ENDS.get(share, "middle"))
         if 0 < share < 1:
             draw.line((x, top, x, top + lengths(2)), fill=RULE, width=lengths(1))

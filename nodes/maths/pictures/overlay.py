@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from ..images import luminance, match_pictures, resize
+from ..images import Size, luminance, match_pictures, resize
 from ..method.heatmap import Heatmap
 from ..method.placing import Interpolation, place
 from .colours import AUTOMATIC, colours
@@ -45,7 +45,7 @@ def overlay(
     pictures: Tensor,
     heatmap: Heatmap,
     appearance: Appearance = USUAL,
-    size: tuple[int, int] | None = None,
+    size: Size | None = None,
 ) -> Tensor:
     """The heatmap over its pictures, [B,H,W,3]: see `blend`.
 
@@ -66,8 +66,8 @@ def overlay(
 def blend(pictures: Tensor, levels: Tensor, signed: bool, appearance: Appearance) -> Tensor:
     """picture * (1 - a) + colour * a, [...,3], with a = opacity * |level|, or opacity * level^1.5 for unsigned maps.
 
-    A level of 0 leaves the picture as it is. A magnitude is nowhere 0 where there is noise: the power keeps that from veiling all of
-    the picture.
+    A level of 0 leaves the picture as it is. A magnitude is nowhere 0 where there is noise: the power keeps that from veiling all
+    of the picture.
     """
     strength = levels.abs() if signed else levels**1.5
     return torch.lerp(pictures, colours(levels, signed, appearance.colour_map), appearance.opacity * strength[..., None])

@@ -134,7 +134,7 @@ def rivals_sheet(
     pairs = [(target, rivals[image][place], image) for place in range(len(rivals[0])) for image, target in enumerate(targets)]
     summed = join_images([mean_sum(contest.pair(predictions, *pair), quantity) for pair in pairs])
     heatmap = make_heatmap(read_map(summed, quantity.scalar), **asdict(scaling))
-    size = cell_size(*pictures.shape[1:3], columns_per_band(len(rivals[0])))
+    size = cell_size(pictures.shape[1:3], columns_per_band(len(rivals[0])))
     cells = overlay(pictures.repeat(len(rivals[0]), 1, 1, 1), heatmap, appearance, size).unflatten(0, (-1, noised.images))
     sheets = []
     for image, target in enumerate(targets):

@@ -32,17 +32,17 @@ def sanity_sheet(picture: Tensor, answers: Answers, checks: list[Check], source:
         ValueError: see `overlay`.
     """
     same, swapped, _, reworded, shuffled = checks
-    panels = [
+    candidates = [
         ("The map", same, answers.first),
         ("Prompts swapped", swapped, answers.swapped),
         ("Other words", reworded, answers.paraphrased),
         ("Shuffled weights", shuffled, answers.randomised),
     ]
-    panels = [panel for panel in panels if panel[2] is not None]
-    maps = join_images([summed(predictions, "evidence") for _, _, predictions in panels])
+    panels = [(title, check, asked) for title, check, asked in candidates if asked is not None]
+    maps = join_images([summed(asked, "evidence") for _, _, asked in panels])
     heatmap = replace(make_heatmap(read_map(maps), shared=False), source=f"{source}, {WEIGHTING_WORDS['information']}")
     pictures = match_pictures(picture[:1], 1, heatmap.latent_size, heatmap.downscale)
-    grid = Grid(len(panels), cell_size(*pictures.shape[1:3], len(panels)))
+    grid = Grid(len(panels), cell_size(pictures.shape[1:3], len(panels)))
     cells = overlay(pictures.expand(len(panels), -1, -1, -1), heatmap, size=grid.cell)
     colour, other = end_colours(AUTOMATIC, heatmap.signed)[1], quoted(answers.first.contrast_label)
     caption = f"{heatmap.quantity}, each map on its own scale; where the prompts are swapped, {colour} speaks for {other}"

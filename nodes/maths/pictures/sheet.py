@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..answers.verdict import judge, preferences
-from ..images import Decode, decode_pictures, from_image, match_pictures, resize, to_image
+from ..images import Decode, Size, decode_pictures, from_image, match_pictures, resize, to_image
 from ..method.choices import AUTOMATIC_SCALE, WHERE_THEY_DIFFER, Quantity, Scaling
 from ..method.difference import NoiseDifference, split_steps, sum_ranges
 from ..method.heatmap import Heatmap, make_heatmap
@@ -43,7 +43,7 @@ class Grid:
     """The columns of a sheet, for pictures of one size (height, width)."""
 
     columns: int
-    cell: tuple[int, int]
+    cell: Size
 
     @property
     def unit(self) -> float:
@@ -98,7 +98,7 @@ def step_sheet(
     source = f"Steps 0–{noised.steps}{cut}, {WEIGHTING_WORDS[quantity.weighting]}"
     heatmap = speak_for_all(replace(heatmap, source=source), scaling.threshold, "Ranges")
     columns = noised.images if one_sheet and ranges == 1 else ranges
-    size = cell_size(*pictures.shape[1:3], columns_per_band(columns))
+    size = cell_size(pictures.shape[1:3], columns_per_band(columns))
     cells = overlay(pictures.repeat(ranges, 1, 1, 1), heatmap, appearance, size)
     rows = [Row(f"{heatmap.quantity}, over the picture", cells.unflatten(0, (ranges, -1)))]
     if decode is not None:
@@ -125,17 +125,17 @@ def columns_per_band(ranges: int) -> int:
     return ceil(ranges / bands)
 
 
-def cell_size(height: int, width: int, columns: int) -> tuple[int, int]:
+def cell_size(size: Size, columns: int) -> tuple[int, int]:
     """Height and width of a picture on a sheet with so many columns, up to 384 pixels wide and half as high again."""
+    height, width = size
     side = min(SHEET_WIDTH // columns, LARGEST_CELL)
     factor = min(side / width, 1.5 * side / height)
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
-def decoded_row(
-    difference: NoiseDifference, decode: Decode, picture_size: tuple[int, int], size: tuple[int, int], ranges: int
-) -> Row:
-    """decode(-sum d) of each range, where the latent lies in the picture: what the target's predictions paint beyond the contrast's."""
+def decoded_row(difference: NoiseDifference, decode: Decode, picture_size: Size, size: Size, ranges: int) -> Row:
+    """decode(-sum d) of each range, where the latent lies in the picture:
+    what the target's predictions paint beyond the contrast's."""
     decoded = decode_pictures(decode, difference.to_vae(-difference.mean))
     box = scale_box(covered_box(picture_size, tuple(difference.values.shape[-2:]), difference.downscale), picture_size, size)
     cells = torch.ones(len(decoded), *size, 3)
