@@ -159,9 +159,12 @@ class Setting:
 
 
 def fingerprint_of(model: Path) -> str:
-    """SHA-256 of the names and contents of a pipeline's files."""
+    """SHA-256 of the names and contents of a pipeline's files, but for what was measured on it."""
     digest = hashlib.sha256()
-    for file in sorted(path for path in model.rglob("*") if path.suffix in (".json", ".safetensors", ".txt")):
+    files = (
+        path for path in model.rglob("*") if path.suffix in (".json", ".safetensors", ".txt") and path.name != "sdexplain.json"
+    )
+    for file in sorted(files):
         digest.update(str(file.relative_to(model)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 

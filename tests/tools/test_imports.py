@@ -29,7 +29,7 @@ ALLOWED = {
     },
     "nodes": {"nodes/*", "example"},
     "example": set(),
-    "training": {"example", "tools"},
+    "training": {"example", "tools", "nodes/maths", "nodes/maths/method"},
     "tools": {"nodes/*", "example", "training"},
     "benchmarks": {"nodes/*", "nodes", "example", "training", "tools"},
     "": {"nodes", "nodes/*", "tools"},
