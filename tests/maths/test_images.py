@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sdexplain.nodes.maths.answers.comparison import check_mask
 from sdexplain.nodes.maths.images import check_shape, match_pictures
 
 sides = st.integers(1, 2048)
@@ -63,3 +66,12 @@ def test_a_stretch_beyond_a_cell_is_refused_either_way(
     height, width = rows * downscale * (1 if wide else stretch), columns * downscale * (stretch if wide else 1)
     with pytest.raises(ValueError, match=f"{'wider' if wide else 'taller'}, so the map would not lie on what it explains"):
         check_shape((round(height), round(width)), (rows, columns), downscale, "image", "")
+
+
+@pytest.mark.parametrize("name", ["mask given as second", "mask inside"])
+def test_a_mask_of_another_shape_is_refused_too(name: str) -> None:
+    of_map = SimpleNamespace(latent_size=(64, 64), downscale=8)
+    check_mask(torch.zeros(1, 515, 519), name, of_map)
+    check_mask(torch.zeros(1, 1024, 1024), name, of_map)
+    with pytest.raises(ValueError, match=f"The {name} has 1024×768 pixels, but 512×512 were encoded .* picture's own size"):
+        check_mask(torch.zeros(1, 768, 1024), name, of_map)
