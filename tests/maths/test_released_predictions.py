@@ -1,4 +1,4 @@
-"""Predictions that version 0.1.0 saved give the maps and verdicts that it made of them, to the last bit.
+"""Predictions that version 0.1.0 saved give the maps and log-odds that it made of them, to the last bit.
 
 The files in tests/data are its own: the bundled model's predictions of zebra against horse, saved by Save Noise Predictions, and
 what its maths made of them. Another torch or another kind of processor may add in another order: there they agree within
@@ -64,7 +64,7 @@ def test_sums_and_heatmaps_are_those_that_were_released(saved: tuple[str, NoiseP
     assert len({name[1:3] for name in kept}) == 8  # all readings and weightings
     for name, value in kept.items():
         span, reading, weighting, *drawn, what = name
-        if what == "degrees" or (drawn and drawn[1] != "all"):
+        if what in ("degrees", "variance") or (drawn and drawn[1] != "all"):
             continue  # which cells are reliable is judged in another way since, on purpose
         summed = sum_steps(predictions, *limits_of(span), reading, weighting)
         if drawn:
