@@ -34,6 +34,9 @@ CELLS_CPU = 16384
 TIMED = {"start_percent", "end_percent", "clip_start_percent", "clip_end_percent"}
 """Keys that switch a conditioning on and off by noise level."""
 
+FAILURES = (RuntimeError, TypeError, LookupError, AttributeError)
+"""What a network makes of whatever does not fit it."""
+
 SAME = 0.005
 """How far the answer to the same question may be from the first, as a share of its size, before a model is taken to remember."""
 
@@ -82,7 +85,7 @@ def predict(
             guider.sample(placeholder, placeholder, sampler, noised.sigmas, disable_pbar=True, seed=0)
     except SwitchedOffError as error:
         raise ValueError(f"The {name} conditioning {error}") from error
-    except (RuntimeError, TypeError, LookupError, AttributeError) as error:  # whatever a network makes of what does not fit it
+    except FAILURES as error:
         if isinstance(error, RuntimeError) and _is_out_of_memory(error):
             raise
         raise ValueError(
@@ -231,23 +234,30 @@ class _Collector(comfy.samplers.Sampler):
             ModelRemembersError: another answer.
         """
         part, fewest = min(asked, key=lambda call: call[1])  # the first of those
-        if fewest < max(share for _, share in asked) or len({step for _, step, _ in self.evaluations}) == 1:
-            self._ask_far_away(denoise, part)
-        comfy.model_management.throw_exception_if_processing_interrupted()
         samples, steps, images = (list(indices) for indices in zip(*part, strict=True))
         before = self.predictions[samples, steps, images]
-        predict_into(self.predictions, self.noised, part, denoise)
+        try:
+            if fewest < max(share for _, share in asked) or len({step for _, step, _ in self.evaluations}) == 1:
+                self._ask_far_away(denoise, part)
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            predict_into(self.predictions, self.noised, part, denoise)
+        except FAILURES as error:
+            if isinstance(error, RuntimeError) and _is_out_of_memory(error):
+                raise
+            raise self._remembers(steps[0], f"fails ({type(error).__name__}: {error})") from error
         after = self.predictions[samples, steps, images]
         self.predictions[samples, steps, images] = before
         self.called(0)
         moved = ((after.float() - before.float()).norm() / before.float().norm().clamp_min(1e-20)).item()
         if moved > SAME:
-            raise ModelRemembersError(
-                f"Asked the same again, the model answers otherwise (step {steps[0]}, by {100 * moved:.3g} %): its answers "
-                "depend on what it was asked before. Step caches do that: EasyCache, LazyCache, TeaCache, First Block Cache and "
-                "the like answer with what they computed for another noise level or prompt. Take it off the MODEL of this node "
-                f"(found there: {', '.join(self.patches)}). Nothing of this run is kept."
-            )
+            raise self._remembers(steps[0], f"answers otherwise, by {100 * moved:.3g} %")
+
+    def _remembers(self, step: int, what: str) -> ModelRemembersError:
+        return ModelRemembersError(
+            f"Asked the same again (step {step}), the model {what}: its answers depend on what it was asked before. Step caches do "
+            "that: EasyCache, LazyCache, TeaCache, First Block Cache and the like answer with what they computed for another noise "
+            f"level or prompt. Take it off the MODEL of this node (found there: {', '.join(self.patches)}). Nothing of this run is kept."
+        )
 
     def _ask_far_away(self, denoise: Callable[[Tensor, Tensor], Tensor], part: list[Evaluation]) -> None:
         """Ask about the negative of a call's noised latents at the level farthest from its own, only to be remembered."""
