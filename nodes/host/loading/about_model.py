@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FILE = "sdexplain.json"
 VERSION = 1
-ATTACHMENT = "sdexplain.about_model"
+ATTRIBUTE = "sdexplain_about_model"
 
 
 @dataclass(frozen=True)
@@ -82,18 +82,20 @@ def _temperature(entry: Any) -> float | None:
 
 
 def attach(model: ModelPatcher, folder: Path) -> None:
-    """Let the MODEL carry what its folder says: in ComfyUI's attachments, which clones share and predictions never see.
+    """Let the MODEL carry what its folder says, on the network's own object: all clones share it, neither predictions nor digests
+    see it. ComfyUI's attachments go with clones too, but belong to the digest.
 
     Raises:
         ValueError: see `read`.
     """
     about = read(folder)
     if about is not None:
-        model.set_attachments(ATTACHMENT, about)
+        setattr(model.model, ATTRIBUTE, about)
 
 
 def about_model(model: ModelPatcher) -> AboutModel:
     """What is known about a MODEL: nothing where its weights are patched (a LoRA), for it is then another model."""
     if model.patches:
         return AboutModel()
-    return model.get_attachment(ATTACHMENT) or AboutModel()
+    about = getattr(model.model, ATTRIBUTE, None)
+    return about if isinstance(about, AboutModel) else AboutModel()
