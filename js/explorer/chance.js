@@ -1,4 +1,4 @@
-// How many cells noise alone would take beyond a threshold: what nodes/maths/method/reliability.py asks scipy for.
+// What noise alone would do: what nodes/maths/method/reliability.py asks scipy for.
 
 /**
  * ln Gamma(x) by Lanczos (g = 7, n = 9), to 15 digits.
@@ -71,15 +71,4 @@ export function binomialQuantile(share, trials, chance) {
         reached += Math.exp(log)
     }
     return k
-}
-
-/**
- * How many degrees of freedom a sum of variances has, each from `estimates` values (Satterthwaite 1946).
- * @param {number[]} variances
- * @param {number} estimates
- */
-export function degreesOfFreedom(variances, estimates) {
-    const sum = variances.reduce((total, value) => total + value, 0)
-    if (sum === 0) return estimates - 1
-    return (estimates - 1) / variances.reduce((total, value) => total + (value / sum) ** 2, 0)
 }

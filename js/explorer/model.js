@@ -1,6 +1,6 @@
 // What the page shows for given settings: the same steps as make_heatmap and Significance take in Python, without any drawing.
 
-import { binomialQuantile, degreesOfFreedom, tailOfF } from './chance.js'
+import { binomialQuantile, tailOfF } from './chance.js'
 import { levels } from './colours.js'
 import { automaticLimit, formatValue, percentile } from './scale.js'
 import { Sums, total } from './sums.js'
@@ -40,6 +40,11 @@ import { fill, reliabilityWords } from './words.js'
  * @property {string} note why there is nothing to show
  * @property {string} finding how many cells are reliable
  */
+
+/** Whether swapped prompts flip a reading. @param {string} reading */
+function isSigned(reading) {
+    return reading === 'difference' || reading === 'evidence'
+}
 
 export class Model {
     /** @param {Contents} overview */
@@ -111,9 +116,12 @@ export class Model {
             fresh: this.header.fresh,
         }
         const arrays = /** @type {Record<string, { values: Float32Array }>} */ (parts.arrays)
-        const sums = new Sums(
-            /** @type {Float32Array} */ (values), this.weights(view), layout, arrays.variance?.values ?? null, arrays.spread?.values ?? null,
-        )
+        const sums = new Sums(/** @type {Float32Array} */ (values), this.weights(view), layout, {
+            variance: arrays.variance?.values ?? null,
+            tested: arrays.tested?.values ?? null,
+            agreeing: arrays.agreeing?.values ?? null,
+            compared: parts.header.compared,
+        })
         this.known = [{ key, sums }, ...this.known.slice(0, 1)]
         return sums
     }
@@ -141,15 +149,16 @@ export class Model {
         const errors = view.reliability === 'all' ? null : this.errors(view, sums, start, end)
         let finding = '', unit = words.unit, doubt = ''
         if (errors) {
-            const found = this.#reliable(view, sums, raw, errors, floor, start, end)
-            if (found.is) finding = found.says
-            else doubt = differs ? found.says : ''
+            const tested = sums.testedOf(start, end) ?? raw
+            const found = this.#reliable(view, sums, tested, raw, errors, floor, start, end)
             for (let i = 0; i < values.length; i++) {
-                const ratio = raw[i] / Math.max(errors[i], floor)
+                const ratio = raw[i] === 0 ? 0 : tested[i] / Math.max(errors[i], floor)
                 if (!found.is) values[i] = 0
                 else if (view.reliability === 'standard errors') values[i] = ratio
-                else if (Math.abs(ratio) <= view.threshold) values[i] = 0
+                else if (!(this.#size(view, ratio) > view.threshold)) values[i] = 0
             }
+            if (values.some(value => value !== 0)) finding = found.says
+            else doubt = differs ? found.says : ''
             if (view.reliability === 'standard errors') {
                 unit = this.say('in_errors', {})
                 floor = 0
@@ -171,27 +180,31 @@ export class Model {
         const variance = this.sample(view) < 0 ? sums.varianceOf(start, end) : null
         if (!variance) return null
         const share = view.scalar === 'channel mean' && view.reading === 'difference' ? 1 / sums.layout.channels : 1
-        return variance.cells.map(value => Math.sqrt(value) * share)
+        return variance.map(value => Math.sqrt(value) * share)
+    }
+
+    /** How far a ratio is from 0: what has no sign lies below only by chance. @param {View} view @param {number} ratio */
+    #size(view, ratio) {
+        return isSigned(view.reading) ? Math.abs(ratio) : ratio
     }
 
     /**
-     * Whether more cells are beyond the threshold than noise has by chance, and the words for it.
-     * @param {View} view @param {Sums} sums @param {Float32Array} raw @param {Float32Array} errors
+     * Whether independent estimates agree more often than noise does (a sign test), and the words for it: what
+     * nodes/maths/method/reliability.py says of a map.
+     * @param {View} view @param {Sums} sums @param {Float32Array} tested @param {Float32Array} raw @param {Float32Array} errors
      * @param {number} floor @param {number} start @param {number} end
      */
-    #reliable(view, sums, raw, errors, floor, start, end) {
+    #reliable(view, sums, tested, raw, errors, floor, start, end) {
         let count = 0
-        for (let i = 0; i < raw.length; i++) if (Math.abs(raw[i] / Math.max(errors[i], floor)) > view.threshold) count += 1
-        const found = (/** @type {boolean} */ is, /** @type {number | null} */ chance) => ({ is, says: reliabilityWords(this, view, is, count, raw.length, chance) })
-        if (view.reading !== 'evidence' && view.reading !== 'difference') return found(count > 0, null)
-        const variance = /** @type {NonNullable<ReturnType<Sums['varianceOf']>>} */ (sums.varianceOf(start, end))
+        for (let i = 0; i < raw.length; i++)
+            if (raw[i] !== 0 && this.#size(view, tested[i] / Math.max(errors[i], floor)) > view.threshold) count += 1
+        const { agreeing, compared } = sums.agreement(start, end)
+        const needed = binomialQuantile(this.header.confidence, compared, 0.5) + 1
         const estimates = this.header.antithetic ? this.header.samples / 2 : this.header.samples
-        const degrees = degreesOfFreedom([...variance.steps], estimates)
-        const all = variance.channels.reduce((sum, value) => sum + value, 0)
-        const squares = variance.channels.reduce((sum, value) => sum + value * value, 0)
-        const channels = squares > 0 ? (all * all) / squares : 1
-        const chance = tailOfF(view.threshold ** 2, this.scalar(view) === 'channel norm' ? channels : 1, degrees * channels)
-        return found(count > binomialQuantile(this.header.confidence, raw.length, chance), chance)
+        const signed = isSigned(view.reading), degrees = signed ? Math.max(1, estimates - 1) : 1e7
+        const chance = tailOfF(view.threshold ** 2, 1, degrees) / (signed ? 1 : 2)
+        const is = agreeing >= needed
+        return { is, says: reliabilityWords(this, view, { is, agreeing, compared, needed, count, cells: raw.length, chance }) }
     }
 
     /**
@@ -241,10 +254,10 @@ export class Model {
      * @param {View} view @param {Sums} sums @param {number} cell @param {number} start @param {number} end
      */
     cellError(view, sums, cell, start, end) {
-        if (this.sample(view) >= 0 || !sums.hasError) return null
+        if (this.sample(view) >= 0 || !sums.hasError || sums.tested) return null
         const share = view.scalar === 'channel mean' && view.reading === 'difference' ? 1 / sums.layout.channels : 1
         const variance = sums.varianceOf(start, end)
-        return variance && Math.sqrt(variance.cells[cell]) * share
+        return variance && Math.sqrt(variance[cell]) * share
     }
 
     /** The name that a run gives to the VAE's picture of what is shown. @param {View} view */

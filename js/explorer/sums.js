@@ -11,24 +11,33 @@
  * @property {boolean} fresh whether every step has noise of its own
  */
 
+/**
+ * @typedef {object} Known each for a weight of 1
+ * @property {Float32Array | null} [variance] [S,cells] each step's squared standard error, added up over K; null: of the samples
+ * @property {Float32Array | null} [tested] [S,cells] what is compared with the error in place of a value without a sign
+ * @property {Float32Array | null} [agreeing] [S] in how many comparisons independent estimates of a step's map are alike
+ * @property {number} [compared] how many comparisons a step has
+ */
+
 export class Sums {
     /**
      * @param {Float32Array} values [R,S,K,cells] unweighted
      * @param {ArrayLike<number>} weights [S]
      * @param {Layout} layout
-     * @param {Float32Array | null} variance where R is 1 for a mean: [S,cells] each step's squared standard error, added up over K
-     * @param {Float32Array | null} spread and [S,K] its average over the cells
+     * @param {Known} known how sure the values are
      */
-    constructor(values, weights, layout, variance = null, spread = null) {
+    constructor(values, weights, layout, { variance = null, tested = null, agreeing = null, compared = 0 } = {}) {
         this.values = values
         this.weights = weights
         this.layout = layout
         this.variance = variance
-        this.spread = spread
+        this.tested = tested
+        this.agreeing = agreeing
+        this.compared = compared
         this.plane = layout.channels * layout.cells
         /** @type {Map<number, Float32Array>} */
         this.prefixes = new Map()
-        /** @type {{ sums: Float32Array, spreads: Float64Array } | null} */
+        /** @type {Float32Array | null} */
         this.variances = null
     }
 
@@ -108,63 +117,71 @@ export class Sums {
     }
 
     /**
-     * The squared standard error of the mean: for each cell, added up over the channels; and averaged over the cells, for each
-     * channel and for each step that has noise of its own. Null where it can't be known.
+     * The squared standard error of the mean for each cell, added up over the channels, [cells]; null where it can't be known.
      * @param {number} start
      * @param {number} end
-     * @returns {{ cells: Float32Array, channels: Float64Array, steps: Float64Array } | null}
      */
     varianceOf(start, end) {
         if (!this.hasError) return null
-        const { cells, channels, fresh } = this.layout
-        const out = new Float32Array(cells), perChannel = new Float64Array(channels)
-        const perStep = new Float64Array(fresh ? end - start : 1)
-        if (fresh) {
-            const { sums, spreads } = this.#variances()
+        const { cells, fresh } = this.layout
+        const out = new Float32Array(cells)
+        if (fresh || this.variance) {
+            const sums = this.#variances()
             for (let i = 0; i < cells; i++) out[i] = Math.max(0, sums[end * cells + i] - sums[start * cells + i])
-            for (let s = start; s < end; s++)
-                for (let k = 0; k < channels; k++) {
-                    perChannel[k] += spreads[s * channels + k]
-                    perStep[s - start] += spreads[s * channels + k] / channels
-                }
-            return { cells: out, channels: perChannel, steps: perStep }
+            return out
         }
         const prefixes = Array.from({ length: this.layout.samples }, (_, sample) => this.prefix(sample))
         const low = start * this.plane, high = end * this.plane
         const of = this.#estimates((sample, i) => prefixes[sample][high + i] - prefixes[sample][low + i])
-        for (let i = 0; i < this.plane; i++) {
-            const variance = varianceOfMean(of(i)), k = Math.floor(i / cells)
-            out[i % cells] += variance
-            perChannel[k] += variance / cells
-            perStep[0] += variance / this.plane
-        }
-        return { cells: out, channels: perChannel, steps: perStep }
+        for (let i = 0; i < this.plane; i++) out[i % cells] += varianceOfMean(of(i))
+        return out
     }
 
-    /** Prefix sums of the steps' variances, [S+1,cells], and what they are on average over the cells, [S,K]. */
+    /**
+     * What is compared with the error in place of a value without a sign, [cells]; null where that is the value itself.
+     * @param {number} start
+     * @param {number} end
+     */
+    testedOf(start, end) {
+        if (!this.tested) return null
+        const { cells } = this.layout, out = new Float32Array(cells)
+        for (let step = start; step < end; step++)
+            for (let i = 0; i < cells; i++) out[i] += this.weights[step] * this.tested[step * cells + i]
+        return out
+    }
+
+    /**
+     * In how many comparisons independent estimates of a step's map are alike, and how many there are, of steps that count.
+     * @param {number} start
+     * @param {number} end
+     */
+    agreement(start, end) {
+        let agreeing = 0, compared = 0
+        for (let step = start; this.agreeing && step < end; step++)
+            if (this.weights[step] > 0) {
+                agreeing += this.agreeing[step]
+                compared += this.compared
+            }
+        return { agreeing, compared }
+    }
+
+    /** Prefix sums of the steps' variances, [S+1,cells]. */
     #variances() {
         if (this.variances) return this.variances
         const { steps, cells, channels } = this.layout
-        const { plane, values, weights, variance, spread } = this
+        const { plane, values, weights, variance } = this
         const sums = new Float32Array((steps + 1) * cells), running = new Float64Array(cells)
-        const spreads = new Float64Array(steps * channels)
         for (let step = 0; step < steps; step++) {
             const square = weights[step] ** 2
-            if (variance && spread) {
+            if (variance) {
                 for (let i = 0; i < cells; i++) running[i] += square * variance[step * cells + i]
-                for (let k = 0; k < channels; k++) spreads[step * channels + k] = square * spread[step * channels + k]
             } else {
                 const of = this.#estimates((sample, i) => values[(sample * steps + step) * plane + i])
-                for (let k = 0; k < channels; k++)
-                    for (let i = 0; i < cells; i++) {
-                        const own = square * varianceOfMean(of(k * cells + i))
-                        running[i] += own
-                        spreads[step * channels + k] += own / cells
-                    }
+                for (let i = 0; i < channels * cells; i++) running[i % cells] += square * varianceOfMean(of(i))
             }
             sums.set(running, (step + 1) * cells)
         }
-        return (this.variances = { sums, spreads })
+        return (this.variances = sums)
     }
 
     /**

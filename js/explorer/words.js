@@ -37,15 +37,14 @@ export function totalWords(model, view) {
 }
 
 /**
- * How many cells are beyond the threshold, and how many noise alone takes there: null where there is no telling.
- * @param {Model} model @param {View} view @param {boolean} is whether that is more than noise has
- * @param {number} count @param {number} cells @param {number | null} chance
+ * How many cells are beyond the threshold, or that the map is no more than noise.
+ * @param {Model} model @param {View} view
+ * @param {{ is: boolean, agreeing: number, compared: number, needed: number, count: number, cells: number, chance: number }} found
  */
-export function reliabilityWords(model, view, is, count, cells, chance) {
-    const expected = chance === null ? 0 : Math.round(cells * chance)
-    const by = chance === null ? '' : model.say(expected ? 'chance' : 'small_chance', { count: expected })
-    const { noun } = model.words(view)
-    return model.say(is ? 'reliable' : 'not_reliable', { noun, threshold: formatValue(view.threshold), count, cells, chance: by })
+export function reliabilityWords(model, view, { is, agreeing, compared, needed, count, cells, chance }) {
+    const { noun } = model.words(view), expected = Math.min(cells, Math.ceil(cells * chance))
+    if (!is) return model.say(needed > compared ? 'too_few' : 'not_reliable', { noun, agreeing, compared, needed })
+    return model.say('reliable', { threshold: formatValue(view.threshold), count, cells, expected })
 }
 
 /**

@@ -20,10 +20,11 @@ SENTENCES = {
     "unsure_total": "{total}, standard error unknown",
     "one_sample": "One noise sample has none: take 4 samples or more",
     "one_pair": "One antithetic pair has none: take 4 samples or more",
-    "reliable": "Beyond {threshold} standard errors: {count} of {cells} cells{chance}",
-    "not_reliable": "No reliable {noun}: beyond {threshold} standard errors lie {count} of {cells} cells{chance}",
-    "chance": " (about {count} by chance)",
-    "small_chance": " (less than 1 by chance)",
+    "reliable": "Beyond {threshold} standard errors: {count} of {cells} cells (by chance at most {expected})",
+    "not_reliable": "No reliable {noun}: the noise samples agree in {agreeing} of {compared} comparisons, by chance in half of "
+    "them",
+    "too_few": "No reliable {noun}: {compared} comparisons of noise samples are too few to tell, 7 are needed. Take more samples or "
+    "steps, with fresh noise per step",
     "no_difference": "No difference: both prompts give the same noise predictions.",
     "same_everywhere": "No difference between places: {value} everywhere.",
     "end": "{colour}: {meaning}",

@@ -126,7 +126,11 @@ def by_hand(predictions: NoisePredictions, reading: str, start: int, end: int) -
 READINGS = pytest.mark.parametrize("reading", difference.get_args(difference.Reading))
 
 
-@READINGS
+SIGNED = pytest.mark.parametrize("reading", difference.SIGNED)
+UNSIGNED = pytest.mark.parametrize("reading", ["absolute", "information"])
+
+
+@SIGNED
 def test_with_noise_of_its_own_at_every_step_the_steps_variances_add_up(predictions: NoisePredictions, reading: str) -> None:
     summed = difference.sum_steps(predictions, 1, 5, reading, "information")
     parts = by_hand(predictions, reading, 1, 5)
@@ -134,17 +138,44 @@ def test_with_noise_of_its_own_at_every_step_the_steps_variances_add_up(predicti
     totals = parts.sum((3, 4, 5))
     assert torch.allclose(summed.total, totals.mean(0).sum(0), rtol=1e-3, atol=1e-3)
     assert torch.allclose(summed.total_error.square(), totals.var(0).sum(0) / 2, rtol=1e-3)
-    assert ((summed.degrees >= 1) & (summed.degrees <= 4)).all()
+    # two samples: one comparison in each of four steps, of the maps of all cells and channels
+    alike = (parts[0] * parts[1]).sum((2, 3, 4)) > 0
+    assert torch.equal(summed.agreeing, alike.sum(0))
+    assert summed.compared == 4
 
 
-@READINGS
+@UNSIGNED
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_reading_without_a_sign_is_tested_by_products_of_independent_samples(
+    predictions: NoisePredictions, reading: str, fresh: bool
+) -> None:
+    noise = predictions.noised.noise if fresh else predictions.noised.noise[:, :1]
+    asked = replace(predictions, noised=replace(predictions.noised, noise=noise))
+    summed = difference.sum_steps(asked, 1, 5, reading, "information")
+    differences = (asked.target - asked.contrast)[:, 1:5]
+    weights = asked.noised.step_shares[1:5].view(4, 1, 1, 1)
+    products = weights / 2 * (differences[0] * differences[1]).sum(2)
+    assert torch.allclose(summed.tested[:, 0], products.sum(0), rtol=1e-4, atol=1e-6)
+    variance = products.square().sum(0) if fresh else products.sum(0).square()
+    assert torch.allclose(summed.variance[:, 0], variance, rtol=1e-4, atol=1e-6)
+
+
+def test_steps_without_weight_are_not_compared(predictions: NoisePredictions) -> None:
+    sigmas = predictions.noised.sigmas.clone()
+    sigmas[2] = sigmas[1] = sigmas[3]
+    level = replace(predictions, noised=replace(predictions.noised, sigmas=sigmas))
+    weighted, uniform = (difference.sum_steps(level, 1, 4, "evidence", weighting) for weighting in ("information", "uniform"))
+    assert (weighted.compared, uniform.compared) == (2, 3)
+
+
+@SIGNED
 def test_with_one_noise_for_the_schedule_the_sums_vary(predictions: NoisePredictions, reading: str) -> None:
     same = replace(predictions, noised=replace(predictions.noised, noise=predictions.noised.noise[:, :1]))
     summed = difference.sum_steps(same, 1, 5, reading, "information")
     parts = by_hand(same, reading, 1, 5).sum(1)
     assert torch.allclose(summed.variance, parts.var(0) / 2, rtol=1e-3, atol=1e-5)
     assert torch.allclose(summed.total_error.square(), parts.sum((2, 3, 4)).var(0) / 2, rtol=1e-3)
-    assert summed.degrees.tolist() == [1, 1]
+    assert summed.agreeing is None, "steps that share one noise say the same thing again"
 
 
 def test_one_sample_or_one_pair_has_no_standard_error(predictions: NoisePredictions) -> None:
@@ -154,7 +185,7 @@ def test_one_sample_or_one_pair_has_no_standard_error(predictions: NoisePredicti
     for noised, samples in ((paired, 2), (one, 1)):
         few = NoisePredictions(noised, predictions.target[:samples], predictions.contrast[:samples], "a", "b")
         summed = difference.sum_steps(few, reading="evidence")
-        assert summed.variance is summed.degrees is summed.total_error is None
+        assert summed.variance is summed.agreeing is summed.total_error is None
 
 
 def test_joined_sums_keep_each_images_own_error(predictions: NoisePredictions) -> None:
@@ -162,7 +193,7 @@ def test_joined_sums_keep_each_images_own_error(predictions: NoisePredictions) -
     joined = difference.join_images(parts)
     assert joined.values.shape == (2, 4, 1, 3, 5)
     assert torch.equal(joined.total, torch.cat([part.total for part in parts]))
-    for name in ("variance", "degrees", "total_error"):
+    for name in ("variance", "agreeing", "total_error"):
         assert torch.equal(getattr(joined, name)[2:], getattr(parts[1], name))
 
 

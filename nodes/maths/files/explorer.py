@@ -18,14 +18,13 @@ from safetensors import torch as files
 from torch import Tensor
 
 from ..images import Size
-from ..method.difference import NoiseDifference, Reading, Weighting, read_step, step_weights, sum_steps
+from ..method.difference import SIGNED, NoiseDifference, Reading, Weighting, read_step, step_weights, sum_steps
 from ..method.noising import NoisedLatents
 from ..method.placing import covered_box
 from ..method.prediction import NoisePredictions
 from ..method.reading import read_map
 from ..method.reliability import CONFIDENCE
 from ..method.scalar import ROUNDING_PER_STEP, Scalar
-from ..method.uncertainty import variance_of_mean
 from ..pictures.colours import AUTOMATIC, DIVERGING, SEQUENTIAL, colour_map_name, colour_table, end_colours
 from ..wording import PER_CELL, SENTENCES, quoted, telling_part
 from .latent_colours import decoder_colours, picture_colours
@@ -146,21 +145,31 @@ def _meaning(predictions: NoisePredictions) -> dict[str, Any]:
 
 
 def parts(predictions: NoisePredictions, reading: Reading, image: int) -> bytes:
-    """One reading of one image: "values" [R,S,K,h,w], unweighted, or [1,S,K,h,w] where that is too much, with "variance"
-    [S,h,w] and "spread" [S,K].
+    """One reading of one image: "values" [R,S,K,h,w], unweighted, or [1,S,K,h,w] where that is too much; and how sure they are.
 
-    The variance is the squared standard error of the mean, added up over the channels, and the spread is its average over the
-    cells. They are there where every step has noise of its own, since only then do steps' variances add up.
+    Where every step has noise of its own, there are "agreeing" [S], in how many comparisons of independent estimates each
+    step's map is alike, "variance" [S,h,w], the squared standard error of the mean, added up over the channels, and for a
+    reading without a sign "tested" [S,h,w], see `NoiseDifference`; each for a weight of 1. Of signed ones the page finds the
+    variance by itself where it has all samples.
     """
     noised = predictions.noised
-    values = torch.stack([read_step(predictions, step, reading)[:, image] for step in range(noised.steps)], dim=1)
-    header = {"kind": "parts", "reading": reading, "image": image}
-    if layers(noised) == "samples":
-        return _file(header, {"values": values})
-    arrays = {"values": values.mean(dim=0, keepdim=True)}
-    variance = variance_of_mean(values, noised.antithetic) if noised.fresh else None
-    if variance is not None:
-        arrays |= {"variance": variance.sum(dim=1), "spread": variance.mean(dim=(2, 3))}
+    one = replace(
+        predictions,
+        noised=replace(noised, x0=noised.x0[image : image + 1]),
+        target=predictions.target[:, :, image : image + 1],
+        contrast=predictions.contrast[:, :, image : image + 1],
+    )
+    sums = [sum_steps(one, step, step + 1, reading) for step in range(noised.steps)]
+    values = torch.stack([part.values[:, 0] for part in sums], dim=1)
+    header = {"kind": "parts", "reading": reading, "image": image, "compared": sums[0].compared}
+    whole = layers(noised) == "samples"
+    arrays = {"values": values if whole else values.mean(dim=0, keepdim=True)}
+    if sums[0].compared:
+        arrays["agreeing"] = torch.stack([part.agreeing[0] for part in sums]).float()
+        if reading not in SIGNED:
+            arrays["tested"] = torch.stack([part.tested[0, 0] for part in sums])
+        if reading not in SIGNED or not whole:
+            arrays["variance"] = torch.stack([part.variance[0].sum(dim=0) for part in sums])
     return _file(header, arrays)
 
 
@@ -180,7 +189,8 @@ def one_sample(difference: NoiseDifference, sample: int) -> NoiseDifference:
             f"There is no noise sample {sample + 1}: the predictions have {len(difference.values)}. Choose 1 to "
             f"{len(difference.values)}, or 0 for their mean."
         )
-    return replace(difference, values=difference.values[sample : sample + 1], variance=None, degrees=None, total_error=None)
+    alone = difference.values[sample : sample + 1]
+    return replace(difference, values=alone, variance=None, tested=None, agreeing=None, compared=0, total_error=None)
 
 
 def curve(predictions: NoisePredictions, reading: Reading) -> Tensor:

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from .noising import NoisedLatents, to_vae_space
 from .prediction import NoisePredictions
-from .uncertainty import degrees_of_freedom, error_of_sum, variance_of_mean
+from .uncertainty import Spread, error_of_sum
 
 Reading = Literal["difference", "absolute", "information", "evidence"]
 Weighting = Literal["uniform", "information"]
+SIGNED = ("difference", "evidence")
+"""The readings that swapped prompts flip."""
 Direction = Literal["target - contrast", "contrast - target"]
 Base = Literal["difference alone", "added to the image"]
 
@@ -54,8 +56,16 @@ class NoiseDifference:
     """Whether the VAE takes a picture for a video of one frame, [B,C,1,h,w]."""
     variance: Tensor | None = None
     """[B,K,h,w] squared standard error of `mean`; None where the samples can't tell: one sample, or one antithetic pair."""
-    degrees: Tensor | None = None
-    """[B] degrees of freedom of the variance; None as above."""
+    tested: Tensor | None = None
+    """[B,1,h,w] for readings without a sign, which are above 0 even where there is noise alone: products of independent
+    estimates of d in place of squares, whose mean is 0 there; `variance` is then theirs. None for the others, and as above."""
+    agreeing: Tensor | None = None
+    """[B] in how many comparisons two independent estimates of a step's map are alike; None as above, and where all steps share
+    one noise."""
+    compared: int = 0
+    """How many such comparisons there are: noise alone agrees in half of them."""
+    estimates: int = 1
+    """How many independent estimates there are of every step."""
     total_error: Tensor | None = None
     """[B] standard error of `total`; None as above."""
 
@@ -72,7 +82,7 @@ class NoiseDifference:
     @property
     def signed(self) -> bool:
         """Whether swapping the prompts flips the sign."""
-        return self.reading in ("difference", "evidence")
+        return self.reading in SIGNED
 
     def to_vae(self, latent: Tensor) -> Tensor:
         """Model space [n,C,h,w] to VAE space, that of ComfyUI's LATENT: same shape, [n,C,1,h,w] where it is `framed`."""
@@ -104,25 +114,25 @@ def sum_steps(
         raise ValueError(f"The reading is {reading!r}; expected one of {', '.join(get_args(Reading))}.")
     weights = step_weights(noised, weighting)
     values = torch.zeros(())
-    totals, variance, spreads = [], torch.zeros(()), []
+    totals, spread = [], Spread(noised.samples, noised.antithetic, noised.fresh, reading in SIGNED)
     for step in range(start, end):
         part = weights[step] * read_step(predictions, step, reading)
         values = values + part
         totals.append(part.sum(dim=(2, 3, 4)))
-        if noised.fresh and (step_variance := variance_of_mean(part, noised.antithetic)) is not None:
-            variance = variance + step_variance
-            spreads.append(step_variance.mean(dim=(1, 2, 3)))
+        spread.add(part, part if reading in SIGNED else read_step(predictions, step, "difference"), float(weights[step]))
     if not torch.isfinite(values).all():
         raise ValueError(
             "The noise predictions contain NaN or infinity, or are too large to be summed. Check the latent, the prompts and the "
             "model."
         )
-    if not noised.fresh and (whole := variance_of_mean(values, noised.antithetic)) is not None:
-        variance, spreads = whole, [whole.mean(dim=(1, 2, 3))]
+    variance, tested = spread.result(values)
     return NoiseDifference(
         values=values,
-        variance=variance if spreads else None,
-        degrees=degrees_of_freedom(torch.stack(spreads), noised.estimates) if spreads else None,
+        variance=variance,
+        tested=tested,
+        agreeing=spread.agreeing,
+        compared=spread.compared,
+        estimates=noised.estimates,
         total_error=error_of_sum(torch.stack(totals, dim=1), noised.antithetic, noised.fresh),
         reading=reading,
         weighting=weighting,
@@ -144,7 +154,8 @@ def join_images(sums: list[NoiseDifference]) -> NoiseDifference:
         sums[0],
         values=torch.cat([part.values for part in sums], dim=1),
         variance=_joined([part.variance for part in sums]),
-        degrees=_joined([part.degrees for part in sums]),
+        tested=_joined([part.tested for part in sums]),
+        agreeing=_joined([part.agreeing for part in sums]),
         total_error=_joined([part.total_error for part in sums]),
     )
 

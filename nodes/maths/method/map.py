@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..images import Size
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Map:
@@ -33,7 +35,7 @@ class Map:
     target_label: str
     """Untrusted text of any length, as the next."""
     contrast_label: str
-    latent_size: tuple[int, int]
+    latent_size: Size
     """h, w: which part of a picture the values cover follows from it."""
     downscale: int
     """Image pixels per latent cell, along one side."""
@@ -43,9 +45,14 @@ class Map:
     """[B,h,w] the standard error of each value; None where none is known."""
     error_missing: str = ""
     """Why no standard error is known and what to do, as the end of a sentence."""
-    chance_degrees: tuple[Tensor, Tensor] | None = None
-    """[B] each: noise alone makes (value / error)^2 follow F with so many degrees of freedom above and below; None for values that
-    are above 0 anyway, or where no standard error is known."""
+    tested: Tensor | None = None
+    """[B,h,w] what is compared with the error where the values are above 0 even for noise alone; None: the values themselves."""
+    estimates: int = 1
+    """How many independent estimates the error rests on."""
+    agreeing: Tensor | None = None
+    """[B] in how many comparisons two independent estimates of a step's map are alike; None where that is not known."""
+    compared: int = 0
+    """How many such comparisons there are: noise alone agrees in half of them."""
     totals: tuple[str, ...] = ()
     """What all of each image's cells say together, with its standard error where one is known; () where they don't add up."""
     reliability: tuple[str, ...] = ()

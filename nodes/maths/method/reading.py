@@ -50,7 +50,10 @@ def read_map(difference: NoiseDifference, scalar: Scalar = "channel norm", decod
         floor=floor,
         error=error,
         error_missing=_why_no_error(difference, scalar) if error is None else "",
-        chance_degrees=chance_degrees(difference, scalar) if error is not None and difference.signed else None,
+        tested=None if error is None or difference.tested is None else difference.tested[:, 0],
+        estimates=difference.estimates,
+        agreeing=difference.agreeing,
+        compared=difference.compared,
         totals=evidence_totals(difference),
     )
 
@@ -59,23 +62,13 @@ def standard_error(difference: NoiseDifference, scalar: Scalar) -> Tensor | None
     """Standard error of each cell of a map, [B,h,w]; None where the samples can't tell, and for decoded luminance.
 
     "channel norm": sqrt(sum over C of the variance), the norm that noise alone has in the mean square. "channel mean":
-    sqrt(sum over C of the variance) / C, which takes the errors of the channels as independent.
+    sqrt(sum over C of the variance) / C, which takes the errors of the channels as independent. For a reading without a sign it
+    is that of what is tested in its place, see `NoiseDifference`.
     """
     if difference.variance is None or scalar == "decoded luminance":
         return None
     error = difference.variance.sum(dim=1).sqrt()
     return error / difference.variance.shape[1] if scalar == "channel mean" else error
-
-
-def chance_degrees(difference: NoiseDifference, scalar: Scalar) -> tuple[Tensor, Tensor]:
-    """The degrees of freedom of (value / error)^2 where there is noise alone, [B] float64 above and below: see `Map`.
-
-    F(1, degrees), which is Student's t squared, for a sum of signed errors, and F(channels, degrees) for the norm. `channels` is
-    how many the variance is spread over: C where all vary alike, 1 where one varies alone (Satterthwaite 1946).
-    """
-    variances = difference.variance.mean(dim=(2, 3)).double()
-    channels = (variances.sum(dim=1).square() / variances.square().sum(dim=1)).nan_to_num(1.0)
-    return channels if scalar == "channel norm" else torch.ones_like(channels), difference.degrees * channels
 
 
 def evidence_totals(difference: NoiseDifference) -> tuple[str, ...]:
@@ -85,7 +78,7 @@ def evidence_totals(difference: NoiseDifference) -> tuple[str, ...]:
     """
     if difference.reading != "evidence":
         return ()
-    unknown, words = difference.total_error is None, []
+    errors, words = difference.total_error, []
     for image, mean in enumerate(difference.total.tolist()):
         if mean == 0:
             words.append(say("no_total"))
@@ -93,11 +86,11 @@ def evidence_totals(difference: NoiseDifference) -> tuple[str, ...]:
         labels = difference.target_label, difference.contrast_label
         total = say(
             "total",
-            value=format_with_error(abs(mean), None if unknown else difference.total_error[image].item()),
+            value=format_with_error(abs(mean), None if errors is None else errors[image].item()),
             unit=UNITS[difference.weighting],
             label=quoted(telling_part(*(labels if mean > 0 else labels[::-1]))),
         )
-        words.append(f"{say('unsure_total', total=total)}. {_few_samples(difference)}." if unknown else total)
+        words.append(f"{say('unsure_total', total=total)}. {_few_samples(difference)}." if errors is None else total)
     return tuple(words)
 
 

@@ -15,26 +15,32 @@ from .map import Map
 
 Reliability = Literal["all", "reliable only", "standard errors"]
 
-CONFIDENCE = 0.99  # in how many of the maps of nothing but noise no more cells are reliable than are put down to chance
+CONFIDENCE = 0.99  # in how many of the maps of nothing but noise the estimates agree no more often than chance makes them
 
 
 @dataclass(frozen=True, eq=False)
 class Significance:
-    """The values of B maps in standard errors, and how many of them noise alone would take beyond a threshold."""
+    """The values of B maps in standard errors, and whether the maps are more than noise."""
 
     ratios: Tensor
     """[B,h,w] value / standard error."""
     threshold: float
     """How many standard errors a value has to exceed to be called reliable."""
-    chance: Tensor | None
-    """[B] the probability that noise alone takes a cell beyond the threshold; None for magnitudes, which are above 0 anyway."""
+    chance: float
+    """The probability, at most, that noise alone takes a cell beyond the threshold."""
+    signed: bool
+    """Whether a value may be below 0 by more than noise."""
+    agreeing: Tensor
+    """[B] in how many comparisons two independent estimates of a step's map are alike."""
+    compared: int
+    """How many such comparisons there are."""
     noun: str
     """What the maps show, in a word."""
 
     @property
     def reliable(self) -> Tensor:
         """[B,h,w] which cells are beyond the threshold."""
-        return self.ratios.abs() > self.threshold
+        return (self.ratios.abs() if self.signed else self.ratios) > self.threshold
 
     @property
     def counts(self) -> Tensor:
@@ -47,12 +53,18 @@ class Significance:
         return self.ratios[0].numel()
 
     @property
+    def needed(self) -> int:
+        """In how many comparisons the estimates have to agree: more than in 99 of 100 maps of nothing but noise (sign test)."""
+        return int(stats.binom.ppf(CONFIDENCE, self.compared, 0.5)) + 1
+
+    @property
     def found(self) -> Tensor:
-        """[B] whether more cells are reliable than in 99 of 100 maps of nothing but noise (binomial: errors of different cells
-        are taken as independent)."""
-        if self.chance is None:
-            return self.counts > 0
-        return self.counts > torch.from_numpy(stats.binom.ppf(CONFIDENCE, self.cells, self.chance.numpy()))
+        """[B] whether independent estimates agree more often than noise does.
+
+        Under noise alone two estimates of a step's map are alike as often as not, whatever the errors of its cells have in common
+        with each other: the test takes nothing for granted but that the estimates are independent.
+        """
+        return self.agreeing >= self.needed
 
     def shown(self, values: Tensor, reliability: Reliability) -> Tensor:
         """What of the values is shown, [B,h,w]: 0 everywhere in a map that is no more than noise, "all" excepted."""
@@ -62,26 +74,26 @@ class Significance:
         return torch.where(self.found[:, None, None], shown, 0.0)
 
     def words(self, image: int) -> str:
-        """How many cells of a map are reliable, or that it holds nothing reliable."""
-        chance = ""
-        if self.chance is not None:
-            expected = round(self.cells * float(self.chance[image]))
-            chance = say("chance" if expected else "small_chance", count=expected)
+        """How many cells of a map are reliable, or that it is no more than noise."""
+        agreeing = int(self.agreeing[image])
+        if not self.found[image]:
+            few = "too_few" if self.needed > self.compared else "not_reliable"
+            return say(few, noun=self.noun, agreeing=agreeing, compared=self.compared, needed=self.needed)
+        expected = math.ceil(self.cells * self.chance)
         return say(
-            "reliable" if self.found[image] else "not_reliable",
-            noun=self.noun,
+            "reliable",
             threshold=format_value(self.threshold),
             count=int(self.counts[image]),
             cells=self.cells,
-            chance=chance,
+            expected=min(expected, self.cells),
         )
 
 
 def keep_reliable(map: Map, reliability: Reliability = "all", threshold: float = 3.0) -> Map:
     """The map with "all" its values, those of cells beyond `threshold` standard errors alone, or its values in standard errors.
 
-    The last two leave an image clear where no more of its cells are beyond than noise has by chance, see `Significance`. Where
-    standard errors are known, the map says how many cells are reliable.
+    The last two leave an image clear that is no more than noise, see `Significance`. Where standard errors are known, the map
+    says how many cells are reliable.
 
     Raises:
         ValueError: an unknown reliability, one that needs a standard error where there is none, or a threshold that is not above
@@ -115,13 +127,29 @@ def measure_significance(map: Map, threshold: float) -> Significance | None:
         raise ValueError(f"The threshold is {threshold:g}; expected a number of standard errors above 0, 3 for example.")
     if map.error is None:
         return None
-    chance = None if map.chance_degrees is None else exceedance(*map.chance_degrees, threshold)
-    return Significance(map.values / map.error.clamp(min=map.floor), threshold, chance, map.noun)
+    tested = map.values if map.tested is None else map.tested
+    agreeing = torch.zeros(len(map.values)) if map.agreeing is None else map.agreeing
+    return Significance(
+        ratios=torch.where(map.values == 0, 0.0, tested / map.error.clamp(min=map.floor)),
+        threshold=threshold,
+        chance=exceedance(map, threshold),
+        signed=map.tested is None,
+        agreeing=agreeing,
+        compared=map.compared,
+        noun=map.noun,
+    )
 
 
-def exceedance(above: Tensor, below: Tensor, threshold: float) -> Tensor:
-    """The probability that noise alone takes a cell's |value| beyond so many standard errors, [B] float64: see `Map`."""
-    return torch.from_numpy(stats.f.sf(threshold**2, above.numpy(), below.numpy()))
+def exceedance(map: Map, threshold: float) -> float:
+    """The probability, at most, that noise alone takes a cell beyond so many standard errors.
+
+    Student's t on both sides, with one degree of freedom less than there are estimates: a sum over steps has more, unless one
+    step carries all variance. For products of estimates the normal distribution on one side: a sum of terms whose signs are those
+    of coins, over the root of the sum of their squares, exceeds no threshold more often by much (Hoeffding 1963).
+    """
+    if map.tested is not None:
+        return float(stats.norm.sf(threshold))
+    return 2 * float(stats.t.sf(threshold, max(1, map.estimates - 1)))
 
 
 def check_reliability(map: Map, reliability: Reliability) -> None:

@@ -32,6 +32,65 @@ def variance_of_mean(values: Tensor, antithetic: bool) -> Tensor | None:
     return deviations.square().sum(dim=0) / (count * (count - 1))
 
 
+def products_of_pairs(values: Tensor, antithetic: bool) -> Tensor:
+    """Independent estimates two by two, multiplied and added up over the channels, [R,B,K,h,w] to [P,B,h,w].
+
+    The first with the second, the third with the fourth and so on: P products that are independent of each other. The mean of a
+    product is the square of what both estimate, without the variance that is in a mean of squares; where there is nothing to
+    estimate, its sign is that of a coin.
+    """
+    estimates = independent(values, antithetic)
+    whole = len(estimates) // 2 * 2
+    return (estimates[0:whole:2] * estimates[1:whole:2]).sum(dim=2)
+
+
+class Spread:
+    """How far independent estimates of a sum over steps are apart and how often they agree, gathered step by step.
+
+    For a reading without a sign squares are tested by products of independent estimates, see `products_of_pairs`.
+    """
+
+    def __init__(self, samples: int, antithetic: bool, fresh: bool, signed: bool) -> None:
+        self.antithetic, self.fresh, self.signed = antithetic, fresh, signed
+        self.estimates = samples // 2 if antithetic else samples
+        self.agreeing: Tensor | None = None
+        """[B] in how many comparisons two estimates of a step's whole map are alike; None where the steps share one noise."""
+        self.compared = 0
+        self._variance = self._tested = self._products = torch.zeros(())
+
+    def add(self, part: Tensor, difference: Tensor, weight: float) -> None:
+        """A step's reading with its weight in it, [R,B,K,h,w], and its difference d of the predictions without, [R,B,C,h,w]."""
+        if self.estimates < 2 or weight == 0:
+            return
+        products = products_of_pairs(part if self.signed else difference, self.antithetic)
+        if self.fresh:
+            alike = (products.sum(dim=(2, 3)) > 0).sum(dim=0)
+            self.agreeing = alike if self.agreeing is None else self.agreeing + alike
+            self.compared += len(products)
+        if not self.signed:
+            self._gather(weight / 2 * products[:, :, None])
+        elif self.fresh:
+            self._variance = self._variance + _known(variance_of_mean(part, self.antithetic))
+
+    def _gather(self, products: Tensor) -> None:
+        self._tested = self._tested + products.mean(dim=0)
+        self._products = self._products + products / len(products)
+        if self.fresh:
+            self._variance = self._variance + (products / len(products)).square().sum(dim=0)
+
+    def result(self, values: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """The squared standard error of the sum `values` [R,B,K,h,w], and what is tested in its place if it has no sign."""
+        if self.estimates < 2:
+            return None, None
+        if self.signed:
+            return (self._variance if self.fresh else variance_of_mean(values, self.antithetic)), None
+        return (self._variance if self.fresh else self._products.square().sum(dim=0)), self._tested
+
+
+def _known(variance: Tensor | None) -> Tensor:
+    return torch.zeros(()) if variance is None else variance
+
+
 def error_of_sum(parts: Tensor, antithetic: bool, fresh: bool) -> Tensor | None:
     """Standard error of the mean over samples of the sum over steps; parts [R,S,...] to [...], None as `variance_of_mean`."""
     variances = variances_of_sum(parts, antithetic, fresh)
