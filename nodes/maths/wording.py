@@ -23,8 +23,8 @@ SENTENCES = {
     "reliable": "Beyond {threshold} standard errors: {count} of {cells} cells (by chance at most {expected})",
     "not_reliable": "No reliable {noun}: the noise samples agree in {agreeing} of {compared} comparisons, by chance in half of "
     "them",
-    "too_few": "No reliable {noun}: {compared} comparisons of noise samples are too few to tell, 7 are needed. Take more samples or "
-    "steps, with fresh noise per step",
+    "too_few": "No reliable {noun}: {compared} comparisons of noise samples are too few to tell, 7 are needed. Take more samples "
+    "or steps, with fresh noise per step",
     "no_difference": "No difference: both prompts give the same noise predictions.",
     "same_everywhere": "No difference between places: {value} everywhere.",
     "end": "{colour}: {meaning}",

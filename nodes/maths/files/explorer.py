@@ -165,12 +165,17 @@ def parts(predictions: NoisePredictions, reading: Reading, image: int) -> bytes:
     whole = layers(noised) == "samples"
     arrays = {"values": values if whole else values.mean(dim=0, keepdim=True)}
     if sums[0].compared:
-        arrays["agreeing"] = torch.stack([part.agreeing[0] for part in sums]).float()
+        arrays["agreeing"] = _of_the_image([part.agreeing for part in sums]).float()
         if reading not in SIGNED:
-            arrays["tested"] = torch.stack([part.tested[0, 0] for part in sums])
+            arrays["tested"] = _of_the_image([part.tested for part in sums])[:, 0]
         if reading not in SIGNED or not whole:
-            arrays["variance"] = torch.stack([part.variance[0].sum(dim=0) for part in sums])
+            arrays["variance"] = _of_the_image([part.variance for part in sums]).sum(dim=1)
     return _file(header, arrays)
+
+
+def _of_the_image(parts: list[Tensor | None]) -> Tensor:
+    """What all steps have of the only image, [1,...] each, one after the other."""
+    return torch.stack([part[0] for part in parts if part is not None])
 
 
 def layers(noised: NoisedLatents) -> str:
