@@ -63,6 +63,7 @@ sys.path.insert(0, host)
 del sys.argv[1:]
 from comfy.cli_args import args
 args.cpu, args.base_directory = True, folder + "-base"
+import utils.extra_config, server  # in ComfyUI's order: later, `utils` would be another
 spec = importlib.util.spec_from_file_location("pack", folder + "/__init__.py", submodule_search_locations=[folder])
 pack = sys.modules["pack"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(pack)
