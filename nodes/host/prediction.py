@@ -254,9 +254,10 @@ class _Collector(comfy.samplers.Sampler):
 
     def _remembers(self, step: int, what: str) -> ModelRemembersError:
         return ModelRemembersError(
-            f"Asked the same again (step {step}), the model {what}: its answers depend on what it was asked before. Step caches do "
-            "that: EasyCache, LazyCache, TeaCache, First Block Cache and the like answer with what they computed for another noise "
-            f"level or prompt. Take it off the MODEL of this node (found there: {', '.join(self.patches)}). Nothing of this run is kept."
+            f"Asked the same again (step {step}), the model {what}: its answers depend on what it was asked before. Step caches "
+            "do that: EasyCache, LazyCache, TeaCache, First Block Cache and the like answer with what they computed for another "
+            f"noise level or prompt. Take it off the MODEL of this node (found there: {', '.join(self.patches)}). Nothing of "
+            "this run is kept."
         )
 
     def _ask_far_away(self, denoise: Callable[[Tensor, Tensor], Tensor], part: list[Evaluation]) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..maths.answers.sanity import Answers
 from ..maths.method.noising import NoisedLatents
 from ..maths.method.prediction import NoisePredictions, list_evaluations, predictions_shape, side_names
+from .coverage import check_coverage
 from .prediction import Conditioning, check_conditioning, predict
 from .randomised import shuffled_weights
 
@@ -77,8 +78,10 @@ def ask_all(model: ModelPatcher, noised: NoisedLatents, question: Question, seed
     """What the model says to both prompts, swapped, and in other words, and with its weights shuffled by the seed.
 
     Raises:
-        ValueError: what `predict` and `shuffled_weights` refuse.
+        ValueError: what `check_coverage`, `predict` and `shuffled_weights` refuse.
     """
+    prompts = question.target, question.contrast, *(question.reworded or ())
+    check_coverage(model, noised, dict(zip(("target", "contrast", "target paraphrase", "contrast paraphrase"), prompts)))
     labels = side_names(question.target_label, question.contrast_label)
     bar = comfy.utils.ProgressBar(len(list_evaluations(noised)) * question.evaluations)
     ask = Interview(noised, labels, bar).ask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import Any
 
@@ -73,6 +74,68 @@ def test_an_lcm_schedule_says_that_the_model_is_distilled() -> None:
     lcm = ModelSamplingDiscrete().patch(model, "lcm", False)[0]
     assert "distilled (LCM)" in said(lcm, family)[0]
     assert said(ModelSamplingDiscrete().patch(model, "v_prediction", True)[0], family) == []
+
+
+def node(file: str, name: str, *values: Any, **named: Any) -> Any:
+    """What one of core's nodes makes of the model that it is given, whichever of its two ways of nodes it is written in."""
+
+    def patch(model: Any) -> Any:
+        kind = getattr(importlib.import_module(f"comfy_extras.{file}"), name)
+        made = (
+            kind.execute(model, *values, **named) if hasattr(kind, "execute") else getattr(kind(), kind.FUNCTION)(model, *values)
+        )
+        return (made if isinstance(made, tuple) else made.result)[0]
+
+    return patch
+
+
+GUIDANCE = {
+    "PerturbedAttentionGuidance": node("nodes_pag", "PerturbedAttentionGuidance", 3.0),
+    "SkipLayerGuidanceDiT": node(
+        "nodes_slg", "SkipLayerGuidanceDiT", scale=3.0, start_percent=0.01, end_percent=0.15, double_layers="7"
+    ),
+    "SkipLayerGuidanceDiTSimple": node(
+        "nodes_slg", "SkipLayerGuidanceDiTSimple", start_percent=0.0, end_percent=1.0, double_layers="7"
+    ),
+    "CFGZeroStar": node("nodes_cfg", "CFGZeroStar"),
+    "RescaleCFG": node("nodes_model_advanced", "RescaleCFG", 0.7),
+    "TCFG": node("nodes_tcfg", "TCFG"),
+    "DifferentialDiffusion": node("nodes_differential_diffusion", "DifferentialDiffusion", 1.0),
+    "lazycache": node("nodes_easycache", "LazyCacheNode", 0.2, 0.15, 0.95, False),
+}
+
+
+@pytest.mark.parametrize("name", GUIDANCE)
+def test_guidance_nodes_are_said_to_have_no_effect(name: str) -> None:
+    model, family = of("Stable Diffusion 1.x")
+    [words] = said(GUIDANCE[name](model), family)
+    assert words.startswith(f"{name}: without effect here")
+
+
+def test_nodes_that_act_are_not_said_to_have_no_effect() -> None:
+    model, family = of("Stable Diffusion 1.x")
+    assert said(node("nodes_freelunch", "FreeU", 1.3, 1.4, 0.9, 0.2)(model), family) == []
+    assert said(node("nodes_hypertile", "HyperTile", 32, 2, 1, False)(model), family) == []
+
+
+def test_several_guidance_nodes_are_said_in_one_sentence() -> None:
+    model, family = of("Stable Diffusion 1.x")
+    [words] = said(GUIDANCE["CFGZeroStar"](GUIDANCE["RescaleCFG"](GUIDANCE["CFGZeroStar"](model))), family)
+    names, _, _ = words.partition(": without effect here")
+    assert sorted(names.split(", ")) == ["CFGZeroStar", "RescaleCFG"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_weights_of_eight_bits_are_said(dtype: torch.dtype) -> None:
+    family = next(family for family in FAMILIES if family.name == "Stable Diffusion 1.x")
+    [words] = said(families.build(family, dtype), family)
+    assert f"stored in few bits ({str(dtype).removeprefix('torch.')})" in words and "16 bits" in words
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_of_sixteen_bits_need_no_words(dtype: torch.dtype) -> None:
+    family = next(family for family in FAMILIES if family.name == "Stable Diffusion 1.x")
+    assert said(families.build(family, dtype), family) == []
 
 
 def test_collect_noise_predictions_says_it_on_the_node(comfyui: Client) -> None:

@@ -179,3 +179,12 @@ def test_a_control_net_is_not_run_for_the_check(model: Any) -> None:
             raise AssertionError(f"{name} was asked for")
 
     check_coverage(model, noise(model), {"target": prompt(strength=0.5, control=Control()), "contrast": prompt(2)})
+
+
+def test_sanity_check_refuses_it_as_well(model: Any, asked: list[int]) -> None:
+    from sdexplain.nodes.host.sanity import Question, ask_all
+
+    for target, contrast, reworded in ((masked(1), prompt(2), None), (prompt(1), prompt(2), masked(3))):
+        with pytest.raises(ValueError, match="The target( paraphrase)? conditioning does not reach 50 % of the picture"):
+            ask_all(model, noise(model), Question(target, contrast, "zebra", "horse", reworded), 0)
+    assert asked == []
