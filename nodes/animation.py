@@ -28,8 +28,9 @@ class StepAnimation(io.ComfyNode):
             node_id="SDExplainStepAnimation",
             display_name="Step Animation",
             category="SDExplain",
-            description="Moves a window of steps through the schedule and draws the heatmap of each place of it as a frame, all "
-            "on one scale, over a bar of the schedule. For SaveAnimatedWEBP or CreateVideo. The model is not asked again.",
+            description="Moves a window of steps through the schedule. Each place of the window gives a frame: the heatmap "
+            "over a bar of the schedule, all frames on one scale. For SaveAnimatedWEBP or CreateVideo. The model is not asked "
+            "again.",
             search_aliases=["heatmap", "video", "animation", "timesteps", "sweep", "explain"],
             advanced=appearance.ADVANCED,
             inputs=[
@@ -40,24 +41,25 @@ class StepAnimation(io.ComfyNode):
                     default=5,
                     min=1,
                     max=1000,
-                    tooltip="How many steps each frame sums. It moves by one step a frame: 20 steps and a window of 5 make 16 "
-                    "frames. More are calmer, fewer show a step by itself.",
+                    tooltip="How many steps each frame sums. The window moves by one step from frame to frame: 20 steps and a "
+                    "window of 5 make 16 frames. A wide window is calmer, a narrow one shows single steps.",
                 ),
                 quantity.reading(
-                    "information", "What is summed over the window: see Sum Noise Difference. evidence alone has sides."
+                    "information", "What is summed over the window: see Sum Noise Difference. Only evidence is for or against."
                 ),
                 quantity.weighting(
                     "uniform",
-                    "What a step counts. uniform: 1, so that the frames can be compared. information: its share of the log SNR "
-                    "axis, which lets the cleanest steps outshine the others.",
+                    "How much a step counts. uniform: every step the same, so that the frames can be compared. information: by "
+                    "its share of the log SNR axis (the logarithm of the signal-to-noise ratio); the cleanest steps then "
+                    "outshine the others.",
                 ),
                 *shared("colour_map", "percentile", "opacity", "background", "interpolation"),
             ],
             outputs=[
                 io.Image.Output(
                     display_name="frames",
-                    tooltip="A batch with a frame for each place of the window, the noisiest steps first; for a batch of images, "
-                    "first all of the first image.",
+                    tooltip="A batch with a frame for each place of the window, the noisiest steps first. For a batch of "
+                    "images: all frames of the first image, then those of the next.",
                 )
             ],
         )

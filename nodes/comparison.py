@@ -39,17 +39,18 @@ class CompareMaps(io.ComfyNode):
                 io.MultiType.Input(
                     "second",
                     types=[types.NoiseDifference, io.Mask],
-                    tooltip="What it is compared with: another sum from Sum Noise Difference, or a mask of the picture's size, "
-                    "true where it is 0.5 or more (Example Picture has one of the pixels that differ from the twin).",
+                    tooltip="What the first map is compared with: another sum from Sum Noise Difference, or a mask of the "
+                    "picture's size. A mask is true where it is 0.5 or more. (Example Picture gives a mask of the pixels that "
+                    "differ from the twin.)",
                 ),
                 *shared("scalar"),
                 io.Combo.Input(
                     "sign",
                     options=list(get_args(Sign)),
                     default="magnitude",
-                    tooltip="What of a signed map counts as claiming much. magnitude: far from 0 on either side. positive, "
-                    "negative: that side alone. signed: the most positive claims most, the most negative least, which is how two "
-                    "signed maps are compared. Unsigned maps are taken as they are.",
+                    tooltip="Which values of a signed map count as a strong claim. magnitude: those far from 0 on either side. "
+                    "positive, negative: those of that side only. signed: the most positive claims most, the most negative "
+                    "least; take it to compare two signed maps. Unsigned maps are taken as they are.",
                 ),
                 io.Float.Input(
                     "share",
@@ -57,17 +58,17 @@ class CompareMaps(io.ComfyNode):
                     min=0.001,
                     max=0.999,
                     step=0.001,
-                    tooltip="Only where the second is a map: this share of its places, the largest values, is taken for true. "
-                    "Not used for Spearman, nor for a mask.",
+                    tooltip="Only where second is a map: this share of its places, those with the largest values, counts as "
+                    "true. Not used for Spearman, and not with a mask.",
                 ),
                 io.Image.Input("image", optional=True, tooltip="The picture that was encoded, to draw the maps on."),
                 io.Mask.Input(
                     "inside",
                     optional=True,
-                    tooltip="Measure only where this mask is 0.5 or more, for example inside the object, so that finding the "
-                    "object earns nothing. Without it the whole picture counts.",
+                    tooltip="Measure only where this mask is 0.5 or more, for example inside the object; then a map gets no "
+                    "credit for finding the object. Without it the whole picture counts.",
                 ),
-                io.Vae.Input("vae", optional=True, tooltip="The model's VAE; needed for the scalar decoded luminance alone."),
+                io.Vae.Input("vae", optional=True, tooltip="The model's VAE; needed only for the scalar decoded luminance."),
             ],
             outputs=[
                 io.String.Output(display_name="report", tooltip="All figures of each image, and their mean, as text."),
@@ -78,20 +79,23 @@ class CompareMaps(io.ComfyNode):
                 ),
                 io.Float.Output(
                     display_name="auroc",
-                    tooltip="How often a true place has a larger value than another one: 1 always, 0.5 by chance. Like all "
-                    "figures, the mean over the images; not a number (nan) where it has no meaning, and the report says why.",
+                    tooltip="How often a true place has a larger value than another place: 1 always, 0.5 by chance. Like all "
+                    "figures, it is the mean over the images. It is not a number (nan) where it has no meaning; the report "
+                    "says why.",
                 ),
                 io.Float.Output(
                     display_name="average_precision",
-                    tooltip="Precision over all thresholds: 1 perfect, the share of the true places by chance.",
+                    tooltip="Precision over all thresholds: 1 is perfect; by chance it is the share of true places.",
                 ),
                 io.Float.Output(
                     display_name="iou",
-                    tooltip="Intersection over union of the k largest values with the k true places: 0 apart, 1 the same.",
+                    tooltip="How far the k largest values and the k true places overlap (intersection over union): 0 not at "
+                    "all, 1 they are the same.",
                 ),
                 io.Float.Output(
                     display_name="pointing",
-                    tooltip="Is the largest value on a true place, or within half a latent cell of a mask: 1 yes, 0 no.",
+                    tooltip="Whether the largest value lies on a true place (of a mask: within half a latent cell of one): 1 "
+                    "yes, 0 no.",
                 ),
                 io.Float.Output(
                     display_name="relevance_mass",
@@ -99,7 +103,7 @@ class CompareMaps(io.ComfyNode):
                 ),
                 io.Float.Output(
                     display_name="spearman",
-                    tooltip="Rank correlation of all places: 1 the same order, 0 none, -1 the opposite one.",
+                    tooltip="Rank correlation of all places: 1 the same order, 0 no order in common, -1 the opposite order.",
                 ),
             ],
         )

@@ -23,30 +23,31 @@ class SumDifference(io.ComfyNode):
             display_name="Sum Noise Difference",
             category="SDExplain",
             description="Sums the difference of the two prompts' noise predictions over a range of steps. The model is not "
-            "asked again, so ranges, readings and weightings can be tried freely.",
+            "asked again, so you can try ranges, readings and weightings freely.",
             search_aliases=["explain", "attribution", "evidence", "saliency", "delta denoising", "DiffEdit"],
             inputs=[
                 types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions."),
                 *shared("start", "end"),
                 quantity.reading(
                     "information",
-                    "What is summed. difference: the signed difference in each latent channel; opposite signs cancel. absolute: "
-                    "the magnitude of each step's difference, averaged over the channels, as in DiffEdit; it never cancels and "
-                    "has no sign. information: half its square, summed over the channels; no sign. evidence: how much better the "
-                    "target predicts the true noise than the contrast does: positive speaks for the target, negative for the "
-                    "contrast. Weighted by information, the last two are in nats.",
+                    "What is summed. difference: the signed difference in each latent channel; opposite signs cancel. "
+                    "absolute: the magnitude of each step's difference, averaged over the channels, as in DiffEdit; it never "
+                    "cancels and has no sign. information: half its square, summed over the channels; no sign. evidence: how "
+                    "much better the target predicts the true noise than the contrast does: positive speaks for the target, "
+                    "negative for the contrast. With the weighting information, the last two are in nats, natural logarithms "
+                    "of odds: 2.3 nats of evidence make the target ten times as likely.",
                 ),
                 quantity.weighting(
                     "uniform",
-                    "What a step counts. uniform: 1. information: its share of the log SNR axis, so that the sum does "
-                    "not depend on how the levels are spread.",
+                    "How much a step counts. uniform: every step the same. information: by its share of the log SNR axis (the "
+                    "logarithm of the signal-to-noise ratio), so that the sum does not depend on how the levels are spread.",
                 ),
                 io.Combo.Input(
                     "latent_direction",
                     options=list(get_args(difference.Direction)),
                     default="target - contrast",
-                    tooltip="Only for the latent output. target - contrast: what speaks for the target (the negative sum, since "
-                    "noise is what is to be taken away). contrast - target: the opposite.",
+                    tooltip="Only for the latent output. target - contrast: what speaks for the target (the negative of the "
+                    "sum, because noise is what gets removed). contrast - target: the opposite.",
                 ),
                 io.Combo.Input(
                     "latent_base",
@@ -61,15 +62,16 @@ class SumDifference(io.ComfyNode):
                     min=-100.0,
                     max=100.0,
                     step=0.01,
-                    tooltip="Only for the latent output: factor on the difference. 1 leaves the sum as it is, 0 takes it away.",
+                    tooltip="Only for the latent output: the difference is multiplied by this. 1 leaves it as it is, 0 removes "
+                    "it.",
                 ),
             ],
             outputs=[
                 types.NoiseDifference.Output(display_name="difference", tooltip="The sum, for Heatmap Overlay."),
                 io.Latent.Output(
                     display_name="latent",
-                    tooltip="The signed sum (also where the reading is absolute), for VAE Decode. It is no natural latent, so "
-                    "its colours are a hint, not a picture.",
+                    tooltip="The signed sum (also where the reading is absolute), for VAE Decode. It is not the latent of a "
+                    "picture: its colours are a hint only.",
                 ),
             ],
         )

@@ -24,8 +24,8 @@ class ExamplePicture(io.ComfyNode):
             node_id="SDExplainExamplePicture",
             display_name="Example Picture",
             category="SDExplain",
-            description="Draws a cartoon scene whose truth is known: which pixels tell the class from its look-alike. "
-            "The bundled model was trained on scenes of this kind.",
+            description="Draws a cartoon scene whose truth is known: the pixels that make it this class and not its "
+            "look-alike. The bundled model was trained on scenes of this kind.",
             search_aliases=["counterfactual twin", "ground truth", "test image", "zebra", "horse"],
             inputs=[
                 io.Combo.Input(
@@ -33,8 +33,8 @@ class ExamplePicture(io.ComfyNode):
                     display_name="class",
                     options=list(CLASSES),
                     default="zebra",
-                    tooltip="What the scene shows. The twin shows the other of its pair: horse and zebra, mouse and "
-                    "rat, sports car and taxi.",
+                    tooltip="What the scene shows. The twin shows the other class of its pair: horse and zebra, mouse and rat, "
+                    "sports car and taxi.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -42,9 +42,9 @@ class ExamplePicture(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="Chooses the scene: how many objects, where, their pose and colours, the background and "
-                    "what stands about. Both classes of a pair share it. Seeds from 1000000 on were kept out of the "
-                    "bundled model's training.",
+                    tooltip="Chooses the scene: how many objects, where, their pose and colours, the background and the things "
+                    "around them. Both classes of a pair have the same scene. Seeds from 1000000 on were not used to train the "
+                    "bundled model.",
                 ),
                 io.Int.Input(
                     "size",
@@ -61,13 +61,13 @@ class ExamplePicture(io.ComfyNode):
                 io.Image.Output(
                     "twin",
                     display_name="twin",
-                    tooltip="The same scene as the other class of the pair: alike in every pixel outside the truth, "
-                    "but for a few grey levels.",
+                    tooltip="The same scene as the other class of the pair. Outside the truth its pixels are the same, within "
+                    "a few grey levels.",
                 ),
                 io.Mask.Output(
                     "truth",
                     display_name="truth",
-                    tooltip="1 where image and twin differ, which is all that tells the classes apart; 0 elsewhere.",
+                    tooltip="1 where image and twin differ, which is the whole difference between the classes; 0 elsewhere.",
                 ),
                 io.String.Output("class_label", display_name="class", tooltip="The chosen class, to use as the target prompt."),
                 io.String.Output(

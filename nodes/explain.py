@@ -29,8 +29,8 @@ class ExplainImage(io.ComfyNode):
             display_name="Explain Image",
             category="SDExplain",
             description="Shows which parts of a picture speak for one prompt and which for another, and which of the two the "
-            "model prefers: everything from VAE Encode to Heatmap Overlay and Label Verdict in one node. Another range, reading "
-            "or colour asks the model for nothing, another prompt for that prompt alone.",
+            "model prefers: everything from VAE Encode to Heatmap Overlay and Label Verdict in one node. For another range, "
+            "reading or colour the model is not asked again; for another prompt, it is asked about that prompt only.",
             search_aliases=["heatmap", "saliency", "attribution", "explain", "DiffEdit", "mask", "why"],
             advanced=["weighting", "target_label", "contrast_label", *appearance.ADVANCED],
             is_output_node=True,
@@ -54,22 +54,24 @@ class ExplainImage(io.ComfyNode):
                 io.String.Input(
                     "contrast_prompt",
                     default="a photo of a horse",
-                    tooltip="What it might be instead, in the same words otherwise. Blue speaks for it. Empty: anything at all.",
+                    tooltip="What it might be instead; keep the other words the same. Blue speaks for it. Empty: anything at "
+                    "all.",
                 ),
                 io.Int.Input(
                     "steps",
                     default=20,
                     min=1,
                     max=1000,
-                    tooltip="How many noise levels are asked about. More take longer and show finer ranges; 10 is a quick look.",
+                    tooltip="At how many noise levels the model is asked. More take longer and show finer ranges; 10 are "
+                    "enough for a first look.",
                 ),
                 io.Int.Input(
                     "samples",
                     default=4,
                     min=1,
                     max=64,
-                    tooltip="How often each level is asked with other noise; the time goes with it. 4 or more also say how sure "
-                    "the verdict is; 1 is quickest.",
+                    tooltip="How often the model is asked at each level, each time with other noise. The time grows with it; 1 "
+                    "is quickest. 4 or more also tell how sure the verdict is.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -77,18 +79,20 @@ class ExplainImage(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=False,  # a new seed at every run would ask the model for everything again
-                    tooltip="Seed of the noise. Another one gives another sample of the same answer, and asks the model again.",
+                    tooltip="Seed of the noise. Another seed gives another sample of the same answer, and the model is asked "
+                    "again.",
                 ),
                 *shared("start", "end"),
                 quantity.reading(
                     "evidence",
-                    "What the map shows. evidence: for (red) or against (blue) the target, in nats. information: where the "
-                    "two differ at all, the most reliable map. absolute: the same, as DiffEdit. difference: size of the summed "
-                    "difference.",
+                    "What the map shows. evidence: for (red) or against (blue) the target, in nats (2.3 nats: ten times as "
+                    "likely). information: where the two differ at all, the most reliable map. absolute: the same, as in "
+                    "DiffEdit. difference: the size of the summed difference.",
                 ),
                 quantity.weighting(
                     "information",
-                    "What a step counts. information: its share of the log SNR axis, so that evidence is in nats. uniform: 1.",
+                    "How much a step counts. information: by its share of the log SNR axis (the logarithm of the "
+                    "signal-to-noise ratio), so that evidence is in nats. uniform: every step the same.",
                     ("information", "uniform"),
                 ),
                 *shared("colour_map", "opacity", "background", "interpolation", "percentile"),
@@ -96,14 +100,14 @@ class ExplainImage(io.ComfyNode):
                 io.String.Input(
                     "target_label",
                     default="",
-                    tooltip="What the legend calls the target. Empty: what the prompt has and the contrast lacks, zebra of a "
-                    "photo of a zebra.",
+                    tooltip="What the legend calls the target. Empty: the words that only this prompt has, such as zebra in a "
+                    "photo of a zebra, or 'no words at all' for an empty prompt.",
                 ),
                 io.String.Input(
                     "contrast_label",
                     default="",
-                    tooltip="What the legend calls the contrast. Empty: what the prompt has and the target lacks, or 'anything' "
-                    "for an empty prompt.",
+                    tooltip="What the legend calls the contrast. Empty: the words that only this prompt has, or 'anything' for "
+                    "an empty prompt.",
                 ),
             ],
             outputs=[
@@ -116,14 +120,14 @@ class ExplainImage(io.ComfyNode):
                 ),
                 io.Mask.Output(
                     display_name="mask_against",
-                    tooltip="What speaks for the contrast; 0 everywhere for readings without a sign.",
+                    tooltip="What speaks for the contrast; 0 everywhere if the reading has no sign.",
                 ),
                 io.Image.Output(
                     display_name="decoded",
-                    tooltip="The summed difference through the VAE: what would have to be added to be more of the target. Grey "
-                    "is no change. A hint, no picture.",
+                    tooltip="The summed difference, decoded by the VAE: what would have to be added to make the picture more "
+                    "like the target. Grey is no change. A hint, not a picture.",
                 ),
-                io.String.Output(display_name="verdict", tooltip="Which prompt the model prefers and how surely, in words."),
+                io.String.Output(display_name="verdict", tooltip="Which prompt the model prefers, and how surely, in words."),
                 types.NoisePredictions.Output(
                     display_name="predictions",
                     tooltip="The noise predictions, for Explorer, Step Range Sheet, Step Animation, Label Verdict and others.",

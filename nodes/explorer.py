@@ -51,11 +51,12 @@ class Explorer(io.ComfyNode):
                 quantity.reading(
                     "evidence",
                     "What is summed. evidence: for (+) or against (−) the target. information and absolute: where the "
-                    "predictions part at all. difference: the signed difference itself, where opposite signs cancel.",
+                    "predictions differ at all. difference: the signed difference itself, where opposite signs cancel.",
                 ),
                 quantity.weighting(
                     "information",
-                    "What a step counts. information: its share of the log SNR axis, so that evidence is in nats. uniform: 1.",
+                    "How much a step counts. information: by its share of the log SNR axis (the logarithm of the "
+                    "signal-to-noise ratio), so that evidence is in nats. uniform: every step the same.",
                 ),
                 io.Combo.Input(
                     "scalar",
@@ -85,8 +86,8 @@ class Explorer(io.ComfyNode):
                     "view",
                     options=list(get_args(View)),
                     default="overlay",
-                    tooltip="How the page shows the map; no effect on the outputs. decoded: the colours that the sum adds, by "
-                    "the VAE if one is connected, else as far as the picture's own latent tells.",
+                    tooltip="How the page shows the map; no effect on the outputs. decoded: the colours that the sum adds. The "
+                    "VAE decodes them if one is connected; otherwise they are estimated from the picture's own latent.",
                 ),
                 io.Int.Input(
                     "sample",
@@ -111,8 +112,8 @@ class Explorer(io.ComfyNode):
                 io.Vae.Input(
                     "vae",
                     optional=True,
-                    tooltip="The model's VAE, for the view decoded: it decodes the sum of the range at each run, and ranges that "
-                    "were not run are estimated from what it decoded. No effect on the outputs.",
+                    tooltip="The model's VAE, for the view decoded. At each run it decodes the sum of the range; for other "
+                    "ranges the colours are estimated from that. No effect on the outputs.",
                 ),
             ],
             outputs=[
@@ -124,12 +125,12 @@ class Explorer(io.ComfyNode):
                     "opacity.",
                 ),
                 io.Mask.Output(
-                    display_name="mask_against", tooltip="The same for values below 0; 0 everywhere where the map has no sign."
+                    display_name="mask_against", tooltip="The same for values below 0; 0 everywhere if the map has no sign."
                 ),
                 io.Latent.Output(
                     display_name="latent",
-                    tooltip="The summed difference, target minus contrast, for VAE Decode. It is no natural latent: a hint, no "
-                    "picture.",
+                    tooltip="The summed difference, target minus contrast, for VAE Decode. It is not the latent of a picture: "
+                    "its colours are a hint only.",
                 ),
             ],
         )

@@ -72,7 +72,7 @@ class HeatmapOverlay(io.ComfyNode):
                     tooltip="On: a legend below the picture, and small pictures enlarged to 512 pixels so that it can be read. "
                     "Off: the overlay alone, at the picture's own size.",
                 ),
-                io.Vae.Input("vae", optional=True, tooltip="The model's VAE; needed for the scalar decoded luminance alone."),
+                io.Vae.Input("vae", optional=True, tooltip="The model's VAE; needed only for the scalar decoded luminance."),
                 *shared("reliability", "threshold"),
             ],
             outputs=[
@@ -80,17 +80,17 @@ class HeatmapOverlay(io.ComfyNode):
                 io.Image.Output(display_name="heatmap", tooltip="The colours alone, opaque, at the picture's size."),
                 io.Mask.Output(
                     display_name="mask_for",
-                    tooltip="Values above 0, divided by the scale: 0 no difference, 1 full colour, at the picture's size; "
-                    "reliable ones alone where that is chosen. Not affected by sign, opacity and colour map.",
+                    tooltip="Values above 0, divided by the scale: 0 no difference, 1 full colour, at the picture's size; only "
+                    "reliable ones if that is chosen. Not affected by sign, opacity and colour map.",
                 ),
                 io.Mask.Output(
                     display_name="mask_against",
-                    tooltip="The same for values below 0; 0 everywhere where the map has no sign.",
+                    tooltip="The same for values below 0; 0 everywhere if the map has no sign.",
                 ),
                 io.Float.Output(
                     display_name="scale",
-                    tooltip="The value of the full colour, in the legend's unit; 0 if there is no difference. The largest one "
-                    "where each image has its own.",
+                    tooltip="The value of the full colour, in the legend's unit; 0 if there is no difference. If each image "
+                    "has its own scale, the largest one.",
                 ),
             ],
         )

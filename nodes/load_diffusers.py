@@ -43,12 +43,13 @@ class LoadDiffusers(io.ComfyNode):
             outputs=[
                 io.Model.Output(tooltip="The network with the noise schedule of the folder's scheduler, for any MODEL input."),
                 io.Clip.Output(
-                    tooltip="The text encoder with the folder's own tokenizer, for CLIP Text Encode. Of a model with classes: a "
-                    "prompt is the name or the number of a class, or a sentence with one in it; the empty prompt is any class."
+                    tooltip="The text encoder with the folder's own tokenizer, for CLIP Text Encode. For a model with classes, "
+                    "a prompt is the name or the number of a class, or a sentence that has one in it; the empty prompt means "
+                    "any class."
                 ),
                 io.Vae.Output(
-                    tooltip="From pictures to latents and back. A latent cell of the bundled model is 8 pixels wide; for a model "
-                    "of pixels nothing changes."
+                    tooltip="From pictures to latents and back. A latent cell of the bundled model is 8 pixels wide. For a "
+                    "model that works on pixels this VAE changes nothing."
                 ),
             ],
         )

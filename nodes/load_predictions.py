@@ -19,15 +19,15 @@ class LoadPredictions(io.ComfyNode):
             node_id="SDExplainLoadPredictions",
             display_name="Load Noise Predictions",
             category="SDExplain",
-            description="Loads what Save Noise Predictions wrote. Ranges, readings, maps and sheets can be made of it without "
+            description="Loads what Save Noise Predictions wrote. You can then make ranges, readings, maps and sheets without "
             "the model and the prompts.",
             search_aliases=["import predictions", "safetensors", "cache"],
             inputs=[
                 io.Combo.Input(
                     "file",
                     options=list(list_archives()),
-                    tooltip="A .safetensors file below ComfyUI's input folder, or its output folder: marked [output]. Press R to "
-                    "see new ones. Any file but Save Noise Predictions' own is refused.",
+                    tooltip="A .safetensors file below ComfyUI's input folder, or below its output folder, then marked "
+                    "[output]. Press R to see new ones. Only files from Save Noise Predictions are accepted.",
                 )
             ],
             outputs=[
@@ -37,7 +37,7 @@ class LoadPredictions(io.ComfyNode):
                 ),
                 types.NoisedLatents.Output(
                     display_name="noised",
-                    tooltip="The noised latents that they were made for, to predict other prompts with the same noise.",
+                    tooltip="The noised latents for which they were made, to predict other prompts with the same noise.",
                 ),
                 io.String.Output(
                     display_name="about",

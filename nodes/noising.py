@@ -27,12 +27,12 @@ class NoiseLatent(io.ComfyNode):
             node_id="SDExplainNoiseLatent",
             display_name="Noise Latent Across Schedule",
             category="SDExplain",
-            description="Adds noise of every level of a schedule to an image's latent. Nothing is denoised.",
+            description="Adds noise to an image's latent, at every level of a schedule. Nothing is denoised.",
             search_aliases=["add noise", "forward diffusion", "noise levels", "q sample", "antithetic"],
             advanced=["step_noise", "antithetic"],
             inputs=[
                 io.Model.Input(
-                    "model", tooltip="The model to explain: it says which noise levels there are. It is left unchanged."
+                    "model", tooltip="The model to explain: it tells which noise levels there are. It is left unchanged."
                 ),
                 io.Latent.Input("latent", tooltip="The image, from VAE Encode. Batches work; a noise mask in it is ignored."),
                 io.Int.Input(
@@ -41,14 +41,15 @@ class NoiseLatent(io.ComfyNode):
                     min=1,
                     max=1000,
                     tooltip="How many noise levels. Step 0 is the noisiest. The time to predict grows with it. A few "
-                    "schedulers make some levels more or fewer. Not used when sigmas are connected.",
+                    "schedulers make a few levels more or fewer. Not used when sigmas are connected.",
                 ),
                 io.Combo.Input(
                     "scheduler",
                     options=comfy.samplers.SCHEDULER_NAMES,
                     default="normal",
-                    tooltip="How the levels are spread. normal covers the model's whole range (SD 1.x: log SNR -5.4 to +7); "
-                    "ddim_uniform gives the timesteps of diffusers' DDIM. Not used when sigmas are connected.",
+                    tooltip="How the levels are spread. normal covers the model's whole range (SD 1.x: log SNR, the logarithm "
+                    "of the signal-to-noise ratio, from -5.4 to +7); ddim_uniform gives the timesteps of diffusers' DDIM. Not "
+                    "used when sigmas are connected.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -63,8 +64,9 @@ class NoiseLatent(io.ComfyNode):
                     default=1,
                     min=1,
                     max=64,
-                    tooltip="Noise samples R: every level is noised that many times with different noise. 1 is quickest; more "
-                    "average the noise out and leave the earlier samples as they are. The time to predict grows with it.",
+                    tooltip="How many noise samples (R): each level gets noise that many times, each time other noise. 1 is "
+                    "quickest. With more, the noise averages out; the earlier samples stay as they are. The time to predict "
+                    "grows with it.",
                 ),
                 io.Combo.Input(
                     "step_noise",
@@ -77,8 +79,8 @@ class NoiseLatent(io.ComfyNode):
                 io.Sigmas.Input(
                     "sigmas",
                     optional=True,
-                    tooltip="Noise levels of your own, falling, for example from BasicScheduler; a final 0 is no step. They "
-                    "replace steps and scheduler.",
+                    tooltip="Noise levels of your own, falling, for example from BasicScheduler; a final 0 does not count as a "
+                    "step. They replace steps and scheduler.",
                 ),
                 io.Noise.Input(
                     "noise",
@@ -90,9 +92,9 @@ class NoiseLatent(io.ComfyNode):
                     display_name="antithetic pairs",
                     default=True,
                     optional=True,
-                    tooltip="On: samples come in pairs of opposite noise, where their number is even, so that much of the noise "
-                    "in the evidence cancels; a standard error then takes 4 samples or more. Off, or an odd number: all "
-                    "samples are independent.",
+                    tooltip="On: an even number of samples comes in antithetic pairs, that is, the same noise once with + and "
+                    "once with −. Much of the noise in the evidence then cancels; a standard error needs 4 samples or more. "
+                    "Off, or an odd number: all samples are independent.",
                 ),
             ],
             outputs=[

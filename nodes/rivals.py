@@ -37,9 +37,9 @@ class RivalLabels(io.ComfyNode):
             display_name="Rival Labels",
             category="SDExplain",
             description="Compares two or more labels on the same noised latents: a table of their log-odds, and a map of the "
-            "winner against each rival. Each label is predicted once, and one that is clearly out gets no more noise samples. "
-            "Another target, contrast, reading or colour asks the model for nothing; a new label is predicted alone, unless it "
-            "changes which ones are out.",
+            "winner against each rival. Each label is predicted once; a label that is clearly behind gets no more noise "
+            "samples. For another target, contrast, reading or colour the model is not asked again. A new label is predicted "
+            "alone, unless it changes which labels are out.",
             search_aliases=["classifier", "zero-shot", "compare labels", "log-odds", "explain", "which label"],
             advanced=appearance.ADVANCED,
             is_output_node=True,
@@ -48,8 +48,8 @@ class RivalLabels(io.ComfyNode):
                 io.Clip.Input("clip", tooltip="The model's text encoder. It encodes the prompts as CLIP Text Encode does."),
                 types.NoisedLatents.Input(
                     "noised",
-                    tooltip="The noised latents, from Noise Latent Across Schedule. Take 4 samples or more: labels can be "
-                    "dropped after 2 independent ones, and two opposite samples count as one.",
+                    tooltip="The noised latents, from Noise Latent Across Schedule. Take 4 samples or more: a label can be out "
+                    "after 2 independent samples, and an antithetic pair counts as one.",
                 ),
                 *shared("image"),
                 io.String.Input(
@@ -62,7 +62,8 @@ class RivalLabels(io.ComfyNode):
                 io.String.Input(
                     "template",
                     default="a photo of a {}",
-                    tooltip="The prompt of every label; {} stands for the label. {} alone takes the labels as prompts.",
+                    tooltip="The prompt for every label. A pair of curly brackets marks the place of the label. The brackets "
+                    "alone: each label is itself the prompt.",
                 ),
                 io.String.Input(
                     "target",
@@ -73,7 +74,7 @@ class RivalLabels(io.ComfyNode):
                 io.String.Input(
                     "contrast",
                     default="",
-                    tooltip="The label that the predictions output compares the target with, as it stands in the list. Empty: "
+                    tooltip="The label with which the predictions output compares the target, as it stands in the list. Empty: "
                     "the target's strongest rival, in the first image. The sheet shows all rivals.",
                 ),
                 io.Boolean.Input(
@@ -89,8 +90,9 @@ class RivalLabels(io.ComfyNode):
                     max=0.9999,
                     step=0.0001,
                     round=0.0001,
-                    tooltip="How sure it must be that a label is behind before it is out, for all labels and looks together. "
-                    "Higher drops fewer and later; 0.99 drops the best label once in a hundred pictures at most.",
+                    tooltip="How sure it must be that a label is behind before it is out. This holds for all labels and all "
+                    "rounds together. A higher value drops fewer labels, and later; at 0.99 the best label is dropped in one "
+                    "picture of a hundred at most.",
                 ),
                 quantity.reading(
                     "evidence",
@@ -99,8 +101,9 @@ class RivalLabels(io.ComfyNode):
                 ),
                 quantity.weighting(
                     "information",
-                    "What a step counts in the maps. information: its share of the log SNR axis, so that evidence adds up to the "
-                    "table's log-odds. uniform: 1. The table does not depend on it.",
+                    "How much a step counts in the maps. information: by its share of the log SNR axis (the logarithm of the "
+                    "signal-to-noise ratio), so that evidence adds up to the table's log-odds. uniform: every step the same. "
+                    "The table does not depend on it.",
                 ),
                 *shared("colour_map", "percentile", "opacity", "background", "interpolation", "reliability", "threshold"),
             ],
@@ -116,8 +119,8 @@ class RivalLabels(io.ComfyNode):
                 ),
                 io.String.Output(
                     display_name="table",
-                    tooltip="For each image the labels with their log-odds against the winner in nats ± standard error, the "
-                    "probability over all labels, and after how many samples a label was out.",
+                    tooltip="For each image the labels with their log-odds against the winner, in nats (2.3 nats: ten times as "
+                    "likely) ± standard error, the probability over all labels, and after how many samples a label was out.",
                 ),
                 io.String.Output(
                     display_name="winner", tooltip="The label that the model prefers; for a batch, one in each line."

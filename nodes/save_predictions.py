@@ -25,7 +25,7 @@ class SavePredictions(io.ComfyNode):
             display_name="Save Noise Predictions",
             category="SDExplain",
             description="Saves noise predictions with everything that later nodes need, as a safetensors file below ComfyUI's "
-            "output folder. Load Noise Predictions goes on with it, without the model.",
+            "output folder. Load Noise Predictions reads it later, without the model.",
             search_aliases=["export predictions", "store", "safetensors", "cache"],
             is_output_node=True,
             inputs=[
@@ -40,9 +40,9 @@ class SavePredictions(io.ComfyNode):
                     "precision",
                     options=list(get_args(Precision)),
                     default="float32",
-                    tooltip="float32 keeps every bit, so that the maps are the same ones; what was collected in float16 stays "
-                    "so. float16 rounds the predictions and halves their room; with the bundled model that moved maps by 0.2 % "
-                    "and the log-odds by 0.02 nats.",
+                    tooltip="float32 keeps every bit, so the maps stay the same; predictions that were collected in float16 "
+                    "stay in float16. float16 rounds the predictions and halves their size; with the bundled model this "
+                    "changed maps by 0.2 % and the log-odds by 0.02 nats.",
                 ),
             ],
             outputs=[

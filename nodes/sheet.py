@@ -29,9 +29,9 @@ class StepSheet(io.ComfyNode):
             node_id="SDExplainStepSheet",
             display_name="Step Range Sheet",
             category="SDExplain",
-            description="Cuts the schedule into ranges and draws the heatmap of each over the picture, all on one scale, to find "
-            "the steps that tell the prompts apart. With a VAE, the decoded differences stand below. The model is not asked "
-            "again.",
+            description="Cuts the schedule into ranges and draws the heatmap of each over the picture, all on one scale, to "
+            "find the steps at which the prompts differ. With a VAE, the decoded differences stand below. The model is not "
+            "asked again.",
             search_aliases=["heatmap", "contact sheet", "batch", "which steps", "timesteps", "saliency", "explain"],
             advanced=appearance.ADVANCED,
             is_output_node=True,
@@ -49,27 +49,32 @@ class StepSheet(io.ComfyNode):
                     "information",
                     "What is summed over each range: see Sum Noise Difference. The decoded differences are always signed.",
                 ),
-                quantity.weighting("uniform", "What a step counts. uniform: 1. information: its share of the log SNR axis."),
+                quantity.weighting(
+                    "uniform",
+                    "How much a step counts. uniform: every step the same. information: by its share "
+                    "of the log SNR axis (the logarithm of the signal-to-noise ratio).",
+                ),
                 *shared("scalar", "colour_map", "percentile", "opacity", "background", "interpolation"),
                 io.Vae.Input(
                     "vae",
                     optional=True,
-                    tooltip="The model's VAE: adds a row with the decoded differences, and is needed for decoded luminance.",
+                    tooltip="The model's VAE: adds a row with the decoded differences. The scalar decoded luminance needs it, "
+                    "too.",
                 ),
                 *shared("reliability", "threshold"),
                 io.Boolean.Input(
                     "one_sheet",
                     default=False,
                     optional=True,
-                    tooltip="On: all images of the batch on one sheet, each with its log-odds; side by side with 1 range, else a "
-                    "row for each. Off: a sheet for each image.",
+                    tooltip="On: all images of the batch on one sheet, each with its log-odds; side by side with 1 range, "
+                    "otherwise one row for each. Off: a sheet for each image.",
                 ),
             ],
             outputs=[
                 io.Image.Output(
                     display_name="sheet",
-                    tooltip="One sheet for each image, all on one scale: a column for each range, with its steps and their log "
-                    "SNR, and a legend; or one sheet for all images.",
+                    tooltip="One sheet for each image, or one for all, on one scale: a column for each range, with its steps "
+                    "and their log SNR (the logarithm of the signal-to-noise ratio), and a legend.",
                 )
             ],
         )

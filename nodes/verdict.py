@@ -41,9 +41,9 @@ class LabelVerdict(io.ComfyNode):
                     min=0.01,
                     max=1e6,
                     step=0.01,
-                    tooltip="Only for the probability, which is sigmoid(log-odds / temperature). 1 takes the nats as they are, "
-                    "which is far too sure: over a whole picture hundreds of nats are common. Larger is more careful; a fair "
-                    "value has to be fitted on pictures whose label is known.",
+                    tooltip="Only for the probability, which is sigmoid(log-odds / temperature). At 1 it is far too sure, "
+                    "because hundreds of nats over a whole picture are common; the text then leaves it out. A larger value is "
+                    "more careful. Fit it on pictures whose label is known.",
                 ),
             ],
             outputs=[
@@ -53,14 +53,14 @@ class LabelVerdict(io.ComfyNode):
                 io.Float.Output(
                     display_name="log_odds",
                     is_output_list=True,
-                    tooltip="A list with one number for each image: how many nats the evidence speaks for the target (above 0) "
-                    "or for the contrast (below 0). 0 is no difference.",
+                    tooltip="A list with one number for each image: the evidence in nats, for the target (above 0) or for the "
+                    "contrast (below 0). 0 is no difference; 2.3 nats mean ten times as likely.",
                 ),
                 io.Float.Output(
                     display_name="standard_error",
                     is_output_list=True,
                     tooltip="The standard error of each image's log-odds over the noise samples, in nats; not a number (nan) "
-                    "where a single estimate can't tell it.",
+                    "where there is only one independent sample.",
                 ),
                 io.Float.Output(
                     display_name="probability",

@@ -16,7 +16,11 @@ ADVANCED = ("percentile", "background", "interpolation")
 
 
 def image() -> io.Image.Input:
-    return io.Image.Input("image", tooltip="The picture that was encoded; for a batch, its pictures in order, or one for all.")
+    return io.Image.Input(
+        "image",
+        tooltip="The picture that was encoded; for a batch, its pictures in order, or one for all. "
+        "Another size is fine, another shape is refused.",
+    )
 
 
 def colour_map() -> io.Combo.Input:
@@ -78,9 +82,9 @@ def reliability() -> io.Combo.Input:
         default="all",
         optional=True,
         tooltip="all: every cell. reliable only: cells beyond the threshold, the others clear. standard errors: each value "
-        "divided by its standard error. A map with no more cells beyond the threshold than noise gives by chance says so and "
-        "stays clear. The last two need 2 samples or more, 4 or more in antithetic pairs. The readings absolute and "
-        "information are above 0 in any case, so for them little is learnt.",
+        "divided by its standard error. With the last two, a map stays clear, and says so, where independent noise samples "
+        "agree no more often than chance. They need 2 samples or more, 4 or more in antithetic pairs, and 7 comparisons of "
+        "samples, step by step.",
     )
 
 
@@ -92,6 +96,6 @@ def threshold() -> io.Float.Input:
         max=100.0,
         step=0.1,
         optional=True,
-        tooltip="From how many standard errors on a cell is called reliable. At 3 noise alone gives about 3 cells of 1000, more "
-        "with few samples; the legend says how many.",
+        tooltip="From how many standard errors on a cell is called reliable. At 3 noise alone passes in about 3 cells of 1000, "
+        "in more with few samples; the legend says in how many at most.",
     )

@@ -24,8 +24,8 @@ def scalar() -> io.Combo.Input:
         "scalar",
         options=list(get_args(Scalar)),
         default="channel norm",
-        tooltip="The one number per place. channel norm: how much, without a sign. channel mean: signed, mean over the latent's "
-        "channels. decoded luminance: signed, brighter or darker as the target; needs the VAE. A sign is brightness or texture, "
-        "not for or against a label. The readings absolute, information and evidence are one number already, which both channel "
-        "scalars show; evidence alone is for or against.",
+        tooltip="The one number per place. channel norm: how much, without a sign. channel mean: signed, the mean over the "
+        "latent's channels. decoded luminance: signed, brighter or darker as the target; needs the VAE. The sign of these two "
+        "is brightness or texture, not for or against a label. The readings absolute, information and evidence already have "
+        "one number per place, which both channel scalars show; only evidence is for or against.",
     )

@@ -41,8 +41,8 @@ def end() -> io.Int.Input:
         default=LAST,
         min=LAST,
         max=MOST_STEPS,
-        tooltip="The step after the last one of the range: 10 to 20 sums the steps 10 to 19. -1 means to the end of "
-        "the schedule.",
+        tooltip="The step after the last one of the range: 10 to 20 sums the steps 10 to 19. -1 means up to the end of the "
+        "schedule.",
     )
 
 
