@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io, ui
 
 from . import types
+from .host.prompt_words import side_labels
 from .host.sanity import Question, ask_all
 from .host.schedule import check_same_model
 from .inputs.schema import schema
@@ -29,9 +30,10 @@ class SanityCheck(io.ComfyNode):
             node_id="SDExplainSanity",
             display_name="Sanity Check",
             category="SDExplain",
-            description="Checks whether maps of evidence can be believed: the same prompt gives no difference, swapped prompts "
-            "give the negative, the parts add up, other words for the prompts keep the map, and a model with shuffled weights "
-            "has none. The model is really asked: 6 × steps × samples predictions, 8 × with paraphrases.",
+            description="Checks whether maps of evidence can be believed. The same prompt must give no difference, and swapped "
+            "prompts the negative. The parts must add up. Other words for the prompts must keep the map, and a model with "
+            "shuffled weights must lose it. Nothing is taken from earlier runs: the model makes 6 × steps × samples "
+            "predictions, 8 × with paraphrases.",
             search_aliases=["randomisation test", "saliency", "validate", "trust", "explain"],
             is_output_node=True,
             inputs=[
@@ -47,15 +49,16 @@ class SanityCheck(io.ComfyNode):
                     default=8,
                     min=1,
                     max=1000,
-                    tooltip="At how many steps of the schedule to ask, spread evenly over it; all where there are less. The time "
-                    "grows with it: 8 steps and 2 samples take 96 predictions, 128 with paraphrases.",
+                    tooltip="At how many steps the model is asked, spread evenly over the schedule; at all of them if it has "
+                    "fewer. The time grows with it: 8 steps and 2 samples take 96 predictions, 128 with paraphrases.",
                 ),
                 io.Int.Input(
                     "samples",
                     default=2,
                     min=1,
                     max=64,
-                    tooltip="How many of the noise samples to ask with; all where there are less. 2 are one antithetic pair.",
+                    tooltip="How many of the noise samples are used; all if there are fewer. 2 are one antithetic pair: the "
+                    "same noise once with + and once with −.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -63,17 +66,19 @@ class SanityCheck(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="Seed of the shuffled weights: another one is another network that has learned nothing.",
+                    tooltip="Seed for shuffling the weights: another seed gives another network that has learned nothing.",
                 ),
                 io.String.Input(
                     "target_label",
                     default="",
-                    tooltip="What report and picture call the target, for example: zebra. Empty: 'target'.",
+                    tooltip="What report and picture call the target, for example: zebra. Empty: the words that only this "
+                    "prompt has, or 'target' where the graph does not show the prompt.",
                 ),
                 io.String.Input(
                     "contrast_label",
                     default="",
-                    tooltip="What report and picture call the contrast, for example: horse. Empty: 'contrast'.",
+                    tooltip="What report and picture call the contrast, for example: horse. Empty: the words that only this "
+                    "prompt has, or 'contrast' where the graph does not show the prompt.",
                 ),
                 io.Conditioning.Input(
                     "target_paraphrase",
@@ -83,7 +88,8 @@ class SanityCheck(io.ComfyNode):
                 io.Conditioning.Input(
                     "contrast_paraphrase",
                     optional=True,
-                    tooltip="The contrast prompt in other words. Unconnected: the contrast itself. Neither: not checked.",
+                    tooltip="The contrast prompt in other words. Unconnected: the contrast itself. If neither is connected, "
+                    "this is not checked.",
                 ),
             ],
             outputs=[
@@ -93,8 +99,9 @@ class SanityCheck(io.ComfyNode):
                 io.Image.Output(
                     display_name="picture", tooltip="The map, with swapped prompts, in other words and with shuffled weights."
                 ),
-                io.Boolean.Output(display_name="all passed", tooltip="True where no check failed; skipped ones don't count."),
+                io.Boolean.Output(display_name="all passed", tooltip="True if no check failed; skipped checks don't count."),
             ],
+            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
         )
 
     @classmethod
@@ -106,9 +113,12 @@ class SanityCheck(io.ComfyNode):
         steps: int,
         samples: int,
         seed: int,
+        target_label: str,
+        contrast_label: str,
         **given: Any,
     ) -> io.NodeOutput:
-        (question,) = collect(given, Question)
+        labels = side_labels(cls.hidden.dynprompt, cls.hidden.unique_id, target_label, contrast_label)
+        (question,) = collect(given | dict(zip(("target_label", "contrast_label"), labels, strict=True)), Question)
         check_same_model(model, noised)
         answers = ask_all(model, sanity.take_part(noised, steps, samples), question, seed)
         checks, source = sanity.check_all(answers), sanity.source_words(answers, noised.steps)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
 from comfy_execution.graph_utils import GraphBuilder, Node
+
+from .prompt_words import differing_words
 
 if TYPE_CHECKING:
     from comfy.sd import CLIP, VAE
@@ -77,7 +78,7 @@ OUTPUTS = (*(("heatmap", output) for output in range(4)), ("decode", 0), ("verdi
 def open_graph(given: Mapping[str, Value]) -> tuple[GraphBuilder, list[Link]]:
     """The nodes that do the work, and what they give; `given` are Explain Image's inputs as they stand in the graph."""
     graph, made = GraphBuilder(), {}
-    labels = side_labels(given["target_prompt"], given["contrast_prompt"])
+    labels = differing_words(given["target_prompt"], given["contrast_prompt"])
     own = {name: given[name] or label for name, label in zip(("target_label", "contrast_label"), labels, strict=True)}
     for name, part in PARTS.items():
         made[name] = add_part(graph, name, part, {**given, **own}, made)
@@ -116,14 +117,3 @@ def check_sources(clip: CLIP | None, vae: VAE | None, image: Tensor) -> None:
         )
     if not image.abs().max() < FAR_OUTSIDE:  # nor NaN
         raise ValueError("The image contains NaN, infinity or values far outside 0 to 1. Connect another picture.")
-
-
-def side_labels(target: Value, contrast: Value) -> tuple[Value, Value]:
-    """What two prompts are called: the words that the other one lacks, "zebra" of "a photo of a zebra"; links stay links."""
-    if not isinstance(target, str) or not isinstance(contrast, str):
-        return target, contrast
-    ours, theirs = target.split(), contrast.split()
-    head = len(commonprefix([ours, theirs]))
-    tail = len(commonprefix([ours[head:][::-1], theirs[head:][::-1]]))
-    own, others = (" ".join(words[head : len(words) - tail]) for words in (ours, theirs))
-    return (own, others) if own and others else (target.strip() or "anything", contrast.strip() or "anything")

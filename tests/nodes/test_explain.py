@@ -243,12 +243,13 @@ def test_a_checkpoint_without_clip_or_vae_is_named(part: str, loader: str) -> No
         ("zebra", "horse", ("zebra", "horse")),
         ("a sports car in the rain", "a taxi in the rain", ("sports car", "taxi")),
         ("a photo of a zebra", " ", ("a photo of a zebra", "anything")),
+        (" ", "a photo of a horse", ("no words at all", "a photo of a horse")),
         ("a car", "a red car", ("a car", "a red car")),  # nothing would be left of the first
         ("a zebra", "a zebra", ("a zebra", "a zebra")),
         (["text", 0], "a horse", (["text", 0], "a horse")),
     ],
 )
 def test_without_labels_the_words_that_differ_name_the_sides(target: Any, contrast: Any, called: tuple[Any, Any]) -> None:
-    from sdexplain.nodes.host.open_graph import side_labels
+    from sdexplain.nodes.host.prompt_words import differing_words
 
-    assert side_labels(target, contrast) == called
+    assert differing_words(target, contrast) == called

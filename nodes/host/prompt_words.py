@@ -1,0 +1,91 @@
+"""What two prompts are called where nobody typed a label: their own words, read from the graph, as no CONDITIONING has any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os.path import commonprefix
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from comfy_execution.graph import DynamicPrompt
+
+TEXT_INPUTS = ("text", "prompt", "text_g", "text_l", "clip_g", "clip_l", "t5xxl")
+"""What nodes that encode a prompt call its text; those with several text encoders have an input for each."""
+HELD_INPUTS = ("value", "text", "string", "prompt")
+"""What nodes that do nothing but hold a text (PrimitiveString) call it."""
+SAME_WORDS = {
+    **dict.fromkeys(("FluxGuidance", "ConditioningSetTimestepRange", "ConditioningSetMask"), ("conditioning",)),
+    **dict.fromkeys(("ConditioningSetArea", "ConditioningSetAreaPercentage", "ControlNetApply"), ("conditioning",)),
+    **dict.fromkeys(("ControlNetApplyAdvanced", "ControlNetApplySD3", "InpaintModelConditioning"), ("positive", "negative")),
+}
+"""Nodes that pass a conditioning on with its words -> the input that each of their outputs comes from.
+
+Others may change what it says (ConditioningZeroOut, ConditioningCombine): behind them nothing is known.
+"""
+NO_WORDS = {"target": "no words at all", "contrast": "anything"}
+"""What an empty prompt is called. Nobody asks about an empty target on purpose."""
+
+
+def side_labels(graph: DynamicPrompt, node: str, target_label: str, contrast_label: str) -> tuple[str, str]:
+    """The labels that were typed for `node`, and for an empty one what its prompt says; empty where the graph can't tell."""
+    target, contrast = (prompt_text(graph, node, side) for side in ("target", "contrast"))
+    if target is not None and contrast is not None:
+        found = differing_words(target, contrast)
+    else:
+        found = target and target.strip(), contrast and contrast.strip()
+    return target_label.strip() or found[0] or "", contrast_label.strip() or found[1] or ""
+
+
+def differing_words(target: Any, contrast: Any) -> tuple[Any, Any]:
+    """The words of each prompt that the other one lacks, "zebra" of "a photo of a zebra"; links, which are not texts, stay links.
+
+    Where nothing would be left of a prompt, both are called by all their words.
+    """
+    if not isinstance(target, str) or not isinstance(contrast, str):
+        return target, contrast
+    ours, theirs = target.split(), contrast.split()
+    head = len(commonprefix([ours, theirs]))
+    tail = len(commonprefix([ours[head:][::-1], theirs[head:][::-1]]))
+    own, others = (" ".join(words[head : len(words) - tail]) for words in (ours, theirs))
+    if own and others:
+        return own, others
+    return target.strip() or NO_WORDS["target"], contrast.strip() or NO_WORDS["contrast"]
+
+
+def prompt_text(graph: DynamicPrompt, node: str, side: str) -> str | None:
+    """The text that was encoded for the conditioning at the input `side` of a node; None where the graph doesn't show it."""
+    while True:
+        link = inputs_of(graph, node).get(side)
+        if not is_link(link) or not graph.has_node(link[0]):
+            return None
+        node, output = link
+        passed_on = SAME_WORDS.get(graph.get_node(node)["class_type"])
+        if passed_on is None:
+            return encoded_text(graph, node)
+        side = passed_on[output] if output < len(passed_on) else ""
+
+
+def encoded_text(graph: DynamicPrompt, node: str) -> str | None:
+    """The text of a node that encodes one; where its encoders get different texts, all of them."""
+    inputs = inputs_of(graph, node)
+    texts = [typed_text(graph, inputs[name]) for name in TEXT_INPUTS if name in inputs]
+    if not texts or None in texts:
+        return None
+    return ", ".join(dict.fromkeys(text for text in texts if text.strip()))
+
+
+def typed_text(graph: DynamicPrompt, value: Any) -> str | None:
+    """A text as it was typed, also in a node that does nothing but hold it; None where it is computed."""
+    while is_link(value):
+        held = inputs_of(graph, value[0])
+        value = next((held[name] for name in HELD_INPUTS if name in held), None) if len(held) == 1 else None
+    return value if isinstance(value, str) else None
+
+
+def inputs_of(graph: DynamicPrompt, node: str) -> Mapping[str, Any]:
+    return graph.get_node(node)["inputs"] if graph.has_node(node) else {}
+
+
+def is_link(value: Any) -> bool:
+    """Whether an input's value is [node id, number of the output]."""
+    return isinstance(value, list) and len(value) == 2
