@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
     from ..maths.method.noising import NoisedLatents
-    from .prediction import Conditioning
+
+Conditioning = list[list[Any]]
+"""ComfyUI's: entries of a prompt's tensor and a dict of what goes with it."""
 
 PLACED = {"area", "mask", "strength", "mask_strength"}
 """Keys that may keep an entry of a conditioning from a part of the picture."""

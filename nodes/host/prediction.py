@@ -16,14 +16,12 @@ from torch import Tensor
 
 from ..maths.method.noising import NoisedLatents
 from ..maths.method.prediction import Evaluation, predict_into
-from .coverage import is_on
+from .coverage import Conditioning, is_on
 from .patches import Layers, countable, names_of_patches
 from .schedule import noise_scale
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
-
-Conditioning = list[list[Any]]
 
 CELLS = 65536
 """Latent cells in one model call, about (16 pictures of 512 px for SD): progress and cancel stay prompt on any device."""
