@@ -10,6 +10,7 @@ from . import types
 from .host import fingerprint, kept
 from .host.prediction import Conditioning, check_conditioning
 from .host.progress_text import show_effort
+from .host.prompt_words import side_labels
 from .host.schedule import check_same_model
 from .inputs.schema import schema
 from .maths.method import noising, prediction
@@ -27,9 +28,9 @@ class PredictNoise(io.ComfyNode):
             node_id="SDExplainPredictNoise",
             display_name="Collect Noise Predictions",
             category="SDExplain",
-            description="Lets the model predict the noise in every noised latent under two prompts, without guidance. All later "
-            "nodes work on these predictions, so the model is never asked again for another range, reading or colour; changing "
-            "one prompt predicts that prompt alone.",
+            description="Lets the model predict the noise in every noised latent under two prompts, without guidance. All "
+            "later nodes work on these predictions: for another range, reading or colour the model is never asked again. If "
+            "you change one prompt, only that prompt is predicted again.",
             search_aliases=["explain", "predict noise", "diffusion classifier", "compare prompts", "eps"],
             advanced=["precision"],
             inputs=[
@@ -46,22 +47,23 @@ class PredictNoise(io.ComfyNode):
                 io.String.Input(
                     "target_label",
                     default="",
-                    tooltip="What legends call the target, for example: zebra. Empty: 'target'. It does not change the result.",
+                    tooltip="What legends call the target, for example: zebra. Empty: the words that only this prompt has, or "
+                    "'target' where the graph does not show the prompt. It does not change the result.",
                 ),
                 io.String.Input(
                     "contrast_label",
                     default="",
-                    tooltip="What legends call the contrast, for example: horse. Empty: 'contrast'. It does not change the "
-                    "result.",
+                    tooltip="What legends call the contrast, for example: horse. Empty: the words that only this prompt has, "
+                    "or 'contrast' where the graph does not show the prompt. It does not change the result.",
                 ),
                 io.Combo.Input(
                     "precision",
                     options=["float16", "float32"],
                     default="float16",
                     optional=True,
-                    tooltip="In which predictions are kept once they are made; sums are float32 always. float16 takes half the "
-                    "memory, and with the bundled model moved maps by 0.1 %, a hundredth of what other noise does. float32 keeps "
-                    "every bit.",
+                    tooltip="How predictions are kept once they are made; sums are always in float32. float16 takes half the "
+                    "memory; with the bundled model it changed maps by 0.1 %, a hundredth of what other noise changes. float32 "
+                    "keeps every bit.",
                 ),
             ],
             outputs=[
@@ -70,7 +72,7 @@ class PredictNoise(io.ComfyNode):
                     tooltip="Both prompts' noise predictions for every sample, step and image.",
                 ),
             ],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
         )
 
     @classmethod
@@ -90,6 +92,7 @@ class PredictNoise(io.ComfyNode):
         under_target, under_contrast, effort = kept.collect(model, noised, target, contrast, cls.hidden.unique_id, precision)
         words = show_effort(effort, model, {"target": target, "contrast": contrast}, cls.hidden.unique_id)
         made_by = fingerprint.of_pair(model, target, contrast)
-        names = prediction.side_names(target_label, contrast_label)
+        labels = side_labels(cls.hidden.dynprompt, cls.hidden.unique_id, target_label, contrast_label)
+        names = prediction.side_names(*labels)
         predictions = prediction.NoisePredictions(noised, under_target, under_contrast, *names, made_by)
         return io.NodeOutput(predictions, ui=ui.PreviewText(words))

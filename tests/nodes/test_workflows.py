@@ -16,7 +16,7 @@ from sdexplain.example.scenes import twin_of
 from sdexplain.tools import demo
 from sdexplain.tools.client import Interrupted, NodeFailed, Progress, PromptRejected
 from sdexplain.tools.graphs import short
-from sdexplain.tools.workflow_file import Prompt, to_prompt, widget_values
+from sdexplain.tools.workflow_file import WIDGET_TYPES, Prompt, controls_after, to_prompt, widget_values
 
 if TYPE_CHECKING:
     from sdexplain.tools.client import Client, Run
@@ -159,14 +159,68 @@ def test_every_slot_link_and_value_is_what_the_server_knows(file: Path, comfyui:
 
 
 @pytest.mark.parametrize("file", PAIRS, ids=lambda file: file.stem)
-def test_prompts_and_labels_name_the_pictures_class_and_its_twin(file: Path, comfyui: Client) -> None:
+def test_prompts_name_the_pictures_class_and_its_twin(file: Path, comfyui: Client) -> None:
     prompt = to_prompt(read(file), comfyui.object_info())
     shown = only(prompt, "SDExplainExamplePicture")["class_name"]
     predict = only(prompt, "SDExplainPredictNoise")
-    assert (predict["target_label"], predict["contrast_label"]) == (shown, twin_of(shown))
     for side, label in (("target", shown), ("contrast", twin_of(shown))):
         assert label in prompt[predict[side][0]]["inputs"]["text"]
     assert file.stem == f"{shown} or {twin_of(shown)}".replace(" ", "_")
+
+
+@EVERY
+def test_no_label_is_typed_apart_from_its_prompt(file: Path, comfyui: Client) -> None:
+    prompt = to_prompt(read(file), comfyui.object_info())
+    for kind in ("SDExplainPredictNoise", "SDExplainSanity", "SDExplainExplain"):
+        for inputs in of_type(prompt, kind).values():
+            for side in ("target", "contrast"):
+                label, text = inputs[f"{side}_label"], inputs.get(f"{side}_prompt") or text_behind(prompt, inputs[side])
+                assert label == "" or (isinstance(label, list) and label == text), (kind, side)
+
+
+def text_behind(prompt: Prompt, source: list[Any]) -> str | list[Any]:
+    """What is encoded for a conditioning: a text, or a link to one."""
+    inputs = prompt[source[0]]["inputs"]
+    return inputs["text"] if "text" in inputs else text_behind(prompt, inputs["conditioning"])
+
+
+def widgets_of(definition: dict[str, Any]) -> list[tuple[str, str, int]]:
+    """A node's widgets in their order, each with its name, its kind, and how many of the page's own follow it."""
+    declared = definition["input"].get("required", {}) | definition["input"].get("optional", {})
+    found = [
+        (name, "COMBO" if isinstance(kind, list) else kind, rest[0] if rest else {}) for name, (kind, *rest) in declared.items()
+    ]
+    return [
+        (name, kind, controls_after(name, kind, options))
+        for name, kind, options in found
+        if kind in WIDGET_TYPES and not options.get("forceInput")
+    ]
+
+
+@EVERY
+def test_every_widget_of_the_packs_nodes_has_its_value(file: Path, comfyui: Client) -> None:
+    """A converter that is not the page's may not know the defaults of what has been added since."""
+    info = comfyui.object_info()
+    for node in read(file)["nodes"]:
+        if node["type"].startswith("SDExplain"):
+            widgets = widgets_of(info[node["type"]])
+            expected = len(widgets) + sum(controls for *_, controls in widgets)
+            assert len(node.get("widgets_values") or ()) == expected, node["type"]
+
+
+def test_a_number_or_a_list_follows_every_seed(comfyui: Client) -> None:
+    """Converters tell by the next value whether a seed has a control after it: a text there may be taken for one.
+
+    Sanity Check was released with its labels there, and saved workflows keep values by their place.
+    """
+    followed = {}
+    for node, definition in comfyui.object_info().items():
+        widgets = widgets_of(definition) if node.startswith("SDExplain") else []
+        for (_, _, controls), (_, following, _) in zip(widgets, widgets[1:], strict=False):
+            if controls:
+                followed[node] = following
+    assert {node for node, following in followed.items() if following == "STRING"} == {"SDExplainSanity"}
+    assert len(followed) > 2
 
 
 def test_there_is_one_for_any_checkpoint_and_one_for_each_family_that_is_downloaded() -> None:
@@ -345,6 +399,49 @@ def test_changing_one_prompt_of_a_workflow_asks_for_that_prompt_alone(counted: C
     counted.run()
     counted.prompt[titled(counted.prompt, "Contrast prompt")]["inputs"]["text"] = ""
     assert counted.run()[0] == 2 * STEPS
+
+
+@pytest.fixture
+def spoken(zebra: Prompt) -> Prompt:
+    """The pair's graph without its pictures, and its verdict as "says"."""
+    ((predict, inputs),) = of_type(zebra, "SDExplainPredictNoise").items()
+    kept = {number: node for number, node in zebra.items() if node["class_type"] not in SHOWING}
+    inputs["noised"] = ["few", 0]
+    few = {**only(zebra, "SDExplainNoiseLatent"), "steps": 1}
+    return kept | {
+        "few": {"class_type": "SDExplainNoiseLatent", "inputs": few},
+        "verdict": {
+            "class_type": "SDExplainVerdict",
+            "inputs": {"predictions": [predict, 0], "start": 0, "end": -1, "temperature": 1.0},
+        },
+        "says": {"class_type": "PreviewAny", "inputs": {"source": ["verdict", 0]}},
+    }
+
+
+def test_a_verdict_speaks_of_the_prompts_as_they_are_now(comfyui: Client, spoken: Prompt) -> None:
+    def words() -> str:
+        return comfyui.run(spoken, timeout=240).outputs["says"]["text"][0]
+
+    assert re.search("zebra.*horse|horse.*zebra", words(), re.S)
+    spoken[titled(spoken, "Target prompt")]["inputs"]["text"] = "a photo of a taxi"
+    spoken[titled(spoken, "Contrast prompt")]["inputs"]["text"] = "a photo of a sports car"
+    changed = words()
+    assert "taxi" in changed and "sports car" in changed and not re.search("zebra|horse|photo", changed)
+    spoken["text"] = {"class_type": "PrimitiveString", "inputs": {"value": "a photo of a rat"}}
+    spoken[titled(spoken, "Target prompt")]["inputs"]["text"] = ["text", 0]
+    assert "rat" in words()
+    spoken[titled(spoken, "Target prompt")]["inputs"]["text"] = ""
+    assert "no words at all" in words()
+    only(spoken, "SDExplainPredictNoise")["target_label"] = "whatever it may be"
+    assert "whatever it may be" in words()
+
+
+def test_labels_that_come_from_the_prompts_make_nothing_run_again(comfyui: Client, spoken: Prompt) -> None:
+    comfyui.run(spoken, timeout=240)
+    ((predict, _),) = of_type(spoken, "SDExplainPredictNoise").items()
+    spoken["verdict"]["inputs"]["temperature"] = 2.0
+    ran = comfyui.run(spoken, timeout=240).ran
+    assert "verdict" in ran and predict not in ran
 
 
 def test_the_target_of_both_comparisons_is_predicted_once(comfyui: Client, comfyui_server: Server) -> None:

@@ -33,6 +33,14 @@ PLACE = """async ([blueprint, values]) => {
         widgets: Object.fromEntries(node.widgets.map(widget => [widget.name, widget.value])),
     }
 }"""
+# The verdict in words, as Preview as Text got it.
+SAYS = """async () => {
+    const node = app.graph.nodes.find(node => node.isSubgraphNode?.()), preview = LiteGraph.createNode('PreviewAny')
+    app.graph.add(preview)
+    node.connect(node.outputs.findIndex(slot => slot.name === 'verdict'), preview, 0)
+    const { output } = await app.graphToPrompt()
+    return Object.values(output).filter(part => part.class_type === 'SDExplainPredictNoise').map(part => part.inputs)
+}"""
 SHOWN = "app.graph.nodes.find(node => node.type === 'PreviewImage').imgs?.[0]?.naturalWidth > 0"
 
 
@@ -86,3 +94,9 @@ def test_it_is_placed_run_and_unpacked(comfyui_page: Page) -> None:
         [node["type"] for node in subgraph()["nodes"]] + ["SDExplainExamplePicture", "SDExplainLoadDiffusers", "PreviewImage"]
     )
     assert comfyui_page.evaluate(RUN) == {"refused": [], "failed": None}
+
+
+def test_its_legends_follow_its_prompts(comfyui_page: Page) -> None:
+    asked = {"target_prompt": "a photo of a taxi", "contrast_prompt": "a photo of a sports car"}
+    placed = comfyui_page.evaluate(PLACE, [json.loads(FILE.read_text()), FEW | asked])
+    assert placed["widgets"] == placed["widgets"] | asked | {"target_label": "", "contrast_label": ""}
