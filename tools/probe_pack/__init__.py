@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +46,15 @@ class ProbeCountCalls(io.ComfyNode):
     def execute(cls, model: Any, file: str) -> io.NodeOutput:
         log = Path(folder_paths.get_output_directory()) / file
 
-        def count(apply_model: Callable, arguments: dict[str, Any]) -> Any:
-            with log.open("a") as lines:
-                lines.write(f"{len(arguments['input'])}\n")
-            return apply_model(arguments["input"], arguments["timestep"], **arguments["c"])
-
         counted = model.clone()
-        counted.set_model_unet_function_wrapper(count)
+
+        def count(network: Any, arguments: tuple[Any, ...]) -> None:
+            if counted.model.current_patcher is counted:  # its clones share the network
+                with log.open("a") as lines:
+                    lines.write(f"{len(arguments[0])}\n")
+
+        # no patch of the MODEL: a patched one is asked in other calls, and once more
+        counted.model.diffusion_model.register_forward_pre_hook(count)
         return io.NodeOutput(counted)
 
 
