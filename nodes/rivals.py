@@ -96,8 +96,8 @@ class RivalLabels(io.ComfyNode):
                 ),
                 quantity.reading(
                     "evidence",
-                    "What the maps show: see Sum Noise Difference. Only evidence has sides, for the target or for the rival. "
-                    "The table does not depend on it.",
+                    "What the maps show: see Sum Noise Difference. Only evidence is for or against: for the target, or for the "
+                    "rival. The table does not depend on it.",
                 ),
                 quantity.weighting(
                     "information",
@@ -106,6 +106,16 @@ class RivalLabels(io.ComfyNode):
                     "The table does not depend on it.",
                 ),
                 *shared("colour_map", "percentile", "opacity", "background", "interpolation", "reliability", "threshold"),
+                io.Float.Input(
+                    "temperature",
+                    default=1.0,
+                    min=0.01,
+                    max=1e6,
+                    step=0.01,
+                    optional=True,
+                    tooltip="What the log-odds are divided by to be probabilities, as at Label Verdict. Fit it on pictures whose "
+                    "label is known. At 1 the table has no probabilities: they would be far too sure.",
+                ),
             ],
             outputs=[
                 types.NoisePredictions.Output(
@@ -120,7 +130,8 @@ class RivalLabels(io.ComfyNode):
                 io.String.Output(
                     display_name="table",
                     tooltip="For each image the labels with their log-odds against the winner, in nats (2.3 nats: ten times as "
-                    "likely) ± standard error, the probability over all labels, and after how many samples a label was out.",
+                    "likely) ± standard error, with a temperature the probability over all labels, and after how many samples a label "
+                    "was out.",
                 ),
                 io.String.Output(
                     display_name="winner", tooltip="The label that the model prefers; for a batch, one in each line."
@@ -158,10 +169,11 @@ class RivalLabels(io.ComfyNode):
         template: str,
         stop_early: bool,
         confidence: float,
+        temperature: float = 1.0,
         **given: Any,
     ) -> io.NodeOutput:
         named, chosen, scaling, drawn = collect(given, Sides, Quantity, Scaling, Appearance)
-        contest = Contest(noised, split_labels(labels), confidence, stop_early)
+        contest = Contest(noised, split_labels(labels), confidence, stop_early, temperature)
         sides = named.among(contest.labels)
         check_same_model(model, noised)
         rounds = hold_contest(contest, model, clip, template, cls.hidden.unique_id)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 from analytic import noised_latents
+from sdexplain.nodes.maths.answers import rivals
 from sdexplain.nodes.maths.answers.rivals import (
     MOST_LABELS,
     Contest,
@@ -101,6 +102,20 @@ def test_the_probabilities_are_the_posterior_of_equally_likely_classes() -> None
         assert standing.probability == pytest.approx(float(exact[standing.label]), abs=0.01)
 
 
+def test_a_temperature_divides_the_log_odds_and_without_one_no_probability_is_told() -> None:
+    noised = noised_latents(pictures_of(1), samples=4)
+    contests = [run(Contest(noised, LABELS, temperature=t), gaussian_predictions(noised)) for t in (1.0, 20.0)]
+    plain, careful = ({each.label: each for each in contest.standings(0)} for contest in contests)
+    for label in range(4):
+        assert plain[label].log_odds == careful[label].log_odds
+        ratio = careful[label].probability / careful[1].probability
+        assert math.log(ratio) == pytest.approx(careful[label].log_odds / 20)
+    assert "robabilit" not in report(contests[0])
+    table = report(contests[1]).splitlines()
+    assert "probability" in table[2] and all("%" in line for line in table[3:7])
+    assert table[-1].endswith("Probabilities at temperature 20.")
+
+
 def test_the_log_odds_are_the_evidence_of_the_two_labels_added_up() -> None:
     noised = noised_latents(pictures_of(0, 2), samples=3, steps=7)
     predictions = gaussian_predictions(noised)
@@ -125,9 +140,11 @@ def test_log_odds_add_up_over_three_labels() -> None:
 def test_errors_are_sums_of_squares_in_nats() -> None:
     noised = noised_latents(torch.zeros(1, 1, 1, 2), samples=2, steps=3)
     predictions = noised.noise[:, :, None] + torch.tensor([1.0, 2.0])
-    errors = squared_errors(noised, predictions, 1, 2)
-    assert errors.shape == (1, 3, 1)
-    torch.testing.assert_close(errors[0, :, 0], noised.step_shares.double() * (1 + 4) / 2, atol=1e-6, rtol=1e-6)
+    errors, blocks = squared_errors(noised, predictions, 1, 2)
+    assert errors.shape == (1, 3, 1) and blocks.shape == (1, 3, 1, 2)
+    shares = noised.step_shares.double()
+    torch.testing.assert_close(errors[0, :, 0], shares * (1 + 4) / 2, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(blocks[0, :, 0], torch.stack([shares / 2, shares * 4 / 2], dim=1), atol=1e-6, rtol=1e-6)
 
 
 # --------------------------------------------------------------------------------------------------------- who is out, and when
@@ -142,6 +159,41 @@ def test_a_label_that_is_as_good_as_the_best_is_seldom_out(confidence: float) ->
     rates = contest.out.double().mean(dim=1)
     assert (rates <= allowed + 3 * math.sqrt(allowed * confidence / 200)).all(), rates
     assert contest.out.any()
+
+
+# how the variance is spread over the steps, and how much a total's exceeds that of its blocks
+STEPS, BLOCKS, RACES = 10, 64, 400
+EQUAL, ONE_ALONE = torch.ones(STEPS), torch.cat([torch.full((STEPS - 1,), 0.01 / (STEPS - 1)), torch.tensor([0.99])])
+INDEPENDENT, CORRELATED = torch.ones(STEPS), torch.logspace(math.log10(4), 0, STEPS)
+
+
+def equal_labels(count: int, estimates: int, profile: Tensor, ratio: Tensor) -> tuple[NoisedLatents, Tensor]:
+    """Nats of labels of which none is better than another, in blocks that share a part of their noise, [K,R,S,B,P]."""
+    generator = torch.Generator().manual_seed(count + estimates)
+    own = torch.randn(count, estimates, STEPS, RACES, BLOCKS, generator=generator)
+    shared = torch.randn(count, estimates, STEPS, RACES, 1, generator=generator)
+    part, spread = ((ratio - 1) / BLOCKS).sqrt()[:, None, None], profile.sqrt()[:, None, None]
+    noised = noised_latents(torch.zeros(1, 1, 8, 8), samples=estimates, steps=STEPS)
+    return replace(noised, x0=noised.x0.expand(RACES, -1, -1, -1)), spread * (own + part * shared)
+
+
+@pytest.mark.parametrize("profile", [EQUAL, ONE_ALONE], ids=["all steps alike", "one step carries all"])
+@pytest.mark.parametrize("ratio", [INDEPENDENT, CORRELATED], ids=["independent blocks", "correlated blocks"])
+@pytest.mark.parametrize("estimates", [2, 4, 8])
+@pytest.mark.parametrize("count", [3, 6])
+def test_the_best_of_equal_labels_is_out_in_one_race_of_a_hundred_at_most(
+    monkeypatch: pytest.MonkeyPatch, count: int, estimates: int, ratio: Tensor, profile: Tensor
+) -> None:
+    """Any of them may be called the best, so that the mean over the labels counts."""
+    noised, nats = equal_labels(count, estimates, profile, ratio)
+
+    def errors_of(_: NoisedLatents, array: Tensor, start: int, end: int) -> tuple[Tensor, Tensor]:
+        return array[start:end].sum(dim=-1), array[start:end]
+
+    monkeypatch.setattr(rivals, "squared_errors", errors_of)
+    contest = run(Contest(noised, [str(label) for label in range(count)]), list(nats))
+    assert contest.looks[-1] == estimates
+    assert contest.out.double().mean() <= 0.01 + 3 * math.sqrt(0.01 * 0.99 / RACES)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -214,7 +266,6 @@ def test_noise_that_is_the_same_at_every_step_tells_by_its_sums_alone() -> None:
     sums = (contest.errors[1] - contest.errors[0])[..., 0].sum(dim=1)
     found = contest.log_odds(0, 1, 0)
     assert found.error == pytest.approx(float(sums.std()) / math.sqrt(3))
-    assert found.degrees == pytest.approx(2)
 
 
 def test_labels_with_the_same_predictions_tie() -> None:
@@ -378,3 +429,9 @@ def test_a_target_is_one_of_the_labels_or_left_to_the_winner() -> None:
 def test_a_confidence_that_is_none_is_refused(confidence: float) -> None:
     with pytest.raises(ValueError, match="expected 0.5 or more, and less than 1"):
         Contest(noised_latents(pictures_of(0)), LABELS, confidence)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])
+def test_a_temperature_that_is_none_is_refused(temperature: float) -> None:
+    with pytest.raises(ValueError, match="expected a number above 0"):
+        Contest(noised_latents(pictures_of(0)), LABELS, temperature=temperature)

@@ -10,7 +10,7 @@ import torch
 from sdexplain.nodes.maths.method.difference import Reading, sum_steps
 from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect
-from sdexplain.nodes.maths.method.uncertainty import degrees_of_freedom, error_of_sum, independent, variance_of_mean
+from sdexplain.nodes.maths.method.uncertainty import error_of_sum, independent, variance_of_mean
 from torch import Tensor
 
 SEEDS = 300
@@ -46,12 +46,6 @@ def test_steps_with_their_own_noise_add_their_variances_and_steps_with_one_noise
     # Each step: variances 2 and 8 of two values, 1 and 4 of their means. The sums are 5 and 3: variance 2, of the mean 1.
     assert error_of_sum(parts, antithetic=False, fresh=True).item() == pytest.approx(5**0.5)
     assert error_of_sum(parts, antithetic=False, fresh=False).item() == pytest.approx(1.0)
-
-
-def test_degrees_of_freedom_are_those_of_all_steps_where_they_vary_alike_and_of_one_where_it_varies_alone() -> None:
-    variances = torch.tensor([[1.0, 7.0, 0.0, 3.0], [1.0, 0.0, 0.0, 1.0]])
-    # The last by Satterthwaite's formula: (3 + 1)^2 / (3^2 + 1^2), of 2 degrees each
-    assert degrees_of_freedom(variances, estimates=3).tolist() == pytest.approx([4.0, 2.0, 2.0, 3.2])
 
 
 # ------------------------------------------------------------------------------------------------------- over many seeds

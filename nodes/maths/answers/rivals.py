@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..method.noising import NoisedLatents
 from ..method.prediction import NoisePredictions
-from ..method.uncertainty import degrees_of_freedom, independent, variances_of_sum
+from ..method.uncertainty import error_of_sum, sum_blocks, variance_of_total
 
 MOST_LABELS = 20
 
@@ -27,7 +27,7 @@ class Standing:
     error: float | None
     """Standard error of the log-odds; None for the winner, and where the samples can't tell."""
     probability: float
-    """Softmax over the log-odds of all labels, as if nothing else could be and all were as likely before."""
+    """Softmax over the log-odds of all labels / temperature, as if nothing else could be and all were as likely before."""
     samples: int
     """Noise samples that it was compared over."""
     out: bool
@@ -60,28 +60,42 @@ class Contest:
     differences are paired.
 
     After 2, 4, 8 ... independent estimates (samples, or antithetic pairs) every label that is left is tested against the
-    leader, the one with the smallest mean error: it is out if its mean deficit exceeds t times the deficit's standard error
-    (one-sided t test; Welch-Satterthwaite degrees of freedom where each step has its own noise). The level is divided by the
-    rivals and by the looks (Bonferroni): the best label is out in at most 1 - confidence of all contests. What is out keeps its
-    samples and gets no more. Every image has a contest of its own; a label is predicted as long as one image needs it, but
-    counts for each image only up to where that image dropped it, so that a batch says what single runs say.
+    leader, the one with the smallest mean error: it is out if its mean deficit is above 0 by more than noise makes it, see
+    `is_above_noise`. The level is divided by the rivals and by the looks (Bonferroni): the best label is out in at most
+    1 - confidence of all contests. What is out keeps its samples and gets no more. Every image has a contest of its own; a label
+    is predicted as long as one image needs it, but counts for each image only up to where that image dropped it, so that a batch
+    says what single runs say.
     """
 
-    def __init__(self, noised: NoisedLatents, labels: Sequence[str], confidence: float = 0.99, stop_early: bool = True) -> None:
+    def __init__(
+        self,
+        noised: NoisedLatents,
+        labels: Sequence[str],
+        confidence: float = 0.99,
+        stop_early: bool = True,
+        temperature: float = 1.0,
+    ) -> None:
         """Begin a contest of at least two labels; without `stop_early` all samples are taken, and tested once at the end.
 
+        temperature: what the log-odds are divided by to be probabilities; 1 where none was fitted.
+
         Raises:
-            ValueError: fewer than 2 labels or too many, or a confidence that is not between 0.5 and 1.
+            ValueError: fewer than 2 labels or too many, a confidence that is not between 0.5 and 1, or a temperature that is not
+                above 0.
         """
         check_count(labels)
         if not 0.5 <= confidence < 1:
             raise ValueError(f"The confidence is {confidence:g}; expected 0.5 or more, and less than 1.")
-        self.noised, self.labels, self.confidence = noised, tuple(labels), confidence
+        if not 0 < temperature < torch.inf:
+            raise ValueError(f"The temperature is {temperature:g}; expected a number above 0, 1 where none was fitted.")
+        self.noised, self.labels, self.confidence, self.temperature = noised, tuple(labels), confidence, temperature
         self.looks = look_times(noised.estimates, stop_early)
         """After how many independent estimates there is a test."""
         shape = len(labels), noised.samples, noised.steps, noised.images
         self.errors = torch.full(shape, torch.nan, dtype=torch.float64)
         """[K,R,S,B] nats; float64, since they are large and their differences are small."""
+        self.blocks = torch.full((*shape, len(sum_blocks(noised.x0[0, 0]))), torch.nan)
+        """[K,R,S,B,P] the same in each of P blocks of the picture."""
         self.samples = torch.zeros(len(labels), noised.images, dtype=torch.long)
         """[K,B] how many samples count for each label and image."""
         self.out = torch.zeros(len(labels), noised.images, dtype=torch.bool)
@@ -101,11 +115,10 @@ class Contest:
         for label, array in enumerate(predictions):
             start, end = int(before[label].max()), int(wanted[label].max())
             if end > start:
-                self.errors[label, start:end] = squared_errors(self.noised, array, start, end)
+                self.errors[label, start:end], self.blocks[label, start:end] = squared_errors(self.noised, array, start, end)
         self.samples = wanted
+        self._drop(self.looks[self._looked] * self._per_estimate)
         self._looked += 1
-        for image in range(self.noised.images):
-            self._drop(image)
 
     def _wanted(self) -> Tensor:
         """[K,B] how many samples are to count after the next look."""
@@ -118,13 +131,15 @@ class Contest:
     def _per_estimate(self) -> int:
         return 2 if self.noised.antithetic else 1
 
-    def _drop(self, image: int) -> None:
-        leader = self.winner(image)
-        tests = (len(self.labels) - 1) * len(self.looks)
+    def _drop(self, samples: int) -> None:
+        """Test every label against its image's leader; those that are still in have so many samples."""
+        inside = ~self.out & ((~self.out).sum(dim=0) > 1)
+        leaders = torch.tensor([self.winner(image) for image in range(self.noised.images)])
+        level = (1 - self.confidence) / ((len(self.labels) - 1) * len(self.looks))
         for label in range(len(self.labels)):
-            if label != leader and not self.out[label, image]:
-                deficit = self.log_odds(leader, label, image)
-                self.out[label, image] = bool(deficit.mean > deficit.bound(1 - (1 - self.confidence) / tests))
+            nats, blocks = (_deficit(array[:, :samples], label, leaders) for array in (self.errors, self.blocks))
+            behind = is_above_noise(nats, blocks, self.noised.antithetic, self.noised.fresh, 1 - level)
+            self.out[label] |= inside[label] & behind
 
     def winner(self, image: int) -> int:
         """The label with the smallest mean error among those that are not out."""
@@ -161,7 +176,8 @@ class Contest:
         """log p(image|first) - log p(image|second) over the samples that both have."""
         count = self.shared_samples(first, second, image)
         parts = self.errors[second, :count, :, image] - self.errors[first, :count, :, image]
-        return LogOdds.of(parts, self.noised.antithetic, self.noised.fresh)
+        error = error_of_sum(parts, self.noised.antithetic, self.noised.fresh)
+        return LogOdds(float(parts.sum(dim=1).mean()), None if error is None else float(error))
 
     def pair(self, predictions: Sequence[Tensor], target: int, contrast: int, image: int | None = None) -> NoisePredictions:
         """Two labels' predictions for one image, over the samples that count for both there; or for all images.
@@ -184,7 +200,8 @@ class Contest:
         """All labels, the winner first, the others by their log-odds against it."""
         winner = self.winner(image)
         found = [self.log_odds(label, winner, image) for label in range(len(self.labels))]
-        probabilities = torch.tensor([odds.mean for odds in found], dtype=torch.float64).softmax(dim=0).tolist()
+        means = torch.tensor([odds.mean for odds in found], dtype=torch.float64)
+        probabilities = (means / self.temperature).softmax(dim=0).tolist()
         standings = [
             Standing(
                 label=label,
@@ -205,21 +222,26 @@ class LogOdds:
 
     mean: float
     error: float | None
-    degrees: float
-    """Degrees of freedom of the error."""
 
-    @classmethod
-    def of(cls, parts: Tensor, antithetic: bool, fresh: bool) -> LogOdds:
-        """From parts [R,S], the nats of every sample and step: the mean over samples of the sum over steps."""
-        mean, variances = float(parts.sum(dim=1).mean()), variances_of_sum(parts, antithetic, fresh)
-        if variances is None:
-            return cls(mean, None, 0)
-        degrees = degrees_of_freedom(variances, len(independent(parts, antithetic)))
-        return cls(mean, float(variances.sum().sqrt()), float(degrees))
 
-    def bound(self, confidence: float) -> float:
-        """How large a mean of nothing but noise would be at most, with this confidence; infinite without an error."""
-        return torch.inf if self.error is None else float(stats.t.ppf(confidence, self.degrees)) * self.error
+def _deficit(errors: Tensor, label: int, leaders: Tensor) -> Tensor:
+    """How much larger a label's errors are than each image's leader's, [K,R,S,B,...] and leaders [B] to [R,S,B,...]."""
+    of_leaders = errors[leaders, :, :, torch.arange(len(leaders))]  # [B,R,S,...]
+    return errors[label] - of_leaders.movedim(0, 2)
+
+
+def is_above_noise(parts: Tensor, blocks: Tensor, antithetic: bool, fresh: bool, confidence: float) -> Tensor:
+    """Whether the mean of each total is above 0 with this confidence, [B]; nowhere where there is a single estimate.
+
+    parts [R,S,B] and blocks [R,S,B,P] of every sample and step. A one-sided t test with what `variance_of_total` knows of the
+    noise, so that it holds where one step carries nearly all of it.
+    """
+    found = variance_of_total(parts, blocks, antithetic, fresh)
+    if found is None:
+        return torch.zeros(parts.shape[2], dtype=torch.bool)
+    variance, degrees = found
+    bound = torch.from_numpy(stats.t.ppf(confidence, degrees.numpy())) * variance.sqrt()
+    return parts.sum(dim=1).mean(dim=0) > bound
 
 
 def look_times(estimates: int, stop_early: bool) -> list[int]:
@@ -228,16 +250,19 @@ def look_times(estimates: int, stop_early: bool) -> list[int]:
     return [*early, estimates] if stop_early else [estimates]
 
 
-def squared_errors(noised: NoisedLatents, predictions: Tensor, start: int, end: int) -> Tensor:
+def squared_errors(noised: NoisedLatents, predictions: Tensor, start: int, end: int) -> tuple[Tensor, Tensor]:
     """Delta-lambda/2 * sum over cells and channels of (noise - eps)^2 for the samples start ... end - 1, [end-start,S,B] float64.
 
-    predictions [R,S,B,C,h,w]. Two labels' difference is the evidence of `difference.read_step`, added up over the cells.
+    predictions [R,S,B,C,h,w]. Two labels' difference is the evidence of `difference.read_step`, added up over the cells. The
+    second tensor is the same in each block of the picture, [end-start,S,B,P], see `sum_blocks`.
     """
-    errors = [
-        (noised.noise_of(step)[start:end, None].double() - predictions[start:end, step].double()).square().sum(dim=(2, 3, 4))
-        for step in range(noised.steps)
-    ]
-    return torch.stack(errors, dim=1) * noised.step_shares.double()[:, None] / 2
+    errors, blocks = [], []
+    for step, share in enumerate(noised.step_shares.double()):
+        noise = noised.noise_of(step)[start:end, None].double()
+        squares = share / 2 * (noise - predictions[start:end, step].double()).square()
+        errors.append(squares.sum(dim=(2, 3, 4)))
+        blocks.append(sum_blocks(squares.sum(dim=2)))
+    return torch.stack(errors, dim=1), torch.stack(blocks, dim=1)
 
 
 def split_labels(text: str) -> list[str]:

@@ -107,16 +107,6 @@ def variances_of_sum(parts: Tensor, antithetic: bool, fresh: bool) -> Tensor | N
     return variance_of_mean(parts if fresh else parts.sum(dim=1, keepdim=True), antithetic)
 
 
-def degrees_of_freedom(variances: Tensor, estimates: int) -> Tensor:
-    """How many squared deviations a sum of variances rests on (Satterthwaite 1946), [S,...] to [...].
-
-    Each of the S variances was estimated from `estimates` values; those that are largest count most. Where all are 0, what one
-    of them rests on.
-    """
-    shares = variances / variances.sum(dim=0)
-    return ((estimates - 1) / shares.square().sum(dim=0)).nan_to_num(estimates - 1)
-
-
 def sum_blocks(values: Tensor) -> Tensor:
     """Sums over the blocks of a picture, [...,h,w] to [...,P]: at most `BLOCKS` along either side, nearly equal in size."""
     height, width = values.shape[-2:]

@@ -16,7 +16,7 @@ from ..method.difference import NoiseDifference, Weighting, join_images, sum_ste
 from ..method.heatmap import Heatmap, make_heatmap
 from ..method.prediction import NoisePredictions
 from ..method.reading import read_map
-from ..wording import WEIGHTING_WORDS, format_with_error, plain_text, quoted, shorten
+from ..wording import WEIGHTING_WORDS, format_value, format_with_error, plain_text, quoted, shorten
 from .lettering import paragraph
 from .overlay import USUAL, Appearance, overlay
 from .paper import INK, PAPER
@@ -47,25 +47,31 @@ def headline(contest: Contest, image: int) -> str:
 
 def table_lines(contest: Contest, image: int) -> list[str]:
     """A header and a line for each label, the winner first."""
-    rows = [("label", "log-odds", "probability", "samples", "")]
+    rows = [("label", "log-odds", *["probability"] * tells_probability(contest), "samples", "")]
     for place, standing in enumerate(contest.standings(image)):
         rows.append(
             (
                 short_label(contest, standing),
                 format_with_error(standing.log_odds, standing.error) if place else "0",
-                probability_words(standing.probability),
+                *[probability_words(standing.probability)] * tells_probability(contest),
                 str(standing.samples),
                 status(standing) if place else "winner",
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    numbers = range(2, len(widths) - 1)
     return [
         COLUMN_GAP.join(
-            cell.rjust(width) if column in (2, 3) else cell.ljust(width)
+            cell.rjust(width) if column in numbers else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     ]
+
+
+def tells_probability(contest: Contest) -> bool:
+    """Whether there are probabilities: log-odds as they are, at temperature 1, are far too sure for that."""
+    return contest.temperature != 1
 
 
 def status(standing: Standing) -> str:
@@ -91,6 +97,8 @@ def reading_rule(contest: Contest) -> str:
         )
         if len(contest.looks) > 1:
             sentences.append("A label that is out gets no more samples.")
+    if tells_probability(contest):
+        sentences.append(f"Probabilities at temperature {format_value(contest.temperature)}.")
     return " ".join(sentences)
 
 
