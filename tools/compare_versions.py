@@ -82,7 +82,7 @@ def prompts_of(checkout: Path, info: Info, only: str | None, steps: int | None) 
 def unpack_blueprint(file: Mapping[str, Any], info: Info) -> Prompt:
     """The nodes inside of a blueprint's only node, with that node's values, the bundled model and an example picture."""
     (outer,), (inner,) = file["nodes"], file["definitions"]["subgraphs"]
-    names = [name for _, name in outer["properties"]["proxyWidgets"]]
+    names = [slot["name"] for slot in outer["inputs"] if "widget" in slot]
     values = BLUEPRINT_LINKS | dict(zip(names, outer["widgets_values"], strict=True))
     links = [link for link in inner["links"] if link["origin_id"] > 0]
     prompt = to_prompt({"nodes": inner["nodes"], "links": links}, info)

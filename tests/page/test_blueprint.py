@@ -33,14 +33,17 @@ PLACE = """async ([blueprint, values]) => {
         widgets: Object.fromEntries(node.widgets.map(widget => [widget.name, widget.value])),
     }
 }"""
-# The verdict in words, as Preview as Text got it.
-SAYS = """async () => {
+# Run it with the verdict's words in a preview, and give them back.
+SAYS = f"""async () => {{
     const node = app.graph.nodes.find(node => node.isSubgraphNode?.()), preview = LiteGraph.createNode('PreviewAny')
     app.graph.add(preview)
     node.connect(node.outputs.findIndex(slot => slot.name === 'verdict'), preview, 0)
-    const { output } = await app.graphToPrompt()
-    return Object.values(output).filter(part => part.class_type === 'SDExplainPredictNoise').map(part => part.inputs)
-}"""
+    const ended = await ({RUN})()
+    while (!app.nodeOutputs[preview.id]) await new Promise(done => setTimeout(done, 50))
+    return {{ ...ended, says: app.nodeOutputs[preview.id].text[0] }}
+}}"""
+WIDGETS = """() => Object.fromEntries(app.graph.nodes.find(node => node.isSubgraphNode?.()).widgets
+    .map(widget => [widget.name, widget.value]))"""
 SHOWN = "app.graph.nodes.find(node => node.type === 'PreviewImage').imgs?.[0]?.naturalWidth > 0"
 
 
@@ -96,7 +99,22 @@ def test_it_is_placed_run_and_unpacked(comfyui_page: Page) -> None:
     assert comfyui_page.evaluate(RUN) == {"refused": [], "failed": None}
 
 
-def test_its_legends_follow_its_prompts(comfyui_page: Page) -> None:
+def test_its_words_follow_its_prompts(comfyui_page: Page) -> None:
     asked = {"target_prompt": "a photo of a taxi", "contrast_prompt": "a photo of a sports car"}
     placed = comfyui_page.evaluate(PLACE, [json.loads(FILE.read_text()), FEW | asked])
     assert placed["widgets"] == placed["widgets"] | asked | {"target_label": "", "contrast_label": ""}
+    ran = comfyui_page.evaluate(SAYS)
+    assert ran == ran | {"refused": [], "failed": None}
+    assert "taxi" in ran["says"] and "sports car" in ran["says"] and "zebra" not in ran["says"]
+
+
+def test_what_is_written_into_it_is_saved_with_the_workflow(comfyui_page: Page) -> None:
+    asked = FEW | {"target_prompt": "a taxi", "contrast_prompt": "", "target_label": "cab", "seed": 5, "opacity": 0.3}
+    placed = comfyui_page.evaluate(PLACE, [json.loads(FILE.read_text()), asked])
+    saved = comfyui_page.evaluate("JSON.parse(JSON.stringify(app.graph.serialize()))")
+    comfyui_page.evaluate("saved => app.loadGraphData(saved, true, true, 'again')", saved)
+    assert comfyui_page.evaluate(WIDGETS) == placed["widgets"]
+    comfyui_page.reload()
+    comfyui_page.wait_for_function("window.app?.graph?.nodes.length")
+    comfyui_page.evaluate("saved => app.loadGraphData(saved, true, true, 'again')", saved)
+    assert comfyui_page.evaluate(WIDGETS) == placed["widgets"] | asked
