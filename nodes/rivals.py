@@ -130,8 +130,8 @@ class RivalLabels(io.ComfyNode):
                 io.String.Output(
                     display_name="table",
                     tooltip="For each image the labels with their log-odds against the winner, in nats (2.3 nats: ten times as "
-                    "likely) ± standard error, with a temperature the probability over all labels, and after how many samples a label "
-                    "was out.",
+                    "likely) ± standard error, the probability over all labels at a given temperature, and after how many "
+                    "samples a label was out.",
                 ),
                 io.String.Output(
                     display_name="winner", tooltip="The label that the model prefers; for a batch, one in each line."
