@@ -28,7 +28,7 @@ def colour_map() -> io.Combo.Input:
         "colour_map",
         options=[AUTOMATIC, *DIVERGING, *SEQUENTIAL],
         default=AUTOMATIC,
-        tooltip="automatic: RdBu_r for signed maps, plasma for unsigned ones. All can be told apart by colour-blind readers. "
+        tooltip="automatic: RdBu_r for signed maps, plasma for unsigned ones. Colour-blind readers can read all of them. "
         f"Signed maps take {', '.join(DIVERGING)}; unsigned ones {', '.join(SEQUENTIAL)}.",
     )
 
