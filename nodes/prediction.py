@@ -8,6 +8,7 @@ from comfy_api.latest import io, ui
 
 from . import types
 from .host import fingerprint, kept
+from .host.loading.about_model import about_model
 from .host.prediction import Conditioning, check_conditioning
 from .host.progress_text import show_effort
 from .host.prompt_words import side_labels
@@ -94,5 +95,6 @@ class PredictNoise(io.ComfyNode):
         made_by = fingerprint.of_pair(model, target, contrast)
         labels = side_labels(cls.hidden.dynprompt, cls.hidden.unique_id, target_label, contrast_label)
         names = prediction.side_names(*labels)
-        predictions = prediction.NoisePredictions(noised, under_target, under_contrast, *names, made_by)
+        own = about_model(model).own_pictures
+        predictions = prediction.NoisePredictions(noised, under_target, under_contrast, *names, made_by, own)
         return io.NodeOutput(predictions, ui=ui.PreviewText(words))

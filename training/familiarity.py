@@ -18,8 +18,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..example.scenes import CLASSES, PAIRS, draw, sample_scene
-from ..nodes.maths.method.familiarity import LEVELS, SHARES, Familiarity, OwnPictures, measure_prompts
+from ..nodes.maths.method.familiarity import LEVELS, Familiarity, measure_prompts
 from ..nodes.maths.method.noising import NoisedLatents, draw_noise
+from ..nodes.maths.method.own_pictures import SHARES, OwnPictures
 from ..nodes.maths.method.prediction import collect_prompt
 from ..tools.environment import ROOT
 from .train_denoiser import TEMPLATES

@@ -20,7 +20,8 @@ export class Legend {
             make('div', { className: 'sdx-row' }, ...this.numbers), make('div', { className: 'sdx-row sdx-ends' }, ...this.ends))
         this.verdict = make('div', { className: 'sdx-verdict', role: 'status', title: TEXTS.total })
         this.source = make('div', { className: 'sdx-source' })
-        this.element = make('div', { className: 'sdx-legend' }, this.title, this.key, this.verdict, this.source)
+        this.familiarity = make('div', { className: 'sdx-familiarity' })
+        this.element = make('div', { className: 'sdx-legend' }, this.title, this.familiarity, this.key, this.verdict, this.source)
         /** @type {string} what the colour bar shows */
         this.barShown = ''
     }
@@ -31,6 +32,7 @@ export class Legend {
      */
     show(model, view, frame, look, map, decodedBy) {
         this.title.textContent = isolated(model.header.title)
+        this.#showFamiliarity(model, view)
         this.key.hidden = Boolean(decodedBy)
         if (!decodedBy) this.#showKey(model, view, frame, look, map)
         const { value, says, unsure } = totalWords(model, view)
@@ -38,6 +40,13 @@ export class Legend {
         this.verdict.title = unsure ? `${unsure}. ${TEXTS.total}` : TEXTS.total
         this.verdict.dataset.value = String(value)
         this.source.textContent = decodedBy || sourceWords(model, frame)
+    }
+
+    /** Whether the model knows the picture: in sight where it does not, else as the title's tooltip. @param {Model} model @param {View} view */
+    #showFamiliarity(model, view) {
+        const image = model.image(view), strange = model.header.strange[image], words = model.header.familiarity[image]
+        this.familiarity.textContent = strange ? words : ''
+        this.title.title = strange ? '' : words
     }
 
     /** @param {Model} model @param {View} view @param {Frame} frame @param {Look} look @param {{ name: string, ends: string[] }} map */
@@ -55,7 +64,7 @@ export class Legend {
 
     /** What is said besides the colour scale. */
     get lines() {
-        return [this.title, this.verdict, this.source].map(part => part.textContent ?? '')
+        return [this.title, this.familiarity, this.verdict, this.source].map(part => part.textContent ?? '')
     }
 
     /** Draws the colour scale with its words, for an export. @param {CanvasRenderingContext2D} drawing @param {number} left @param {number} top @param {number} width */

@@ -22,6 +22,7 @@ from sdexplain.nodes.maths.files import archive
 from sdexplain.nodes.maths.method.choices import EVIDENCE_IN_NATS
 from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.noising import NoisedLatents
+from sdexplain.nodes.maths.method.own_pictures import OwnPictures
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect
 from sdexplain.nodes.maths.pictures.sheet import step_sheet
 from torch import Tensor
@@ -92,7 +93,17 @@ def test_switches_of_the_noised_latents_come_back(tmp_path: Path) -> None:
 def test_labels_of_any_text_come_back(tmp_path_factory: pytest.TempPathFactory, target: str, contrast: str) -> None:
     made = replace(predictions(1), target_label=target, contrast_label=contrast)
     back = saved(tmp_path_factory.mktemp("labels"), made)
-    assert (back.target_label, back.contrast_label) == (target, contrast)
+    # two surrogates beside each other are the character that they stand for
+    expected = [label.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") for label in (target, contrast)]
+    assert [back.target_label, back.contrast_label] == expected
+
+
+def test_what_the_model_made_of_its_own_pictures_comes_back(tmp_path: Path) -> None:
+    own = OwnPictures(240, (-0.35, 1.15), (0.17, 0.2, 0.28, 0.37, 0.44), (0.2, 0.26, 0.35, 0.42, 0.46))
+    made = predictions()
+    assert saved(tmp_path, made).own_pictures is None
+    assert saved(tmp_path, replace(made, own_pictures=own)).own_pictures == own
+    assert "Image 1: " in archive.describe(made)
 
 
 def test_one_array_for_both_prompts_can_be_saved(tmp_path: Path) -> None:

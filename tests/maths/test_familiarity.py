@@ -12,14 +12,13 @@ from sdexplain.nodes.maths.method.familiarity import (
     LEVELS,
     LIMIT,
     Familiarity,
-    OwnPictures,
-    beyond,
     measure,
     measure_prompts,
     power_spectrum,
     smoothing_error,
 )
 from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
+from sdexplain.nodes.maths.method.own_pictures import OwnPictures, beyond
 from sdexplain.nodes.maths.method.prediction import NoisePredictions
 from torch import Tensor
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from sdexplain.nodes.maths.answers.verdict import Verdict, headline, judge, report, schedule_error
+from sdexplain.nodes.maths.answers.verdict import Verdict, headline, judge, preferences, report, schedule_error
 from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect
@@ -205,7 +205,33 @@ def test_a_step_of_pure_noise_neither_weighs_nor_votes() -> None:
 
 
 def words(nats: list[list[list[float]]], **options: Any) -> str:
-    return report(judge(predictions_saying(nats), **options))
+    return report(known(judge(predictions_saying(nats), **options)))
+
+
+def known(verdict: Verdict) -> Verdict:
+    """The verdict as if nothing was measured of whether the model knows the pictures, which are single cells of nothing here."""
+    return replace(verdict, familiarity=None)
+
+
+def test_nothing_is_preferred_in_a_picture_that_the_model_does_not_know() -> None:
+    nats = [[[0.0], [9.9], [-1.0], [4.0], [0.1]], [[0.0], [10.1], [-1.0], [4.0], [0.1]]]
+    verdict = judge(predictions_saying(nats))
+    assert known(verdict).decided.tolist() == [True] and verdict.decided.tolist() == [False]
+    text = report(verdict)
+    assert "No label is preferred, for the model does not know this picture well enough: 13.10 ± 0.10 nats for “zebra”." in text
+    assert "The model does not know this picture: it predicts the noise" in text
+    assert preferences(verdict) == ["“zebra” by 13.10 ± 0.10 nats, but the model does not know the picture"]
+
+
+def test_a_model_that_knows_the_picture_decides_as_before() -> None:
+    noised = analytic.noised_latents(0.8 * torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(1)), samples=4)
+    verdict = judge(collect(noised, analytic.wrapped(GAUSSIANS, "eps")))
+    # white noise of the right spread: nothing can do better than smoothing, and the Gaussians' own denoiser is as good
+    assert verdict.strange.tolist() == [True]
+    smooth = verdict.familiarity
+    assert smooth.ratios.item() == pytest.approx(1, abs=0.1)
+    better = replace(verdict, familiarity=replace(smooth, ratios=torch.tensor([0.3])))
+    assert better.decided.tolist() == known(verdict).decided.tolist()
 
 
 def test_the_answer_names_the_preferred_label_how_far_and_how_surely() -> None:

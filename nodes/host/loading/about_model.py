@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...maths.method.familiarity import LEVELS, OwnPictures
+from ...maths.method.familiarity import LEVELS
+from ...maths.method.own_pictures import OwnPictures
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher

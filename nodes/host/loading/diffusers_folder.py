@@ -10,6 +10,7 @@ from pathlib import Path
 import comfy.model_patcher
 import comfy.sd
 
+from .about_model import attach
 from .diffusers_clip import load_clip
 from .diffusers_denoiser import is_denoiser, load_denoiser
 from .diffusers_files import read_pipeline
@@ -31,9 +32,12 @@ def load_pipeline(
         ValueError: no such pipeline, files that are missing, truncated or don't fit, settings that can't be mapped.
     """
     if is_denoiser(path):
-        return load_denoiser(path)
+        model, clip, vae = load_denoiser(path)
+        attach(model, path)
+        return model, clip, vae
     folder = read_pipeline(path)
     vae = load_vae(folder)
     model = load_unet(folder, latent_format(folder.vae))
     clip = load_clip(folder, embedding_directories)
+    attach(model, path)
     return model, clip, vae

@@ -10,6 +10,7 @@ from scipy import stats
 from torch import Tensor
 
 from ..method.difference import check_range, read_step, step_weights
+from ..method.familiarity import Familiarity, measure
 from ..method.noising import step_shares
 from ..method.prediction import NoisePredictions
 from ..method.scalar import ROUNDING_PER_STEP
@@ -51,6 +52,8 @@ class Verdict:
     target_label: str
     """Untrusted text of any length, as the next."""
     contrast_label: str
+    familiarity: Familiarity | None = None
+    """Whether the model knows the images: of one that it does not know, nothing is decided."""
 
     @property
     def images(self) -> int:
@@ -123,10 +126,18 @@ class Verdict:
 
     @property
     def decided(self) -> Tensor:
-        """[B] whether the confidence interval of the log-odds lies on one side of 0; not 0 where none is known."""
+        """[B] whether the confidence interval of the log-odds lies on one side of 0; where none is known, whether they are not 0.
+
+        Never where the model does not know the image, or hardly.
+        """
         reach = self.reach
         sure = self.log_odds != 0 if reach is None else (self.log_odds != 0) & (self.log_odds.abs() >= reach)
-        return self.differs & sure
+        return self.differs & sure & ~self.strange
+
+    @property
+    def strange(self) -> Tensor:
+        """[B] whether the model does not know the image, or hardly: then no answer is sure."""
+        return torch.zeros(self.images, dtype=torch.bool) if self.familiarity is None else ~self.familiarity.may_be_sure
 
     def agreeing(self, image: int) -> tuple[int, int]:
         """How many steps of the range speak for the same label as their sum does, and how many there are that count."""
@@ -164,6 +175,7 @@ def judge(predictions: NoisePredictions, start: int = 0, end: int | None = None,
         fresh=noised.fresh,
         target_label=predictions.target_label,
         contrast_label=predictions.contrast_label,
+        familiarity=measure(predictions),
     )
 
 
@@ -235,6 +247,9 @@ def headline(verdict: Verdict, image: int) -> str:
     if not verdict.differs[image]:
         return "No difference: both prompts give the same noise predictions"
     nats = float(verdict.log_odds[image])
+    if verdict.strange[image]:
+        leading = f"{_with_error(verdict, image, abs(nats))} nats for {_leading(verdict, image)}"
+        return f"No label is preferred, for the model does not know this picture well enough: {leading}"
     if not verdict.decided[image]:
         return f"Undecided between {target} and {contrast}: {_with_error(verdict, image, nats)} nats"
     return f"The model prefers {_leading(verdict, image)} by {_with_error(verdict, image, abs(nats))} nats"
@@ -243,12 +258,17 @@ def headline(verdict: Verdict, image: int) -> str:
 def preferences(verdict: Verdict) -> list[str]:
     """Each image's log-odds in a few words: “zebra” by 13.0 ± 1.0 nats."""
     return [
-        f"{_leading(verdict, image)} by {_with_error(verdict, image, abs(nats))} nats"
-        f"{'' if verdict.decided[image] else ', undecided'}"
+        f"{_leading(verdict, image)} by {_with_error(verdict, image, abs(nats))} nats{_hedge(verdict, image)}"
         if verdict.differs[image]
         else "no difference"
         for image, nats in enumerate(verdict.log_odds.tolist())
     ]
+
+
+def _hedge(verdict: Verdict, image: int) -> str:
+    if verdict.strange[image]:
+        return ", but the model does not know the picture"
+    return "" if verdict.decided[image] else ", undecided"
 
 
 def details(verdict: Verdict, image: int) -> list[str]:
@@ -263,6 +283,8 @@ def details(verdict: Verdict, image: int) -> list[str]:
             "4 or more noise samples, an antithetic pair is one estimate" if verdict.antithetic else "2 or more noise samples"
         )
         sentences.append(f"Uncertainty unknown: take {enough}.")
+    if verdict.familiarity is not None:
+        sentences.append(verdict.familiarity.words(image))
     return sentences
 
 

@@ -12,7 +12,7 @@ import json
 import math
 import os
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,7 +21,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors import torch as files
 from torch import Tensor
 
+from ..method.familiarity import measure
 from ..method.noising import NoisedLatents
+from ..method.own_pictures import OwnPictures
 from ..method.prediction import NoisePredictions, Precision
 from ..wording import quoted
 
@@ -54,6 +56,7 @@ def pack(predictions: NoisePredictions, precision: Precision = "float32") -> byt
         "version": str(VERSION),
         "labels": json.dumps({"target": predictions.target_label, "contrast": predictions.contrast_label}),
         "fingerprints": json.dumps(predictions.fingerprints),
+        **({} if predictions.own_pictures is None else {"own_pictures": json.dumps(asdict(predictions.own_pictures))}),
         "noised": json.dumps({name: value for name, value in noised.items() if not isinstance(value, Tensor)}),
         "sigmas": json.dumps(predictions.noised.sigmas.tolist()),
         "log_snr": json.dumps([value if math.isfinite(value) else None for value in predictions.noised.log_snr.tolist()]),
@@ -163,7 +166,21 @@ def unpack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> NoisePredict
     noised = NoisedLatents(**own, **_plain(json.loads(metadata["noised"])))
     labels = {name: str(label) for name, label in json.loads(metadata["labels"]).items()}
     fingerprints = {str(name): str(text) for name, text in json.loads(metadata["fingerprints"]).items()}
-    return NoisePredictions(noised, tensors["target"], tensors["contrast"], labels["target"], labels["contrast"], fingerprints)
+    both = tensors["target"], tensors["contrast"]
+    return NoisePredictions(noised, *both, labels["target"], labels["contrast"], fingerprints, _own_pictures(metadata))
+
+
+def _own_pictures(metadata: dict[str, str]) -> OwnPictures | None:
+    """What the model made of its own pictures; None where the file does not say.
+
+    Raises:
+        ValueError, TypeError, KeyError: as `OwnPictures`.
+    """
+    if "own_pictures" not in metadata:
+        return None
+    said = json.loads(metadata["own_pictures"])
+    low, high = map(float, said["levels"])
+    return OwnPictures(int(said["count"]), (low, high), tuple(map(float, said["ratios"])), tuple(map(float, said["structures"])))
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
@@ -188,4 +205,7 @@ def describe(predictions: NoisePredictions) -> str:
     sigmas, log_snr = noised.sigmas[[0, -1]].tolist(), noised.log_snr[[0, -1]].tolist()
     levels = f"noise levels {sigmas[0]:.3g} to {sigmas[1]:.3g}, log SNR {log_snr[0]:.1f} to {log_snr[1]:.1f}"
     made_by = [f"{name}: {digest}" for name, digest in predictions.fingerprints.items()]
-    return "\n\n".join([f"{quoted(predictions.target_label)} vs {quoted(predictions.contrast_label)}", sizes, levels, *made_by])
+    known = measure(predictions)
+    familiarity = [f"Image {image + 1}: {known.words(image)}" for image in range(images)]
+    labels = f"{quoted(predictions.target_label)} vs {quoted(predictions.contrast_label)}"
+    return "\n\n".join([labels, sizes, levels, *familiarity, *made_by])

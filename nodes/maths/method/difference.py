@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from .familiarity import measure
 from .noising import NoisedLatents, to_vae_space
 from .prediction import NoisePredictions
 from .uncertainty import Spread, error_of_sum
@@ -66,6 +67,10 @@ class NoiseDifference:
     """How many such comparisons there are: noise alone agrees in half of them."""
     estimates: int = 1
     """How many independent estimates there are of every step."""
+    familiarity: tuple[str, ...] = ()
+    """Whether the model knows each image, in words; () where that is not known."""
+    strange: tuple[bool, ...] = ()
+    """Whether no sure answer is in order for each image: the model does not know it, or hardly."""
     total_error: Tensor | None = None
     """[B] standard error of `total`; None as above."""
 
@@ -126,6 +131,7 @@ def sum_steps(
             "model."
         )
     variance, tested = spread.result(values)
+    familiarity = measure(predictions)
     return NoiseDifference(
         values=values,
         variance=variance,
@@ -133,6 +139,8 @@ def sum_steps(
         agreeing=spread.agreeing,
         compared=spread.compared,
         estimates=noised.estimates,
+        familiarity=tuple(familiarity.words(image) for image in range(noised.images)),
+        strange=tuple((~familiarity.may_be_sure).tolist()),
         total_error=error_of_sum(torch.stack(totals, dim=1), noised.antithetic, noised.fresh),
         reading=reading,
         weighting=weighting,
@@ -157,6 +165,8 @@ def join_images(sums: list[NoiseDifference]) -> NoiseDifference:
         tested=_joined([part.tested for part in sums]),
         agreeing=_joined([part.agreeing for part in sums]),
         total_error=_joined([part.total_error for part in sums]),
+        familiarity=tuple(words for part in sums for words in part.familiarity),
+        strange=tuple(strange for part in sums for strange in part.strange),
     )
 
 

@@ -55,6 +55,10 @@ class Map:
     """How many such comparisons there are: noise alone agrees in half of them."""
     totals: tuple[str, ...] = ()
     """What all of each image's cells say together, with its standard error where one is known; () where they don't add up."""
+    familiarity: tuple[str, ...] = ()
+    """Whether the model knows each image, in words; () where that is not known."""
+    strange: tuple[bool, ...] = ()
+    """Whether no sure answer is in order for each image: the model does not know it, or hardly."""
     reliability: tuple[str, ...] = ()
     """How many of each image's cells are more than noise, see `keep_reliable`; () where no standard error is known."""
     doubts: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .noising import NoisedLatents, add_noise
+from .own_pictures import OwnPictures
 
 Prompt = Literal["target", "contrast"]
 Precision = Literal["float32", "float16"]
@@ -38,6 +39,8 @@ class NoisePredictions:
     """What to call the contrast in legends; untrusted text of any length."""
     fingerprints: dict[str, str] = field(default_factory=dict)
     """What made them, where that is known: "model", "target" and "contrast", each a digest that changes with the content."""
+    own_pictures: OwnPictures | None = None
+    """What the model made of pictures of its own, where that is known: see `familiarity.measure`."""
 
     def __post_init__(self) -> None:
         expected = predictions_shape(self.noised)

@@ -55,6 +55,8 @@ def read_map(difference: NoiseDifference, scalar: Scalar = "channel norm", decod
         agreeing=difference.agreeing,
         compared=difference.compared,
         totals=evidence_totals(difference),
+        familiarity=difference.familiarity,
+        strange=difference.strange,
     )
 
 

@@ -12,7 +12,7 @@ from ..wording import format_value, quoted, say
 from .colours import end_colours
 from .lettering import Align, Paragraph, fits, paragraph
 from .overlay import USUAL, Appearance, blend
-from .paper import INK, MUTED, PAPER, READABLE_WIDTH, RULE, Lengths, draw_paragraphs
+from .paper import INK, MUTED, PAPER, READABLE_WIDTH, RULE, WARNING, Lengths, draw_paragraphs
 
 ENDS: dict[float, Align] = {0.0: "left", 1.0: "right"}
 TALLEST = 1024  # a narrow picture is enlarged to this height at most, and stands in the middle of a wider sheet
@@ -50,8 +50,10 @@ def draw_legend(heatmap: Heatmap, image: int, lengths: Lengths, appearance: Appe
     Its height depends on the words of all images, so that the legends of a batch have one size.
     """
     titles = title_lines(heatmap, lengths)
-    findings = [finding_lines(heatmap, number, lengths) for number in range(len(heatmap.values))]
-    room = max(sum(text.height for text in lines) for lines in findings)
+    images = range(len(heatmap.values))
+    findings = [finding_lines(heatmap, number, lengths) for number in images]
+    warnings = [warning_lines(heatmap, number, lengths) for number in images]
+    room = max(sum(text.height for text in warning + finding) for warning, finding in zip(warnings, findings, strict=True))
     details = [
         paragraph(text, lengths(12), lengths.inner, lines=2)
         for text in (heatmap.source, say("quantity", quantity=heatmap.quantity, unit=heatmap.unit))
@@ -63,7 +65,8 @@ def draw_legend(heatmap: Heatmap, image: int, lengths: Lengths, appearance: Appe
     top = draw_paragraphs(legend, titles, lengths(16), margin, INK) + gap
     legend.paste(key, (lengths(16), top))
     top += key.height + gap
-    draw_paragraphs(legend, findings[image], lengths(16), top, INK)
+    below = draw_paragraphs(legend, warnings[image], lengths(16), top, WARNING)
+    draw_paragraphs(legend, findings[image], lengths(16), below, INK)
     draw_paragraphs(legend, details, lengths(16), top + room, MUTED)
     return legend
 
@@ -77,9 +80,18 @@ def title_lines(heatmap: Heatmap, lengths: Lengths) -> list[Paragraph]:
     return [paragraph(text, size, width, lines=2, bold=True) for text in (target, contrast)]
 
 
+def warning_lines(heatmap: Heatmap, image: int, lengths: Lengths) -> list[Paragraph]:
+    """That the model does not know the picture, or hardly; nothing where it does, or where that is not known."""
+    if not any(heatmap.strange[image : image + 1]):
+        return []
+    return [paragraph(heatmap.familiarity[image], lengths(13), lengths.inner, lines=4, bold=True)]
+
+
 def finding_lines(heatmap: Heatmap, image: int, lengths: Lengths) -> list[Paragraph]:
-    """An image's total and how many of its cells are reliable, as far as that is known."""
+    """An image's total, how many of its cells are reliable and whether the model knows it, as far as that is known."""
     texts = [*heatmap.totals[image : image + 1], *heatmap.reliability[image : image + 1]]
+    if not any(heatmap.strange[image : image + 1]):
+        texts += heatmap.familiarity[image : image + 1]
     return [paragraph(text, lengths(13), lengths.inner, lines=2) for text in texts if text]
 
 

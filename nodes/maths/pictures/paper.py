@@ -13,6 +13,7 @@ PAPER = "#ffffff"
 INK = "#16181d"
 MUTED = "#59616d"
 RULE = "#aeb5c0"
+WARNING = "#b3261e"
 
 
 @dataclass(frozen=True)

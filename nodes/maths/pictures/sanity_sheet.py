@@ -17,10 +17,8 @@ from .colours import AUTOMATIC, end_colours
 from .legend import draw_legend
 from .lettering import paragraph
 from .overlay import overlay
-from .paper import INK, MUTED, PAPER, draw_paragraphs, stack
+from .paper import INK, MUTED, PAPER, WARNING, draw_paragraphs, stack
 from .sheet import Grid, cell_size, draw_headers, draw_row
-
-FAILED = "#b3261e"
 
 
 def sanity_sheet(picture: Tensor, answers: Answers, checks: list[Check], source: str) -> Tensor:
@@ -62,6 +60,6 @@ def draw_checks(checks: list[Check], grid: Grid) -> Image.Image:
     strip = Image.new("RGB", (lengths.width, sum(text.height + lengths(4) for text in texts) + lengths(8)), PAPER)
     top = lengths(8)
     for check, text in zip(checks, texts, strict=True):
-        colour = {True: INK, False: FAILED, None: MUTED}[check.passed]
+        colour = {True: INK, False: WARNING, None: MUTED}[check.passed]
         top = draw_paragraphs(strip, [text], grid.left(0), top, colour) + lengths(4)
     return strip

@@ -115,7 +115,7 @@ def speak_for_all(heatmap: Heatmap, threshold: float, maps: str) -> Heatmap:
 
     maps: what they are called, at the beginning of a sentence.
     """
-    clear = f"{maps} that stay clear hold no more cells beyond {threshold:g} standard errors than noise gives by chance."
+    clear = f"{maps} that stay clear are no more than noise, or have no cells beyond {threshold:g} standard errors."
     return replace(heatmap, totals=(), reliability=(clear,) * len(heatmap.values) if any(heatmap.doubts) else ())
 
 
@@ -166,7 +166,8 @@ def draw_sheet(
     for start in range(0, len(headers), columns):
         parts.append(draw_headers(headers[start : start + columns], grid))
         parts += [draw_row(row.caption, row.cells[start : start + columns, image], grid) for row in rows]
-    parts.append(draw_legend(heatmap, strongest, grid.lengths, appearance))
+    of_image = {name: getattr(heatmap, name)[image : image + 1] * len(heatmap.values) for name in ("familiarity", "strange")}
+    parts.append(draw_legend(replace(heatmap, **of_image), strongest, grid.lengths, appearance))
     return stack(parts)
 
 
@@ -174,6 +175,7 @@ def contact_sheet(
     heatmap: Heatmap, headers: list[tuple[str, str]], rows: list[Row], verdicts: list[str], appearance: Appearance = USUAL
 ) -> Image.Image:
     """All images on one sheet, each with its verdict: a row for each, or side by side where there is a single range."""
+    heatmap = replace(heatmap, familiarity=(), strange=())  # each verdict says it of its own image
     names = [f"Image {image + 1}" for image in range(len(verdicts))]
     if len(headers) == 1:
         turned = [Row(row.caption, row.cells.transpose(0, 1)) for row in rows]
