@@ -113,8 +113,8 @@ class RivalLabels(io.ComfyNode):
                     max=1e6,
                     step=0.01,
                     optional=True,
-                    tooltip="What the log-odds are divided by to be probabilities, as at Label Verdict. Fit it on pictures whose "
-                    "label is known. At 1 the table has no probabilities: they would be far too sure.",
+                    tooltip="Only for the probabilities, as in Label Verdict: the log-odds are divided by it. Fit it on "
+                    "pictures whose label is known. At 1 the table has no probabilities, because they would be far too sure.",
                 ),
             ],
             outputs=[
