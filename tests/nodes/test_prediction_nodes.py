@@ -109,7 +109,7 @@ def test_changing_one_prompt_predicts_that_prompt_alone(counter: Counter) -> Non
     asked, run = counter.run()
     assert asked == STEPS
     said = run.outputs["predict"]["text"][0]
-    assert said == f"Predicted {STEPS} of {2 * STEPS} in {STEPS} model calls, {STEPS} were there already."
+    assert said == f"Predicted {STEPS} of {2 * STEPS} in 1 model calls, {STEPS} were there already."
     counter.graph["noise"]["inputs"]["samples"] = 2
     assert counter.run()[0] == 2 * STEPS
     counter.graph["noise"]["inputs"]["seed"] = 1

@@ -49,7 +49,10 @@ class ProbeCountCalls(io.ComfyNode):
         counted = model.clone()
 
         def count(network: Any, arguments: tuple[Any, ...]) -> None:
-            if counted.model.current_patcher is counted:  # its clones share the network
+            patcher = counted.model.current_patcher  # other MODELs share the network; clones of this one count as well
+            while patcher not in (counted, None):
+                patcher = patcher.parent
+            if patcher:
                 with log.open("a") as lines:
                     lines.write(f"{len(arguments[0])}\n")
 
