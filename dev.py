@@ -4,6 +4,7 @@
     python dev.py demo               run the example workflows, save their pictures to output/
     python dev.py ui                 start ComfyUI with SDExplain for the browser
     python dev.py test               run all tests (what follows is passed on to pytest)
+    python dev.py test --quick       run those that need no ComfyUI and no browser, in a minute or so
     python dev.py setup              only install what these need
     python dev.py run SCRIPT ...     run a script in the environment, such as benchmarks.truth
 

@@ -1,5 +1,8 @@
 """What the tests share. Run them with `python dev.py test`, or `.venv/bin/python -m pytest tests` after that.
 
+With `--quick` run those alone that need no ComfyUI, no browser and little time: neither `host` nor `page`, which are set here,
+nor `slow`, which is written above a test that takes more than about 2 s of one core.
+
 The pack is loaded as `sdexplain`, whatever this checkout's folder is called, the way ComfyUI loads a folder of
 custom_nodes: tests write `from sdexplain.nodes.maths.method import noising`.
 
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 HOSTS = {"comfyui_server", "comfy_host", "besieged", "watched"}
 """Fixtures with a ComfyUI behind them; the last two are servers of their own, in fuzz and in test_security.py."""
+LONG = ("host", "page", "slow")
 
 
 # `python -m pytest` puts the current folder on the path: from the root, the pack's `nodes` would then hide ComfyUI's nodes.py.
@@ -58,11 +62,22 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.output = str(ROOT / "output" / "traces" / tested)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that a ComfyUI takes part in, so that `-m host` runs these alone on a further one."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="only tests that need no ComfyUI, no browser and little time")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that a ComfyUI or a browser takes part in; with --quick keep what has no mark of `LONG`."""
     for item in items:
-        if HOSTS & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if HOSTS & fixtures:
             item.add_marker("host")
+        if "page" in fixtures:
+            item.add_marker("page")
+    if config.option.quick:
+        long = {item for item in items if any(item.get_closest_marker(mark) for mark in LONG)}
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=list(long))
 
 
 # ------------------------------------------------------------------------------------------------------- a real ComfyUI

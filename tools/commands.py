@@ -55,7 +55,9 @@ def parser() -> argparse.ArgumentParser:
     # what follows these two belongs to pytest and to the script: no character begins an option of dev.py's own
     passing_on = {"add_help": False, "prefix_chars": "\0"}
     command = commands.add_parser(
-        "test", help="run the tests; on each ComfyUI that SDEXPLAIN_HOSTS names those of the host again", **passing_on
+        "test",
+        help="run the tests, with --quick a part; on each ComfyUI that SDEXPLAIN_HOSTS names those of the host again",
+        **passing_on,
     )
     command.add_argument("rest", nargs="*", metavar="ARGUMENT", help="passed on to pytest")
     command.set_defaults(command=test)
@@ -108,8 +110,10 @@ def ui(options: argparse.Namespace) -> int:
 
 def test(options: argparse.Namespace) -> int:
     in_environment()
-    tests, further = ROOT / "tests", find_further_hosts()
-    subprocess.run([str(PYTHON), str(LAUNCH), "tools.browser"])  # it says what it found, or why none can be had
+    tests, quick = ROOT / "tests", "--quick" in options.rest
+    further = [] if quick else find_further_hosts()
+    if not quick:
+        subprocess.run([str(PYTHON), str(LAUNCH), "tools.browser"])  # it says what it found, or why none can be had
     named = any(Path(argument.partition("::")[0]).resolve().is_relative_to(tests) for argument in options.rest)
     arguments = ["-m", "pytest", *options.rest, *([] if named else [str(tests)])]
     if not further:

@@ -6,6 +6,7 @@ test needs it. Processes, pip, ports and disks are real.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
 import itertools
@@ -485,6 +486,58 @@ def test_the_tests_run_once_more_on_each_further_host_and_the_end_says_which_pas
 def test_without_further_hosts_the_tests_run_once(testing: Checkout) -> None:
     done = testing.dev("test")
     assert lines_of(done, "pytest", "passed") == [f"pytest usual {[str(testing.root / 'tests')]}"]
+
+
+def test_quick_tests_run_once_look_for_no_browser_and_take_pytests_arguments(testing: Checkout) -> None:
+    (testing.root / "tools" / "browser.py").write_text("raise SystemExit('a browser was looked for')\n")
+    done = testing.dev("test", "--quick", "-x", SDEXPLAIN_HOSTS="elsewhere")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lines_of(done, "pytest", "passed") == [f"pytest usual {['--quick', '-x', str(testing.root / 'tests')]}"]
+
+
+# -------------------------------------------------------------------------------------------------------- quick tests
+
+
+def is_quick(function: ast.FunctionDef) -> bool:
+    """Whether nothing in a test's own lines says that it takes a host, a page or long."""
+    marks = {each for each in ("host", "page", "slow") for mark in function.decorator_list if f"mark.{each}" in ast.unparse(mark)}
+    return not marks and not {argument.arg for argument in function.args.args} & {
+        "comfyui",
+        "comfyui_server",
+        "comfy_host",
+        "page",
+    }
+
+
+def used_by_quick_tests(file: Path) -> set[str]:
+    """The modules, such as `nodes.maths.images`, from which quick tests of a file, or what these call, use something."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    sources = {
+        alias.asname or alias.name: (f"{node.module}.{alias.name}", node.module)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("sdexplain.")
+        for alias in node.names
+    }
+    quick = [node for node in tree.body if not isinstance(node, ast.FunctionDef) or is_quick(node)]
+    names = {name.id for node in quick for name in ast.walk(node) if isinstance(name, ast.Name)}
+    return {module.removeprefix("sdexplain.") for name in names & set(sources) for module in sources[name]}
+
+
+def test_quick_tests_use_something_of_every_file_of_the_maths() -> None:
+    used = set().union(*map(used_by_quick_tests, (ROOT / "tests" / "maths").glob("test_*.py")))
+    maths = [file.relative_to(ROOT) for file in (ROOT / "nodes" / "maths").rglob("*.py") if file.name != "__init__.py"]
+    assert maths and {".".join(file.with_suffix("").parts) for file in maths} <= used
+
+
+def test_quick_leaves_out_what_takes_a_host_a_page_or_long() -> None:
+    files = [str(ROOT / "tests" / name) for name in ("tools/test_dev.py", "page/test_page.py")]
+    command = [sys.executable, "-m", "pytest", "--quick", "--collect-only", "-q", *files]
+    collected = {
+        line.partition("::")[2].partition("[")[0]
+        for line in subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+    }
+    functions = [node for node in ast.parse(Path(__file__).read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)]
+    assert collected - {""} == {node.name for node in functions if node.name.startswith("test_") and is_quick(node)}
 
 
 def test_a_further_host_that_cannot_be_tested_is_named_before_any_test_runs(testing: Checkout, tmp_path: Path) -> None:

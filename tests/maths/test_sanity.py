@@ -1,0 +1,171 @@
+"""The sanity check's answers: what is sound passes, and each thing that is not fails by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import torch
+from analytic import noised_latents
+from sdexplain.nodes.maths.answers import sanity
+from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect
+from sdexplain.nodes.maths.pictures.sanity_sheet import sanity_sheet
+from torch import Tensor
+
+Denoise = Callable[[Tensor, Tensor, str], Tensor]
+SHAPE = (4, 16, 16)
+STEPS, SAMPLES = 5, 2
+
+
+@dataclass
+class Pictures:
+    """A model that knows one picture for each prompt, [C,h,w], with a spread of 0.5 around it."""
+
+    target: Tensor
+    contrast: Tensor
+
+    def __call__(self, x: Tensor, sigma: Tensor, prompt: str) -> Tensor:
+        sigma = sigma[:, None, None, None]
+        known = self.target if prompt == "target" else self.contrast
+        return (0.25 * x + sigma**2 * known) / (0.25 + sigma**2)
+
+
+def drawn(seed: int) -> Tensor:
+    return torch.randn(SHAPE, generator=torch.Generator().manual_seed(seed))
+
+
+TRAINED = Pictures(drawn(1), drawn(2))
+OTHER_WORDS = Pictures(drawn(1) + 0.02 * drawn(3), drawn(2) + 0.02 * drawn(4))
+UNTRAINED = Pictures(drawn(5), drawn(6))
+DEAF = Pictures(drawn(1), drawn(1))
+
+
+class Moody:
+    """Answers a little differently every time."""
+
+    def __call__(self, x: Tensor, sigma: Tensor, prompt: str) -> Tensor:
+        return TRAINED(x, sigma, prompt) + 1e-3 * torch.randn(x.shape)
+
+
+def swapped_prompts(model: Denoise) -> Denoise:
+    return lambda x, sigma, prompt: model(x, sigma, "contrast" if prompt == "target" else "target")
+
+
+def answers(model: Denoise = TRAINED, randomised: Denoise = UNTRAINED, paraphrased: Denoise | None = None) -> sanity.Answers:
+    noised = noised_latents(0.5 * drawn(1)[None] + 0.5 * drawn(7)[None], steps=STEPS, samples=SAMPLES)
+    of = lambda denoise: collect(noised, denoise, target_label="zebra", contrast_label="horse")  # noqa: E731
+    return sanity.Answers(of(model), of(swapped_prompts(model)), of(randomised), None if paraphrased is None else of(paraphrased))
+
+
+def passed(asked: sanity.Answers) -> dict[str, bool | None]:
+    names = ("same", "swapped", "additivity", "paraphrase", "randomised")
+    return dict(zip(names, (check.passed for check in sanity.check_all(asked)), strict=True))
+
+
+def test_a_sound_model_passes_everything_and_to_the_last_bit() -> None:
+    asked = answers(paraphrased=OTHER_WORDS)
+    assert set(passed(asked).values()) == {True}
+    same, swapped, *_ = sanity.check_all(asked)
+    assert "0 exactly" in same.figure and "exactly" in swapped.figure
+
+
+def test_without_a_paraphrase_that_check_is_skipped_in_words() -> None:
+    asked = answers()
+    assert passed(asked) == {"same": True, "swapped": True, "additivity": True, "paraphrase": None, "randomised": True}
+    assert "SKIPPED · Other words, same map: no paraphrase. Connect target_paraphrase" in str(sanity.check_all(asked)[3])
+
+
+def test_a_model_that_ignores_the_prompt_has_nothing_to_explain() -> None:
+    asked = answers(DEAF, paraphrased=DEAF)
+    assert passed(asked) == {"same": False, "swapped": True, "additivity": True, "paraphrase": False, "randomised": False}
+    assert "make no difference to the model" in str(sanity.check_all(asked)[0])
+    assert "There is no map" in str(sanity.check_all(asked)[4])
+
+
+def test_a_model_that_answers_by_chance_fails_both_times_it_is_asked() -> None:
+    outcome = passed(answers(Moody()))
+    assert (outcome["same"], outcome["swapped"]) == (False, False)
+
+
+def test_rounding_alone_is_no_chance() -> None:
+    asked = answers()
+    off = replace(asked.swapped, contrast=asked.swapped.contrast + 1e-6)
+    same, swapped, *_ = sanity.check_all(replace(asked, swapped=off))
+    assert same.passed and "float rounding" in same.figure
+    assert swapped.passed and "exactly" not in swapped.figure
+
+
+def test_a_map_that_does_not_depend_on_the_weights_fails() -> None:
+    outcome = passed(answers(randomised=TRAINED))
+    assert outcome == {"same": True, "swapped": True, "additivity": True, "paraphrase": None, "randomised": False}
+    assert passed(answers(randomised=swapped_prompts(TRAINED)))["randomised"] is False
+
+
+def test_a_shuffled_model_without_any_map_passes() -> None:
+    assert passed(answers(randomised=DEAF))["randomised"] is True
+
+
+def test_other_words_with_another_map_fail() -> None:
+    assert passed(answers(paraphrased=UNTRAINED))["paraphrase"] is False
+    assert passed(answers(paraphrased=swapped_prompts(TRAINED)))["paraphrase"] is False
+
+
+def test_sums_that_lose_a_step_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    complete = sanity.sum_steps
+
+    def forgetful(predictions: NoisePredictions, start: int = 0, *rest: Any, **options: Any) -> Any:
+        return complete(predictions, max(start, 1), *rest, **options)
+
+    monkeypatch.setattr(sanity, "sum_steps", forgetful)
+    assert sanity.check_additivity(answers().first).passed is False
+
+
+def test_the_log_odds_are_the_squared_errors_of_both_prompts() -> None:
+    first = answers().first
+    noise = first.noised.noise[:, :, None].double()
+    errors = [((noise - array.double()) ** 2).sum((2, 3, 4, 5)).mean(0) for array in (first.contrast, first.target)]
+    expected = (first.noised.step_shares.double() * (errors[0] - errors[1]) / 2).sum().item()
+    assert sanity.log_odds(first) == pytest.approx(expected, rel=1e-9)
+
+
+def test_thinning_takes_even_steps_first_samples_and_the_first_image() -> None:
+    noised = noised_latents(torch.stack([drawn(1), drawn(2)]), steps=50, samples=4)
+    few = sanity.take_part(noised, 5, 2)
+    assert torch.equal(few.sigmas, noised.sigmas[[5, 15, 25, 35, 45]])
+    assert torch.equal(few.noise, noised.noise[:2, [5, 15, 25, 35, 45]]) and torch.equal(few.x0, noised.x0[:1])
+    every = sanity.take_part(noised, 999, 999)
+    assert torch.equal(every.noise, noised.noise) and every.steps == 50
+    same = sanity.take_part(replace(noised, noise=noised.noise[:, :1]), 3, 1)
+    assert same.noise.shape[:2] == (1, 1) and same.steps == 3
+    with pytest.raises(ValueError, match="at least 1"):
+        sanity.take_part(noised, 0, 1)
+
+
+def test_thinning_keeps_antithetic_pairs_whole_or_says_that_they_are_none() -> None:
+    noised = noised_latents(drawn(1)[None], steps=4, samples=2)
+    pairs = replace(noised, noise=torch.cat([noised.noise[:1], -noised.noise[:1]]), antithetic=True)
+    assert sanity.take_part(pairs, 2, 2).antithetic and not sanity.take_part(pairs, 2, 1).antithetic
+
+
+def test_the_sheet_has_a_panel_for_every_answer_and_the_report_a_line_for_every_check() -> None:
+    picture = torch.rand(1, 128, 128, 3)
+    widths = []
+    for asked in (answers(), answers(paraphrased=OTHER_WORDS), answers(DEAF)):
+        checks = sanity.check_all(asked)
+        sheet = sanity_sheet(picture, asked, checks, "5 of 5 steps")
+        assert sheet.ndim == 4 and len(sheet) == 1 and 0 <= sheet.min() and sheet.max() <= 1
+        widths.append(sheet.shape[2])
+        lines = sanity.report(checks, asked.first, "5 of 5 steps").split("\n\n")
+        assert [line.split(" · ")[0] for line in lines[2:]] == [check.mark for check in checks]
+    assert widths[1] > widths[0]
+    assert "2 of 4 checks failed" in lines[0]
+
+
+def test_labels_of_any_text_are_drawn_and_reported_as_text() -> None:
+    asked = answers()
+    labelled = replace(asked, first=replace(asked.first, target_label="$\\frac{1}{0}$ <b>🦓</b>", contrast_label="حصان" * 200))
+    checks = sanity.check_all(labelled)
+    assert sanity_sheet(torch.rand(1, 64, 64, 3), labelled, checks, "").shape[3] == 3
+    assert "<b>🦓</b>" in sanity.report(checks, labelled.first, "")
