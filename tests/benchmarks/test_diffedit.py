@@ -43,6 +43,7 @@ def test_the_soft_map_binarised_is_the_pipelines_own_mask(found: tuple[np.ndarra
     assert 0 < mask.sum() < mask.size
 
 
+@pytest.mark.slow
 def test_each_noise_asks_the_unet_four_times_and_ten_noises_are_the_default(
     pipeline, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

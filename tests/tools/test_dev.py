@@ -6,12 +6,9 @@ test needs it. Processes, pip, ports and disks are real.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import hashlib
-import itertools
 import os
-import re
 import shutil
 import signal
 import socket
@@ -20,13 +17,10 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from pathlib import Path
 
 import psutil
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from sdexplain.tools import environment
 from sdexplain.tools.environment import ROOT, Host, SetupError, find_host
 from sdexplain.tools.server import PACK_NODE, Server, ServerError, free_port
@@ -36,6 +30,7 @@ PARTS = (
     "__init__.py",
     *(f"tools/{name}.py" for name in ("__init__", "commands", "environment", "server", "host_main", "launch")),
 )
+pytestmark = pytest.mark.slow  # environments are made and processes started
 POSIX = pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
 
 # A ComfyUI as far as these tests need one: it answers at its port, with the pack's node.
@@ -329,54 +324,6 @@ def test_a_full_disk_is_explained_wherever_it_shows(capsys: pytest.CaptureFixtur
     assert "The disk is full" in capsys.readouterr().err
 
 
-def test_requirements_are_the_registrys_and_pinned_for_the_tests() -> None:
-    needed = requirement_lines("requirements.txt")
-    declared = re.search(r"dependencies = \[(.*)\]", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert declared and re.findall(r'"([^"]+)"', declared[1]) == needed
-    assert not any(re.search("[<=~]=|<", line) for line in needed)  # what else a ComfyUI holds must stay free
-
-
-PYTHONS = [f"3.{minor}" for minor in range(10, 15)]
-PLATFORMS = {"Linux": "linux", "Darwin": "darwin", "Windows": "win32"}
-
-
-def test_requirements_dev_is_compiled_from_its_in_file_and_pins_all() -> None:
-    wanted = [Requirement(line) for line in requirement_lines("requirements-dev.in") if not line.startswith("-r")]
-    wanted += [Requirement(line) for line in requirement_lines("requirements.txt")]
-    pinned = [Requirement(line) for line in requirement_lines("requirements-dev.txt")]
-    assert all([pin.operator for pin in requirement.specifier] == ["=="] for requirement in pinned)
-    for python, (system, platform) in itertools.product(PYTHONS, PLATFORMS.items()):
-        there = {"python_version": python, "python_full_version": f"{python}.1", "sys_platform": platform}
-        there |= {"platform_system": system, "platform_machine": "x86_64", "os_name": "nt" if system == "Windows" else "posix"}
-        chosen = [requirement for requirement in pinned if not requirement.marker or requirement.marker.evaluate(there)]
-        versions = {canonicalize_name(one.name): next(iter(one.specifier)).version for one in chosen}
-        assert len(versions) == len(chosen), f"a package is pinned twice for Python {python} on {system}"
-        for requirement in wanted:
-            assert versions[canonicalize_name(requirement.name)] in requirement.specifier, (requirement, python, system)
-
-
-def test_what_this_environment_needs_is_pinned_with_all_that_it_needs_in_turn() -> None:
-    """The environment's own metadata says what each pinned package needs; pip itself is the one exception."""
-    here = [Requirement(line) for line in requirement_lines("requirements-dev.txt")]
-    pinned = {canonicalize_name(requirement.name) for requirement in here}
-    for requirement in here:
-        if requirement.marker and not requirement.marker.evaluate():
-            continue
-        for needed in map(Requirement, metadata.requires(requirement.name) or ()):
-            if not needed.marker or needed.marker.evaluate({"extra": ""}):
-                assert canonicalize_name(needed.name) in pinned | {"pip"}, f"{requirement.name} needs {needed.name}"
-
-
-def test_requirements_name_no_index() -> None:
-    for name in ("requirements.txt", "requirements-dev.in", "requirements-dev.txt"):
-        assert not re.search("index-url|find-links|https?://|file://", (ROOT / name).read_text(encoding="utf-8")), name
-
-
-def requirement_lines(name: str) -> list[str]:
-    lines = (line.strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
-
-
 # ----------------------------------------------------------------------------------------------------- the right Python
 
 
@@ -493,51 +440,6 @@ def test_quick_tests_run_once_look_for_no_browser_and_take_pytests_arguments(tes
     done = testing.dev("test", "--quick", "-x", SDEXPLAIN_HOSTS="elsewhere")
     assert (done.returncode, done.stderr) == (0, "")
     assert lines_of(done, "pytest", "passed") == [f"pytest usual {['--quick', '-x', str(testing.root / 'tests')]}"]
-
-
-# -------------------------------------------------------------------------------------------------------- quick tests
-
-
-def is_quick(function: ast.FunctionDef) -> bool:
-    """Whether nothing in a test's own lines says that it takes a host, a page or long."""
-    marks = {each for each in ("host", "page", "slow") for mark in function.decorator_list if f"mark.{each}" in ast.unparse(mark)}
-    return not marks and not {argument.arg for argument in function.args.args} & {
-        "comfyui",
-        "comfyui_server",
-        "comfy_host",
-        "page",
-    }
-
-
-def used_by_quick_tests(file: Path) -> set[str]:
-    """The modules, such as `nodes.maths.images`, from which quick tests of a file, or what these call, use something."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    sources = {
-        alias.asname or alias.name: (f"{node.module}.{alias.name}", node.module)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("sdexplain.")
-        for alias in node.names
-    }
-    quick = [node for node in tree.body if not isinstance(node, ast.FunctionDef) or is_quick(node)]
-    names = {name.id for node in quick for name in ast.walk(node) if isinstance(name, ast.Name)}
-    return {module.removeprefix("sdexplain.") for name in names & set(sources) for module in sources[name]}
-
-
-def test_quick_tests_use_something_of_every_file_of_the_maths() -> None:
-    used = set().union(*map(used_by_quick_tests, (ROOT / "tests" / "maths").glob("test_*.py")))
-    maths = [file.relative_to(ROOT) for file in (ROOT / "nodes" / "maths").rglob("*.py") if file.name != "__init__.py"]
-    assert maths and {".".join(file.with_suffix("").parts) for file in maths} <= used
-
-
-def test_quick_leaves_out_what_takes_a_host_a_page_or_long() -> None:
-    files = [str(ROOT / "tests" / name) for name in ("tools/test_dev.py", "page/test_page.py")]
-    command = [sys.executable, "-m", "pytest", "--quick", "--collect-only", "-q", *files]
-    collected = {
-        line.partition("::")[2].partition("[")[0]
-        for line in subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
-    }
-    functions = [node for node in ast.parse(Path(__file__).read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)]
-    assert collected - {""} == {node.name for node in functions if node.name.startswith("test_") and is_quick(node)}
 
 
 def test_a_further_host_that_cannot_be_tested_is_named_before_any_test_runs(testing: Checkout, tmp_path: Path) -> None:
