@@ -1,4 +1,4 @@
-"""Example Picture: a drawn scene, its counterfactual twin and the pixels that tell the two apart."""
+"""Example Picture: a drawn scene, its counterfactual twin and the pixels in which the two differ."""
 
 from __future__ import annotations
 

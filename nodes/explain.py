@@ -1,4 +1,4 @@
-"""Explain Image: the whole graph in one node, for a first look."""
+"""Explain Image: the whole graph in one node, for a quick start."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class ExplainImage(io.ComfyNode):
     @classmethod
     def execute(cls, **values: list[Any]) -> io.NodeOutput:
         check(**{name: only(name, value) for name, value in values.items()})
-        # links stay links: only what hangs on a link can be found in ComfyUI's cache
+        # links stay links: only what comes by a link can be found in ComfyUI's cache
         given = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
         graph, outputs = open_graph(given)
         return io.NodeOutput(*outputs, expand=graph.finalize())
@@ -158,7 +158,7 @@ class ExplainImage(io.ComfyNode):
 def only(name: str, values: list[Any]) -> Any:
     """The one value of an input.
 
-    ComfyUI runs a node once for each value of a list, but mixes up what several expansions give.
+    ComfyUI runs a node once for each value of a list, but confuses the results of several expansions.
 
     Raises:
         ValueError: a list of several.
@@ -182,7 +182,7 @@ def check(
     colour_map: str,
     **_: Any,
 ) -> None:
-    """Refuse in the words of this node's inputs what one of its parts would refuse later, or in words of its own.
+    """Refuse, with the names of this node's inputs, what one of its parts would refuse later.
 
     Raises:
         ValueError: a missing CLIP or VAE, a picture too small to encode, a range past the schedule, an unsuitable colour map.

@@ -1,4 +1,4 @@
-"""Load Noise Predictions: saved predictions, to go on with as if they had just been made."""
+"""Load Noise Predictions: saved predictions, to be used as if they had just been made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Noise Latent Across Schedule: an image's latent with noise of every level of a schedule."""
+"""Noise Latent Across Schedule: an image's latent with noise at every level of a schedule."""
 
 from __future__ import annotations
 

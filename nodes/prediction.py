@@ -1,4 +1,4 @@
-"""Collect Noise Predictions: what the model takes for noise under two prompts, in every noised latent."""
+"""Collect Noise Predictions: the noise that the model predicts under two prompts, in every noised latent."""
 
 from __future__ import annotations
 

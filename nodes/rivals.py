@@ -1,4 +1,4 @@
-"""Rival Labels: which of several labels the model prefers, by how much, and what tells it from each of the others."""
+"""Rival Labels: which of several labels the model prefers, by how much, and what in the picture speaks for it."""
 
 from __future__ import annotations
 

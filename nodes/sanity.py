@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class SanityCheck(io.ComfyNode):
-    """Asks the model, once more than would be needed, and its shuffled clone; then checks."""
+    """Asks the model, and its shuffled clone, everything that the checks need."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

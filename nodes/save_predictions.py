@@ -1,4 +1,4 @@
-"""Save Noise Predictions: what took long to predict, as a file to go on with later or elsewhere."""
+"""Save Noise Predictions: predictions as a file, to be used later or elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// The words that the page alone has: names of its controls, tooltips, and what to do where there are no data. All others come
+// The words that only the page has: names of its controls, tooltips, and what to do if there are no data. All others come
 // with the data, from nodes/maths/wording.py and nodes/maths/files/explorer.py.
 
 export const TEXTS = {
@@ -25,7 +25,7 @@ export const TEXTS = {
     play: 'Play: sweep the range through the steps',
     levels: 'σ: noise level, λ: log signal-to-noise ratio, of the first and of the last step',
     bar: 'Colour scale',
-    total: 'The sum over all cells and the chosen steps. 2.3 nats: the model holds the one label for ten times as likely as the other; 4.6 nats: a hundred times.',
+    total: 'The sum over all cells and the chosen steps. 2.3 nats: to the model, one label is ten times as likely as the other; 4.6 nats: a hundred times.',
     image: 'image',
     sample: 'noise sample',
     previous: 'Previous {name}',
@@ -43,14 +43,14 @@ export const VIEWS = {
 }
 
 /**
- * The fields: how each is called, what its tooltip tells besides, the words before and after it, and those of its options that the
- * page calls otherwise.
+ * The fields: the name of each, what else its tooltip says, the words before and after it, and the options that have another
+ * name on the page.
  * @type {Record<string, { name: string, says?: string, row?: string, unit?: string, options?: Record<string, string> }>}
  */
 export const FIELDS = {
     reading: {
         name: 'Reading',
-        says: 'evidence: what speaks for (+) or against (−) the first prompt. information, absolute: where the prompts differ at all. difference: how, in the latent’s own colours.',
+        says: 'evidence: what speaks for (+) or against (−) the first prompt. information, absolute: where the prompts differ at all. difference: the difference itself, where opposite signs cancel.',
     },
     scalar: { name: 'Number per cell', options: { 'channel norm': 'how much', 'channel mean': 'signed mean' } },
     sign: { name: 'Side', options: { both: 'for and against', positive: 'only for', negative: 'only against' } },

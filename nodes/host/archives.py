@@ -27,7 +27,7 @@ def list_archives() -> dict[str, Path]:
 
 
 def find_archive(name: str) -> Path:
-    """The path of a listed file, and of no other.
+    """The path of a listed file; any other file is refused.
 
     Raises:
         ValueError: any other name.
@@ -51,7 +51,7 @@ def new_archive(prefix: str) -> Path:
     remedy = "Choose a name like predictions/zebra, below ComfyUI's output folder."
     try:
         if Path(prefix).name in ("", ".."):
-            raise ValueError("there is no file name in it")
+            raise ValueError("it has no file name")
         if not is_inside(Path(output, prefix), output):
             raise ValueError("it leads out of the output folder")
         folder, name, counter, _, _ = folder_paths.get_save_image_path(prefix, output)

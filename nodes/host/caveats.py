@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .prediction import Conditioning
 
 DISTILLED_SAMPLING = {"ModelSamplingDiscreteDistilled", "LCM"}
-"""Classes of LCM's schedule. Told by name: ComfyUI loads the file that defines them under names of its own."""
+"""Classes of LCM's schedule, recognised by name: ComfyUI loads the file that defines them under names of its own."""
 
 GUIDANCE = {"Flux": 3.5, "Flux2": 3.5, "HunyuanImage21": 6.0}
 """What ComfyUI takes for guidance where a prompt does not say it."""
@@ -32,10 +32,10 @@ DISTILLED = (
 )
 GUIDED = (
     "This model is guidance-distilled: its predictions are those of guidance {guidance:g} at once, so differences are larger "
-    "than without guidance, and nats are no log-odds. FluxGuidance 1 in both prompts comes nearest to none."
+    "than without guidance, and nats are not log-odds. FluxGuidance 1 in both prompts comes closest to no guidance."
 )
 BLIND = (
-    "This model looks at a picture beside the noised latent, and {prompts} none: predicted is as if all of the picture were "
+    "This model looks at a picture beside the noised latent, and {prompts} none. It predicts as if the whole picture were "
     "masked or blank. Put InpaintModelConditioning (inpainting) or InstructPixToPixConditioning (instruct, edit) between the "
     "prompts and this node to show it the picture."
 )
@@ -99,7 +99,7 @@ def _distilled(model: ModelPatcher, network: dict[str, Any]) -> list[str]:
 
 
 def _guidance(model: ModelPatcher, entry: dict[str, Any]) -> float | None:
-    """What the model is told, as ComfyUI does it; None where a node (FluxDisableGuidance) takes the guidance away."""
+    """The guidance that ComfyUI gives to the model; None if a node (FluxDisableGuidance) removes it."""
     return entry.get("guidance", GUIDANCE.get(type(model.model).__name__, 3.5))
 
 
@@ -112,5 +112,5 @@ def _looks_at_a_picture(model: ModelPatcher) -> bool:
     zeros = torch.zeros(1, inner.latent_format.latent_channels, *frame, 8, 8)
     try:
         return inner.concat_cond(noise=zeros, latent_image=zeros, device=zeros.device) is not None
-    except Exception:  # a model that asks for more than this: it will say so itself when it predicts
+    except Exception:  # a model that needs more than this: it fails with its own words when it predicts
         return False

@@ -25,7 +25,7 @@ WHERE_AND_WHEN = (*PLACED, "default", "timestep_start", "timestep_end", "uuid")
 
 
 def check_coverage(model: ModelPatcher, noised: NoisedLatents, prompts: dict[str, Conditioning]) -> float:
-    """Refuse prompts, given by name, of which one reaches cells that another does not; returns the share that none reaches.
+    """Refuse prompts, given by name, if one reaches cells that another does not; returns the share that no prompt reaches.
 
     ComfyUI answers 0 where no entry of a conditioning reaches. Against a prompt that does reach there, that zero would read as
     millions of nats. Prompts that leave out the same cells have no difference there, and can be compared.
@@ -82,7 +82,7 @@ def is_on(entry: dict[str, Any], sigma: float) -> bool:
 
 
 def _resolved(model: ModelPatcher, prompt: Conditioning, x: Tensor, name: str) -> list[dict[str, Any]]:
-    """Entries with areas in cells, masks of the latent's size, and noise levels for percentages, by ComfyUI's own hand."""
+    """Entries with areas in cells, masks of the latent's size, and noise levels for percentages, by ComfyUI's own code."""
     entries = comfy.sampler_helpers.convert_cond(prompt)
     try:
         comfy.samplers.resolve_areas_and_cond_masks_multidim(entries, x.shape[2:], x.device)

@@ -36,7 +36,7 @@ def of_model(model: ModelPatcher) -> str:
 
     Weights are those of the file, whether or not a patch is in effect just now. They are read whole up to `WHOLE`, as sums that
     any single edit changes. Counting edits instead (`Tensor._version`) would miss those through `.data`, and tensors made in
-    inference mode, as nodes make them, have no such count. Functions that nodes hang into the model are told apart by their
+    inference mode, as nodes make them, have no such count. Functions that nodes add to the model are distinguished by their
     names, constants and what they hold: parameters of FreeU, the weights of a bypass LoRA.
     """
     digest = _Digest(model)
@@ -109,7 +109,7 @@ class _Digest:
 
     def __init__(self, model: ModelPatcher | None = None) -> None:
         self._sha = hashlib.sha256()
-        # what a patch holds of the model itself is told by its name there
+        # a part of the model that a patch holds is identified by its name in the model
         self._seen = (
             {} if model is None else {id(part): name for name, part in model.model.named_modules()} | {id(model): "model"}
         )

@@ -5,9 +5,9 @@ run of every node that asks for predictions stays here: its noised latents, and 
 predictions. A new run takes from the kept runs of the same MODEL object whatever was predicted for the same conditioning
 at the same noised latent. Conditionings and noised latents are compared by content, not by name: a prompt that is typed again,
 a second node that shares a prompt, more samples and more steps all find what is there, and nothing else is ever found.
-A MODEL or a conditioning that was changed in place, instead of a copy of it, is found out by digests, which are taken when
+A MODEL or a conditioning that was changed in place, instead of a copy of it, is detected by digests, which are taken when
 predictions are kept and before they are used again. What a model answers that remembers earlier questions is not kept at all.
-A run that is cancelled or fails leaves the prompts that it is done with, beside the node's last whole run.
+A run that is cancelled or fails keeps the prompts that were finished, beside the node's last whole run.
 
 Runs are kept only as long as ComfyUI keeps the model. For two prompts they are the arrays that ComfyUI's own cache holds
 for the node anyway; those of nodes that are gone are held by nobody else. So the runs made longest ago go where there are
@@ -206,7 +206,7 @@ class Collection:
 
 
 def same_content(first: object, second: object) -> bool:
-    """Whether two conditionings hold the same values; things that are no plain data (control nets, hooks) by identity."""
+    """Whether two conditionings hold the same values; things that are not plain data (control nets, hooks) by identity."""
     if first is second:
         return True
     if type(first) is not type(second):

@@ -82,7 +82,7 @@ def open_graph(given: Mapping[str, Value]) -> tuple[GraphBuilder, list[Link]]:
     own = {name: given[name] or label for name, label in zip(("target_label", "contrast_label"), labels, strict=True)}
     for name, part in PARTS.items():
         made[name] = add_part(graph, name, part, {**given, **own}, made)
-    # its plot would take the place of the overlay on the node: nobody is to see it (for itself, ComfyUI would look for ever)
+    # its plot would replace the overlay on the node, so it is hidden (for itself, ComfyUI would look for ever)
     made["verdict"].set_override_display_id(f"{made['verdict'].id}.unseen")
     return graph, [made[name].out(output) for name, output in OUTPUTS]
 
@@ -96,7 +96,7 @@ def add_part(graph: GraphBuilder, name: str, part: Part, given: Mapping[str, Val
 
 
 def check_sources(clip: CLIP | None, vae: VAE | None, image: Tensor) -> None:
-    """Refuse what the first nodes would fail at in words of their own.
+    """Refuse, in plain words, what would make the first nodes fail.
 
     Raises:
         ValueError: a missing CLIP or VAE, a picture that is too small to encode or holds what is not a colour.

@@ -1,4 +1,4 @@
-"""What nodes hang on a MODEL that runs while it predicts, and whether that gives the same answer twice."""
+"""What nodes attach to a MODEL and runs while it predicts, and whether that gives the same answer twice."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COMPILED = "torch.compile"
 
 
 def names_of_patches(model: ModelPatcher) -> list[str]:
-    """What hangs on a model and may see or change how it predicts, by the names that people know it by; none for a bare model.
+    """What is attached to a model and may change how it predicts, by the names that people know; empty for a bare model.
 
     LoRAs and other patches of weights are not among them: those are weights like others.
     """
@@ -45,7 +45,7 @@ def names_of_patches(model: ModelPatcher) -> list[str]:
 
 
 def names_of_guidance(model: ModelPatcher) -> list[str]:
-    """What hangs on a model and acts in sampling alone."""
+    """What is attached to a model and acts only in sampling."""
     found = [*_named("", {key: value for key, value in model.model_options.items() if key in GUIDANCE})]
     found += [name for kind in AROUND_GUIDANCE for name in _named("", model.wrappers.get(kind, {}))]
     return [*dict.fromkeys(found)]
@@ -65,7 +65,7 @@ def _named(name: str, value: Any) -> Iterator[str]:
 
 
 class Layers:
-    """Counts how many of a network's layers run, so that an answer for which fewer ran than for others can be told."""
+    """Counts how many of a network's layers run, so that an answer for which fewer ran than for others is noticed."""
 
     def __init__(self, network: torch.nn.Module | None) -> None:
         self.network = network
@@ -86,7 +86,7 @@ class Layers:
                 hook.remove()
 
     def take(self) -> float:
-        """The layers that ran in each pass through the network since the last time; 0 for none."""
+        """The layers that ran in each pass through the network since the last time; 0 if no layer ran."""
         share = self._ran["layer"] / max(self._ran["network"], 1)
         self._ran.clear()
         return share

@@ -33,10 +33,10 @@ TIMED = {"start_percent", "end_percent", "clip_start_percent", "clip_end_percent
 """Keys that switch a conditioning on and off by noise level."""
 
 FAILURES = (RuntimeError, TypeError, LookupError, AttributeError)
-"""What a network makes of whatever does not fit it."""
+"""What a network raises if its input does not fit."""
 
 SAME = 0.005
-"""How far the answer to the same question may be from the first, as a share of its size, before a model is taken to remember."""
+"""How far the answer to the same question may be from the first, as a share of its size; beyond it, the model remembers."""
 
 
 def predict(
@@ -56,7 +56,7 @@ def predict(
     company, so that it can be kept. The evaluations are cut into model calls of the same size for every prompt, hence equal
     prompts give equal predictions to the last bit.
 
-    A model that something hangs on is asked one of its first questions again in the end: see `ModelRemembersError`.
+    If something is attached to the model, it is asked one of its first questions again at the end: see `ModelRemembersError`.
 
     Args:
         called: told the number of evaluations after every model call.
@@ -89,12 +89,12 @@ def predict(
         raise ValueError(
             f"The model failed under the {name} conditioning ({type(error).__name__}: {error}). Take a prompt that was encoded "
             "with the model's own CLIP, with areas and control nets of this picture's size; where it is one, see ComfyUI's log "
-            "for the cause." + (f" Something hangs on the MODEL ({', '.join(patches)}): try without it." if patches else "")
+            "for the cause." + (f" Something is attached to the MODEL ({', '.join(patches)}): try without it." if patches else "")
         ) from error
 
 
 def check_conditioning(conditioning: Conditioning, name: str) -> None:
-    """Refuse a conditioning that holds no prompt, or one of no numbers.
+    """Refuse a conditioning that holds no prompt, or that contains NaN or infinity.
 
     Raises:
         ValueError: as above; `name` says which input it came from.

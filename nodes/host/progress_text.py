@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def show_text(words: str, node_id: str) -> None:
-    """Write to the log, and onto the node in the page; what a node returns as text, only those see who ask the API."""
+    """Write to the log, and onto the node in the page; the page does not show the text that a node returns."""
     logging.info("SDExplain: %s", words)
     PromptServer.instance.send_progress_text(words, node_id)
 
 
 def show_effort(effort: Effort, model: ModelPatcher, prompts: dict[str, Conditioning], node_id: str) -> str:
-    """Say what predicting under prompts took, and what to mind about them and the model; returns the words."""
+    """Say what predicting took, and what to know about the prompts and the model; returns the words."""
     words = "\n\n".join([str(effort), *caveats(model, prompts)])
     show_text(words, node_id)
     return words

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """Two prompts and what to call them, and either in other words, where there are any.
+    """Two prompts and what to call them, and either in other words, if there are any.
 
     Raises:
         ValueError: a prompt that is not a conditioning.
@@ -44,7 +44,7 @@ class Question:
 
     @property
     def reworded(self) -> tuple[Conditioning, Conditioning] | None:
-        """Both prompts in other words, each as it is where it has none; None where neither has."""
+        """Both prompts in other words; a prompt without other words stays as it is. None if neither has any."""
         if self.target_paraphrase is None and self.contrast_paraphrase is None:
             return None
         return self.target_paraphrase or self.target, self.contrast_paraphrase or self.contrast

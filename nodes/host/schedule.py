@@ -1,4 +1,4 @@
-"""A ComfyUI model's noise levels and latent space, asked of the model itself, so that no family needs a case of its own."""
+"""A ComfyUI model's noise levels and latent space, found by asking the model itself, so that no family needs its own case."""
 
 from __future__ import annotations
 
@@ -69,23 +69,23 @@ def scheduled_sigmas(model: ModelPatcher, scheduler: str, steps: int) -> Tensor:
 
 
 def without_final_zero(sigmas: Tensor) -> Tensor:
-    """The noise levels as float32 on the CPU, [S], without the 0 at their end, which is no step."""
+    """The noise levels as float32 on the CPU, [S], without the 0 at their end, which is not a step."""
     sigmas = sigmas.detach().to(device="cpu", dtype=torch.float32)
     return sigmas[:-1] if sigmas.ndim == 1 and sigmas.numel() and sigmas[-1] == 0 else sigmas
 
 
 def image_factors(model: ModelPatcher, sigmas: Tensor) -> Tensor:
-    """alpha(sigma) of x = alpha * x0 + sigma * noise, [S], found by letting the model noise a one with a zero.
+    """alpha(sigma) of x = alpha * x0 + sigma * noise, [S], found by letting the model add a noise of 0 to an image of 1.
 
     Raises:
-        ValueError: levels that are no schedule or lie outside the model's, or a model that noises in another way.
+        ValueError: levels that are not a schedule or lie outside the model's, or a model that noises in another way.
     """
     check_levels(sigmas, torch.ones_like(sigmas))
     model_sampling = model.get_model_object("model_sampling")
     if "IMG_TO_IMG" in {base.__name__ for base in type(model_sampling).__mro__}:
         raise ValueError(
-            f"This model ({type(model.model).__name__}) makes one picture of another at once: it predicts no noise, so there is "
-            "nothing to explain by it. Load a model that makes pictures from noise."
+            f"This model ({type(model.model).__name__}) makes one picture of another at once: it does not predict noise, so it "
+            "can't explain anything. Load a model that makes pictures from noise."
         )
     check_reach(sigmas, float(model_sampling.sigma_min), float(model_sampling.sigma_max))
     column = sigmas[:, None, None, None]
@@ -129,7 +129,7 @@ def latent_space(model: ModelPatcher) -> LatentSpace:
     A model of videos is one of pictures as well: Qwen-Image and others know a picture as a video of one frame.
 
     Raises:
-        ValueError: a model whose latents are no images, or are not scaled and shifted channel by channel.
+        ValueError: a model whose latents are not images, or are not scaled and shifted channel by channel.
     """
     latent_format = model.get_model_object("latent_format")
     _check_pictures(model, latent_format)
@@ -175,7 +175,7 @@ def model_latent(model: ModelPatcher, samples: Tensor) -> Tensor:
     """A LATENT's samples in model space, x0 [B,C,h,w], float32 on the CPU; [B,C,1,h,w] is a picture as well.
 
     Raises:
-        ValueError: samples that are no finite image latent with the model's channels.
+        ValueError: samples that are not a finite image latent with the model's channels.
     """
     space = latent_space(model)
     samples = _without_frames(samples, space.framed)
@@ -187,7 +187,7 @@ def model_latent(model: ModelPatcher, samples: Tensor) -> Tensor:
 
 
 def _without_frames(samples: Tensor, framed: bool) -> Tensor:
-    """[B,C,1,h,w] as [B,C,h,w] where the model takes videos; whatever is no video is left as it is.
+    """[B,C,1,h,w] as [B,C,h,w] where the model takes videos; a latent that is not a video is left as it is.
 
     Raises:
         ValueError: a video of several frames, or a frame for a model that knows none.

@@ -12,7 +12,7 @@ from ..maths.pictures.colours import AUTOMATIC, DIVERGING, SEQUENTIAL
 from ..maths.pictures.overlay import Background
 
 ADVANCED = ("percentile", "background", "interpolation")
-"""Those that hardly anybody changes."""
+"""Inputs that hardly anybody changes."""
 
 
 def image() -> io.Image.Input:

@@ -1,7 +1,7 @@
-"""What a node is given, held to its own definition before it runs.
+"""Whether the inputs of a node fit its definition, checked before it runs.
 
 ComfyUI checks what stands in a widget, but not what comes by a link instead, nor NaN, which is neither too small nor too large,
-nor a plain value where a link belongs; newer ones check choices, older ones don't.
+nor a plain value in place of a link. Newer versions check choices, older ones don't.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PLAIN = (bool, int, float, str)
 
 
 def checked(node: Node) -> Node:
-    """The node, which from now on refuses what its inputs don't take, wherever that comes from."""
+    """The node; from now on it refuses values that its inputs don't take, wherever they come from."""
     schema, execute = node.define_schema(), node.execute.__func__
     inputs = {each.id: each for each in schema.inputs}
 

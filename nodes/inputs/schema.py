@@ -17,7 +17,7 @@ def schema(*, inputs: Sequence[io.Input], advanced: Sequence[str] = (), **given:
 
     Args:
         inputs: as in `io.Schema`.
-        advanced: ids of the inputs that newer pages fold away until somebody asks for them (from ComfyUI 0.10.0 on).
+        advanced: ids of the inputs that newer pages hide until somebody asks for them (from ComfyUI 0.10.0 on).
         given: the other fields of `io.Schema`.
 
     Raises:

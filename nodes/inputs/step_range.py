@@ -57,7 +57,7 @@ def check(start: int | None, end: int | None) -> bool | str:
     ComfyUI leaves the limits of the inputs that `validate_inputs` names to it, and calls it without those that are linked.
     """
     if not isinstance(start, int) or not isinstance(end, int):
-        return True  # what is no number, ComfyUI refuses
+        return True  # ComfyUI refuses what is not a number
     try:
         check_range(start, stop(end))
     except ValueError as error:

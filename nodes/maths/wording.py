@@ -10,9 +10,9 @@ ELLIPSIS = "…"
 
 WEIGHTING_WORDS = {"uniform": "equally weighted", "information": "weighted by their share of log SNR"}
 UNITS = {"uniform": "noise variances", "information": "nats"}
-"""What squares of predictions are counted in, by their weighting."""
+"""The unit of squares of predictions, by their weighting."""
 PER_CELL = " per latent cell"
-"""What the unit of a cell's number has more than that of a sum over cells."""
+"""What the unit of a cell's number says in addition to that of a sum over cells."""
 SENTENCES = {
     "source": "Steps {start}–{end} of {steps}, {weighting}",
     "total": "Whole picture: {value} {unit} for {label}",

@@ -191,7 +191,7 @@ def broken(*arguments: Any, **named: Any) -> None:
             (14, 4, 8, 8),
             "makes videos: it takes the pictures of a batch for",
         ),
-        ("LotusD", {}, (1, 4, 8, 8), "makes one picture of another at once: it predicts no noise"),
+        ("LotusD", {}, (1, 4, 8, 8), "makes one picture of another at once: it does not predict noise"),
         ("HunyuanImage21Refiner", {}, (1, 64, 1, 8, 8), "HunyuanImage21Refiner does more than scale and shift"),
     ],
 )

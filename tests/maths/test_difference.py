@@ -230,7 +230,7 @@ def test_unknown_words_are_refused_with_the_known_ones(predictions: NoisePredict
 
 
 def test_a_sum_without_sign_has_no_latent(predictions: NoisePredictions) -> None:
-    with pytest.raises(ValueError, match="'absolute' is no latent to decode"):
+    with pytest.raises(ValueError, match="'absolute' is not a latent that can be decoded"):
         difference.latent(
             difference.sum_steps(predictions, reading="absolute"),
             predictions.noised.x0,

@@ -147,7 +147,7 @@ def test_the_decoded_row_is_added_with_one_call_of_the_decoder() -> None:
 
 
 def test_the_decoded_row_of_the_absolute_reading_is_signed() -> None:
-    """|d| is no latent: what is decoded is the signed sum all the same."""
+    """|d| is not a latent: what is decoded is the signed sum all the same."""
     seen = []
 
     def decode(latents: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ The file is written by `python dev.py run training.familiarity`, every entry but
      "temperature": 9.5,
      "vocabulary": ["a", "photo", ...]}
 
-"familiarity" has the quantiles SHARES of the model's own held-out pictures, see `OwnPictures`; "temperature" is what log-odds
-are to be divided by, fitted on labelled pictures; "vocabulary" are all words that the training's prompts had.
+"familiarity" has the quantiles SHARES of the model's own held-out pictures, see `OwnPictures`; "temperature" is the divisor of
+log-odds, fitted on labelled pictures; "vocabulary" has all words of the training's prompts.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class AboutModel:
 
 
 def read(folder: Path) -> AboutModel | None:
-    """What the folder's `sdexplain.json` says; None where it has none.
+    """What the folder's `sdexplain.json` says; None if there is no such file.
 
     Quantiles over other noise levels than are measured today are left out.
 
     Raises:
-        ValueError: the file is no JSON of this form, or of a later version.
+        ValueError: the file is not JSON of this form, or of a later version.
     """
     file = folder / FILE
     if not file.is_file():

@@ -24,11 +24,11 @@ class Classes:
     """The classes that a model knows, by number."""
 
     count: int
-    """How many, numbered from 0; none for an unconditional model."""
+    """How many, numbered from 0; 0 for an unconditional model."""
     names: dict[int, str]
-    """Their names, where they are known; commas part synonyms."""
+    """Their names, where they are known; synonyms are separated by commas."""
     any_class: int | None
-    """The number that stands for any class, which is what no label at all means; None if there is none."""
+    """The number that stands for any class, which is what an empty prompt means; None if there is no such number."""
 
     @cached_property
     def numbers(self) -> dict[str, int]:

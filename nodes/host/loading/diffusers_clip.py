@@ -99,7 +99,7 @@ def _read_tokenizer(folder: PipelineFolder, settings: CLIPTextConfig) -> PreTrai
         require_content(file)
     try:
         tokenizer = _tokenizer_class(folder).from_pretrained(folder.tokenizer, local_files_only=True)
-    except Exception as error:  # the tokenizers library raises nothing more special
+    except Exception as error:  # the tokenizers library raises no narrower exception
         raise ValueError(f"{folder.tokenizer} can't be read ({error}). Download or save the folder again.") from error
     largest = max(tokenizer.get_vocab().values())
     if largest >= settings.vocab_size:
@@ -114,7 +114,7 @@ def _text_weights(weights: Weights, width: int) -> Weights:
     """Return the weights without the prefix of older files, and with the projection that ComfyUI's model has on top."""
     names = {name: name.removeprefix("text_model.") for name in weights.tensors}
     tensors = {names[name]: tensor for name, tensor in weights.tensors.items()}
-    tensors.pop("embeddings.position_ids", None)  # 0, 1, 2 …: no weight
+    tensors.pop("embeddings.position_ids", None)  # 0, 1, 2 …: not a weight
     # SD's pipelines use no projection. Identity, so that nothing uninitialised is left in the model.
     tensors["text_projection.weight"] = torch.eye(width)
     return Weights(tensors, weights.source)

@@ -56,7 +56,7 @@ class DenoiserFolder:
     settings: Settings
     scheduler: Settings
     names: dict[int, str]
-    """The classes' names, where the folder has them; commas part synonyms, as in ImageNet's."""
+    """The classes' names, where the folder has them; synonyms are separated by commas, as in ImageNet's."""
 
     @property
     def kind(self) -> str:
@@ -114,7 +114,7 @@ def read_denoiser(path: Path) -> DenoiserFolder:
 
 
 def _require_pixels(path: Path, components: Settings) -> None:
-    """Refuse a folder with an autoencoder, whose UNet2DModel takes its latents for what would here be pixels.
+    """Refuse a folder with an autoencoder: its UNet2DModel works on latents, which would be taken for pixels here.
 
     Raises:
         ValueError: as above.
@@ -174,7 +174,7 @@ class Denoiser(torch.nn.Module):
 
 
 class Description(comfy.supported_models_base.BASE):
-    """What ComfyUI has to know of a model whose network diffusers makes."""
+    """What ComfyUI must know about a model whose network diffusers makes."""
 
     def __init__(self, folder: DenoiserFolder, latents: comfy.latent_formats.LatentFormat) -> None:
         super().__init__({"disable_unet_model_creation": True, "in_channels": latents.latent_channels, "dtype": torch.float32})

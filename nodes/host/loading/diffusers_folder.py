@@ -1,6 +1,6 @@
 """A diffusers pipeline folder of any size as ComfyUI's MODEL, CLIP and VAE.
 
-The network is ComfyUI's own or, where it has none, diffusers'.
+The network is ComfyUI's own. If ComfyUI has no such network, it is diffusers'.
 """
 
 from __future__ import annotations

@@ -107,6 +107,6 @@ def sampling_settings(scheduler: Settings) -> dict[str, Any]:
 
 
 def model_type(scheduler: Settings) -> comfy.model_base.ModelType:
-    """Return ComfyUI's name for what the network predicts; for "sample" it has none, see `X0Sampling`."""
+    """Return ComfyUI's name for what the network predicts; ComfyUI has no name for "sample", see `X0Sampling`."""
     kinds = comfy.model_base.ModelType
     return {"v_prediction": kinds.V_PREDICTION, FLOW: kinds.FLOW}.get(scheduler["prediction_type"], kinds.EPS)

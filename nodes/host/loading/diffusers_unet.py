@@ -70,7 +70,7 @@ STANDARD_GROUPS = 32
 
 
 class WidthRatio(float):
-    """A level's width over the first's, where that is no whole number: 1.5 times 64 is then 96 channels, not 96.0."""
+    """A level's width over the first's, where that is not a whole number: 1.5 times 64 is then 96 channels, not 96.0."""
 
     def __mul__(self, width: int) -> int:
         return round(float(self) * width)

@@ -29,7 +29,7 @@ def pipeline_folders() -> dict[str, Path]:
 def _is_lone_denoiser(folder: Path, files: list[str]) -> bool:
     try:
         return "config.json" in files and is_denoiser(folder)
-    except ValueError:  # a file that can't be read is nobody's concern while the folders are listed
+    except ValueError:  # while folders are listed, a file that can't be read is skipped
         return False
 
 

@@ -21,7 +21,7 @@ from .measures import auroc, average_precision, grown, largest, overlap, pointin
 Sign = Literal["magnitude", "positive", "negative", "signed"]
 
 SIDES = {"magnitude": "its magnitude", "positive": "its positive side", "negative": "its negative side"}
-TRUE = 0.5  # a mask's value from which on a pixel belongs to it
+TRUE = 0.5  # a mask's value from which a pixel belongs to it
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Comparison:
     first: Map
     """The map, of B images."""
     second: Map | None
-    """The map that it is compared with; None for a mask."""
+    """The map with which it is compared; None for a mask."""
     values: Tensor
     """[B,H,W] the map in -1 ... 1, each image by a scale of its own."""
     reference: Tensor
@@ -68,7 +68,7 @@ class Comparison:
     counted: Tensor
     """[B,H,W] bool: the places that are measured."""
     tolerance: int
-    """How far from the truth, in places, the largest value still counts as on it: half a latent cell."""
+    """How far from the truth, in places, the largest value may lie and still count as on it: half a latent cell."""
     share: float
     """Which share of the other map's places is taken for true; 0 for a mask."""
 
@@ -97,7 +97,7 @@ class Comparison:
         return (self.truth[image].sum() / self.counted[image].sum().clamp(min=1)).item()
 
     def note(self, image: int) -> str:
-        """Why measures of an image are missing, "" where none is."""
+        """Why measures of an image are missing, "" if none are missing."""
         counted, truth = self.counted[image], self.truth[image]
         other = "the mask" if self.second is None else "the second map"
         if not counted.any():
@@ -233,13 +233,13 @@ def compare_maps(first: Map, second: Map, share: float = 0.1, inside: Tensor | N
 
 
 def take_sign(map: Map, sign: Sign) -> Map:
-    """What of a map is compared: larger claims more.
+    """The values of a map that are compared: a larger value claims more.
 
     "magnitude": |v|. "positive": v where it is above 0, else 0. "negative": -v where it is below 0, else 0. "signed": v, so that
-    what is far below 0 claims least.
+    a value far below 0 claims least.
 
     Raises:
-        ValueError: an unknown sign, or the negative side of a map that has none.
+        ValueError: an unknown sign, or the negative side of a map without values below 0.
     """
     if sign not in get_args(Sign):
         raise ValueError(f"The sign is {sign!r}; expected one of {', '.join(get_args(Sign))}.")
@@ -279,7 +279,7 @@ def check_mask(mask: Tensor, name: str, map: Map) -> None:
 
 
 def shared_batch(batches: dict[str, int]) -> int:
-    """The number of images that inputs have in common, where one of them may serve all.
+    """The number of images of the inputs; an input with one image serves for all.
 
     Raises:
         ValueError: two different numbers above 1.

@@ -18,7 +18,7 @@ class Scores:
     """Measures of one map against one truth mask; each lies between 0 and 1, chance is 0.5 for the three AUROCs.
 
     auroc: over the whole picture. inside: over the object's pixels alone. shuffled: negatives are the pixels where other
-    pictures have their truth (Tatler et al. 2005), which takes the reward from a map that only knows where objects tend
+    pictures have their truth (Tatler et al. 2005), so that a map gets no credit for knowing only where objects tend
     to be. precision: average precision over the whole picture, its chance is the truth's share of it. iou: of the map's k
     largest pixels with the truth's k pixels. pointing: is the largest value on the truth? mass: the share of the positive
     values that is on the truth.
@@ -71,7 +71,7 @@ def average_precision(values: np.ndarray, truth: np.ndarray) -> float:
 
 
 def largest(values: np.ndarray, count: int) -> np.ndarray:
-    """The `count` largest values as a mask, count > 0; of equal ones any, but none of those that equal the smallest value."""
+    """The `count` largest values as a mask, count > 0; any of equal values, but never those that equal the smallest value."""
     chosen = np.zeros(values.size, bool)
     chosen[np.argpartition(values.ravel(), -count)[-count:]] = True
     found: np.ndarray = chosen.reshape(values.shape) & (values > values.min())
@@ -88,13 +88,13 @@ def overlap(first: np.ndarray, second: np.ndarray) -> float:
 def pointing(values: np.ndarray, truth: np.ndarray, tolerance: int) -> float:
     """The pointing game (Zhang et al. 2018): 1 if the largest value lies within `tolerance` pixels of the truth, else 0.
 
-    Where several values are the largest, the share of them that does.
+    If several values are the largest, the share of them that lies there.
     """
     return float(grown(truth, tolerance)[values == values.max()].mean())
 
 
 def grown(mask: np.ndarray, pixels: int) -> np.ndarray:
-    """A mask and what lies within so many pixels of it, across and down."""
+    """A mask, wider by so many pixels across and down."""
     from scipy import ndimage
 
     return ndimage.binary_dilation(mask, iterations=pixels) if pixels else mask

@@ -27,7 +27,7 @@ class Standing:
     error: float | None
     """Standard error of the log-odds; None for the winner, and where the samples can't tell."""
     probability: float
-    """Softmax over the log-odds of all labels / temperature, as if nothing else could be and all were as likely before."""
+    """Softmax over the log-odds of all labels / temperature, if no other label is possible and all are equally likely before."""
     samples: int
     """Noise samples that it was compared over."""
     out: bool
@@ -306,7 +306,7 @@ def choose(name: str, labels: Sequence[str], what: str) -> int | None:
     """The number of the label with this name, or None for an empty name; `what` says which input it came from.
 
     Raises:
-        ValueError: a name that is no label.
+        ValueError: a name that is not a label.
     """
     if not name.strip():
         return None

@@ -17,7 +17,7 @@ from ..method.scalar import ROUNDING_PER_STEP
 from ..method.uncertainty import error_of_sum, sum_blocks, variance_of_mean, variance_of_total
 from ..wording import format_value, format_with_error, plain_text, quoted, shorten, telling_part
 
-CONFIDENCE = 0.95  # a verdict is undecided where the interval of this confidence reaches over 0
+CONFIDENCE = 0.95  # a verdict is undecided if the interval of this confidence contains 0
 LONGEST_LABEL = 60  # characters, of a label within a sentence
 EXTREME = 1e-4  # a probability nearer to 1 is written as more than this
 
@@ -77,7 +77,7 @@ class Verdict:
 
     @property
     def step_error(self) -> Tensor | None:
-        """[S,B] its standard error, None where it can't be known."""
+        """[S,B] its standard error, None where it is unknown."""
         return error_of_sum(self.evidence[:, None], self.antithetic, self.fresh)
 
     @property
@@ -87,7 +87,7 @@ class Verdict:
 
     @property
     def sums_reach(self) -> Tensor | None:
-        """[end-start,B] half the width of their confidence intervals, None where it can't be known."""
+        """[end-start,B] half the width of their confidence intervals, None where it is unknown."""
         reaches = [self._reach(end) for end in range(self.start + 1, self.end + 1)]
         known = [reach for reach in reaches if reach is not None]
         return torch.stack(known) if known else None
@@ -99,12 +99,12 @@ class Verdict:
 
     @property
     def error(self) -> Tensor | None:
-        """[B] the standard error of the log-odds, None where it can't be known."""
+        """[B] the standard error of the log-odds, None where it is unknown."""
         return error_of_sum(self.evidence[:, self.start : self.end], self.antithetic, self.fresh)
 
     @property
     def reach(self) -> Tensor | None:
-        """[B] half the width of the confidence interval of the log-odds, None where it can't be known.
+        """[B] half the width of the confidence interval of the log-odds, None where it is unknown.
 
         By Student's t, which few samples widen; the schedule's own error is added.
         """
@@ -121,7 +121,7 @@ class Verdict:
 
     @property
     def probability(self) -> Tensor:
-        """[B] of the target: sigmoid(log-odds / temperature), if nothing else can be and both labels are as likely before."""
+        """[B] of the target: sigmoid(log-odds / temperature), if there is no other label and both are equally likely before."""
         return torch.sigmoid(self.log_odds.double() / self.temperature)
 
     @property
@@ -198,11 +198,11 @@ def _evidence(predictions: NoisePredictions) -> tuple[Tensor, Tensor]:
 
 
 def schedule_error(verdict: Verdict) -> Tensor:
-    """How far the sum over the steps may be from the integral over log SNR that it stands for, [B] nats.
+    """How far the sum over the steps may be from the integral over log SNR for which it stands, [B] nats.
 
     Two parts, each as far as it is more than noise: a third of what taking every second step changes (Richardson's estimate for
     a rule of the second order), and, where the range is the whole schedule, what lies beyond its two ends. The evidence of
-    Gaussians falls off there as e^(-|lambda|), so that beyond lies what stands at the end; twice that is counted.
+    Gaussians falls off there as e^(-|lambda|), so that as much lies beyond an end as stands at it; twice that is counted.
     """
     steps = torch.arange(verdict.start, verdict.end)[verdict.counted[verdict.start : verdict.end]]
     if len(steps) < 3:
@@ -218,7 +218,7 @@ def schedule_error(verdict: Verdict) -> Tensor:
 
 
 def _beyond_noise(verdict: Verdict, values: Tensor) -> Tensor:
-    """The magnitude of a mean over the samples, [R,B] to [B], less what its own noise makes of it."""
+    """The magnitude of a mean over the samples, [R,B] to [B], minus what its own noise adds to it."""
     variance = variance_of_mean(values, verdict.antithetic)
     square = values.mean(dim=0).square()
     return (square if variance is None else square - variance).clamp(min=0).sqrt()
@@ -272,7 +272,7 @@ def _hedge(verdict: Verdict, image: int) -> str:
 
 
 def details(verdict: Verdict, image: int) -> list[str]:
-    """Sentences on the leading label's probability, how far the steps agree, and what the standard error lacks."""
+    """Sentences on the leading label's probability, how far the steps agree, and what a standard error needs."""
     sentences = []
     if verdict.differs[image]:
         if verdict.temperature != 1:  # as they are the log-odds are far too sure for a probability
@@ -289,7 +289,7 @@ def details(verdict: Verdict, image: int) -> list[str]:
 
 
 def label_words(verdict: Verdict) -> tuple[str, str]:
-    """Target and contrast in quotation marks, as short as it takes to stand in a sentence and still be told apart."""
+    """Target and contrast in quotation marks, short enough for a sentence, but still different."""
     target, contrast = plain_text(verdict.target_label), plain_text(verdict.contrast_label)
     return _short_words(telling_part(target, contrast)), _short_words(telling_part(contrast, target))
 
@@ -306,7 +306,7 @@ def range_words(verdict: Verdict) -> str:
 
 
 def reading_rule(verdict: Verdict) -> str:
-    """Over which steps and samples the numbers are, and what ± and "undecided" mean."""
+    """Which steps and samples the numbers are from, and what ± and "undecided" mean."""
     samples = len(verdict.evidence)
     taken = "one noise sample" if samples == 1 else f"mean over {samples} noise samples"
     made = f"Sum over {range_words(verdict)}, {taken}{' in antithetic pairs' if verdict.antithetic else ''}"

@@ -1,4 +1,4 @@
-"""Noise predictions as a file: safetensors, with a version and a checksum, so that what is read is what was written.
+"""Noise predictions as a file: safetensors, with a version and a checksum, so that a changed file is noticed.
 
 The tensors of `NoisedLatents` stand under "noised." and their names, both predictions under "target" and "contrast". The
 metadata tells people and other programs what the file is: labels, noise levels, their log SNR, and the fingerprints of
@@ -34,10 +34,10 @@ AGAIN = "Copy the file again from where it came from, or save the predictions an
 
 
 def pack(predictions: NoisePredictions, precision: Precision = "float32") -> bytes:
-    """A file's content. With "float32" nothing is lost, and what was kept in float16 stays so; "float16" rounds the
-    predictions, and them alone, to 11 significant bits.
+    """A file's content. "float32" loses nothing, and what was kept in float16 stays in float16; "float16" rounds the
+    predictions, and only them, to 11 significant bits.
 
-    Takes the room of the file once more while it is made.
+    While it is made, it needs as much memory as the file once more.
 
     Raises:
         ValueError: an unknown precision, or predictions that are too large for float16.
@@ -74,7 +74,7 @@ def _rounded(array: Tensor, precision: Precision) -> Tensor:
 
 
 def checksum(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
-    """SHA-256 over the metadata but the checksum, and every tensor's name, type, shape and values."""
+    """SHA-256 over the metadata without the checksum, and every tensor's name, type, shape and values."""
     digest = hashlib.sha256()
     told = {name: text for name, text in metadata.items() if name != "checksum"}
     shapes = {name: [str(tensor.dtype), list(tensor.shape)] for name, tensor in tensors.items()}
@@ -85,7 +85,7 @@ def checksum(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file beside its place and rename it there: it is whole or not there at all, whatever happens meanwhile.
+    """Write a file beside its place, then rename it: whatever happens, it is there whole or not at all.
 
     Raises:
         OSError: it can't be written; the message names the file and the remedy.
@@ -136,12 +136,12 @@ def check_format(metadata: dict[str, str], name: str) -> None:
     """
     if metadata.get("format") != FORMAT:
         raise ValueError(
-            f"{name} is no file of noise predictions: it is another kind of safetensors file. Choose one that Save Noise "
+            f"{name} is not a file of noise predictions: it is another kind of safetensors file. Choose one that Save Noise "
             "Predictions wrote."
         )
     version = metadata.get("version", "")
     if not (version.isascii() and version.isdigit()):
-        raise ValueError(f"{name} is damaged: its format version is {version[:20]!r}, no number. {AGAIN}")
+        raise ValueError(f"{name} is damaged: its format version is {version[:20]!r}, not a number. {AGAIN}")
     if len(version) > 9 or int(version) > VERSION:
         raise ValueError(
             f"{name} has format version {version[:20]}, this pack reads up to {VERSION}. Update SDExplain, or save the "
@@ -184,7 +184,7 @@ def _own_pictures(metadata: dict[str, str]) -> OwnPictures | None:
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """The fields that are no tensors: switches, and numbers of at least 1.
+    """The fields that are not tensors: switches, and numbers of at least 1.
 
     Raises:
         ValueError: anything else.

@@ -32,7 +32,7 @@ from .latent_colours import decoder_colours, picture_colours
 
 FORMAT = "SDExplain explorer"
 VERSION = 3
-MOST_VALUES = 1 << 25  # of a file of parts, 128 MB; more samples than fit are left to their mean and variance
+MOST_VALUES = 1 << 25  # of a file of parts, 128 MB; if the samples do not fit, it has their mean and variance
 Decoder = tuple[Weighting, Callable[[Tensor], Tensor]]
 """How the steps are weighted when the decoder's colours are learned, and VAE-space latents [n,C,h,w] to pictures [n,H,W,3]."""
 COLOUR_MAPS = {name: name in DIVERGING for name in (*DIVERGING, *SEQUENTIAL)}
@@ -54,7 +54,7 @@ PAGE_SENTENCES = {
     "guessed_badge": "estimate without VAE",
     "guessed": "Colours that the sum adds, estimated from the picture’s own latent. Connect a VAE to see what it decodes.",
     "estimated_badge": "estimate, R² {fit}",
-    "estimated": "Colours that the sum adds, estimated from what the VAE decoded (R² {fit}). "
+    "estimated": "Colours that the sum adds, estimated from what the VAE decoded (R² {fit}; 1 at best). "
     "Run the workflow to decode this range.",
 }
 """What the page says besides the legend's `SENTENCES`."""
@@ -119,7 +119,7 @@ def _shapes(noised: NoisedLatents, size: Size) -> dict[str, Any]:
 
 
 def _levels(noised: NoisedLatents) -> dict[str, Any]:
-    """The noise's levels and kind, and what of it is told; a log SNR that is infinite is None."""
+    """The noise's levels and kind; None in place of an infinite log SNR."""
     log_snr = [value if math.isfinite(value) else None for value in noised.log_snr.tolist()]
     kind = {"antithetic": noised.antithetic, "fresh": noised.fresh, "layers": layers(noised)}
     return {**kind, "sigmas": noised.sigmas.tolist(), "log_snr": log_snr, "rounding": ROUNDING_PER_STEP, "confidence": CONFIDENCE}
@@ -149,7 +149,7 @@ def _meaning(predictions: NoisePredictions) -> dict[str, Any]:
 
 
 def parts(predictions: NoisePredictions, reading: Reading, image: int) -> bytes:
-    """One reading of one image: "values" [R,S,K,h,w], unweighted, or [1,S,K,h,w] where that is too much; and how sure they are.
+    """One reading of one image: "values" [R,S,K,h,w], unweighted, or [1,S,K,h,w] if that is too much; and how sure they are.
 
     Where every step has noise of its own, there are "agreeing" [S], in how many comparisons of independent estimates each
     step's map is alike, "variance" [S,h,w], the squared standard error of the mean, added up over the channels, and for a
@@ -203,7 +203,7 @@ def one_sample(difference: NoiseDifference, sample: int) -> NoiseDifference:
 
 
 def curve(predictions: NoisePredictions, reading: Reading) -> Tensor:
-    """What each step says in all, [R,S,B] without weights: see `overview`."""
+    """The total of each step, [R,S,B] without weights: see `overview`."""
     steps = []
     for step in range(predictions.noised.steps):
         part = read_step(predictions, step, reading)

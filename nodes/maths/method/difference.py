@@ -18,7 +18,7 @@ from .uncertainty import Spread, error_of_sum
 Reading = Literal["difference", "absolute", "information", "evidence"]
 Weighting = Literal["uniform", "information"]
 SIGNED = ("difference", "evidence")
-"""The readings that swapped prompts flip."""
+"""The readings whose sign changes if the prompts are swapped."""
 Direction = Literal["target - contrast", "contrast - target"]
 Base = Literal["difference alone", "added to the image"]
 
@@ -28,7 +28,7 @@ class NoiseDifference:
     """One reading of two noise predictions, summed over the steps start ... end - 1, for each noise sample.
 
     The sign of "difference" is that of eps_target - eps_contrast: the sum is the noise that only the target sees, so it decodes
-    to contrast minus target, and its negative is what leads to the target. "evidence" is positive where it speaks for the target.
+    to contrast minus target, and its negative leads to the target. "evidence" is positive where it speaks for the target.
     """
 
     values: Tensor
@@ -200,7 +200,7 @@ def check_range(start: int, end: int | None, steps: int | None = None) -> None:
         raise ValueError(f"The range is {start} to {end}; expected steps from 0 (the noisiest) on.")
     if end is not None and start >= end:
         raise ValueError(
-            f"The range {start}-{end} is empty: start has to be less than end. It is half-open, so 10-20 means the "
+            f"The range {start}-{end} is empty: start has to be less than end. The end is not part of it: 10-20 means the "
             "steps 10 to 19."
         )
     if steps is not None and (start >= steps or (end or 0) > steps):
@@ -213,14 +213,14 @@ def check_range(start: int, end: int | None, steps: int | None = None) -> None:
 def latent(difference: NoiseDifference, x0: Tensor, direction: Direction, base: Base, strength: float = 1.0) -> Tensor:
     """A signed sum as a latent in VAE space, to decode: [B,C,h,w], the mean over the noise samples.
 
-    Noise is what is to be taken away, so D_target - D_contrast = -(sigma/alpha) * d, and "target - contrast" is
+    Noise is removed, so D_target - D_contrast = -(sigma/alpha) * d, and "target - contrast" is
     strength * (-sum of d). It stands alone, or is added to the image's latent x0 [B,C,h,w] (model space).
 
     Raises:
         ValueError: another reading than the difference, a strength that is not finite, or an unknown direction or base.
     """
     if difference.reading != "difference":
-        raise ValueError(f'The reading {difference.reading!r} is no latent to decode. Sum the reading "difference".')
+        raise ValueError(f'The reading {difference.reading!r} is not a latent that can be decoded. Sum the reading "difference".')
     if not math.isfinite(strength):
         raise ValueError(f"The strength is {strength}; expected a finite factor, 1 for the sum as it is.")
     signs = dict(zip(get_args(Direction), (-1, 1), strict=True))
@@ -248,7 +248,7 @@ def read_step(predictions: NoisePredictions, step: int, reading: Reading) -> Ten
 
 
 def split_steps(steps: int, ranges: int) -> list[tuple[int, int]]:
-    """The half-open ranges (start, end) that cut 0 ... steps - 1 into parts as equal as can be.
+    """The ranges (start, end), end not included, that cut 0 ... steps - 1 into parts as equal as can be.
 
     Raises:
         ValueError: less than one range, or more than there are steps.

@@ -19,8 +19,8 @@ from .prediction import NoisePredictions
 Recognition = Literal["known", "doubtful", "not known", "not measured"]
 
 LEVELS = (-0.35, 1.15)
-"""The log SNR of the steps that count, t = 200 ... 405 of Stable Diffusion's schedule: there a model's own pictures and all
-others differ most. At noisier levels no model does much better than smoothing."""
+"""The log SNR of the steps that count, t = 200 ... 405 of Stable Diffusion's schedule: there a model's own pictures differ most
+from all others. At noisier levels no model does much better than smoothing."""
 
 LIMIT = 0.8
 """Up to this share of smoothing's error a model counts as knowing a picture, where nothing is known about its own pictures."""

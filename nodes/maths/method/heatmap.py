@@ -1,4 +1,4 @@
-"""From a map to a heatmap: the scale on which its colours are to be read."""
+"""From a map to a heatmap: the scale of its colours."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Heatmap(Map):
         return torch.where(limits > 0, self.values / limits, 0.0).clamp(*self.level_range)
 
     def note(self, image: int) -> str:
-        """What to say about an image where there is nothing to show, "" for all others."""
+        """What to say about an image with nothing to show, "" for all others."""
         if any(self.doubts[image : image + 1]):
             return self.doubts[image]
         values = self.values[image]

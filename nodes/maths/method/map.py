@@ -1,6 +1,6 @@
 """A map: one number per place of each image, how sure it is, and the words that say what it means.
 
-Every picture, mask and comparison is made of a map, whatever it was made of itself.
+Every picture, mask and comparison is made from a map, whatever the map itself was made from.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Map:
     values: Tensor
     """[B,h,w] a number for each latent cell, or [B,H,W] for each pixel of the decoded latent."""
     signed: bool
-    """Whether values below 0 mean something of their own."""
+    """Whether values below 0 have a meaning of their own."""
     positive: str
     """What the highest value means; it may quote a label, as the next."""
     negative: str
@@ -40,7 +40,7 @@ class Map:
     downscale: int
     """Image pixels per latent cell, along one side."""
     floor: float
-    """What float rounding alone can make of equal predictions; an image with nothing beyond it is "no difference"."""
+    """How large float rounding alone can make the difference of equal predictions; an image below it has "no difference"."""
     error: Tensor | None = None
     """[B,h,w] the standard error of each value; None where none is known."""
     error_missing: str = ""
@@ -62,4 +62,4 @@ class Map:
     reliability: tuple[str, ...] = ()
     """How many of each image's cells are more than noise, see `keep_reliable`; () where no standard error is known."""
     doubts: tuple[str, ...] = ()
-    """Why an image is left clear although its values are not 0, "" for those that are not; () for none."""
+    """Why an image is left clear although its values are not 0, "" for images that are not left clear; () if no image is."""

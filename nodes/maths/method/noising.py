@@ -127,7 +127,7 @@ class NoisedLatents:
 
 
 def check_latent(latent: Tensor, channels: int | None = None) -> None:
-    """Refuse a latent that is no finite [B,C,h,w] tensor, or that has other `channels` than the model takes.
+    """Refuse a latent that is not a finite [B,C,h,w] tensor, or that has other `channels` than the model takes.
 
     Raises:
         ValueError: nested or video latents, other dimensions, no cells, other channels, NaN or infinity.
@@ -174,8 +174,8 @@ def check_levels(sigmas: Tensor, alphas: Tensor) -> None:
         raise ValueError("The noise levels (SIGMAS) contain NaN or infinity. Give finite levels, the highest first.")
     if (sigmas <= 0).any():
         raise ValueError(
-            f"The noise levels (SIGMAS) contain {sigmas.min().item():g}; expected levels above 0 (a final 0 is no "
-            "step and is to be left out)."
+            f"The noise levels (SIGMAS) contain {sigmas.min().item():g}; expected levels above 0 (a final 0 is not "
+            "a step; leave it out)."
         )
     rising = torch.nonzero(sigmas.diff() > 0)
     if rising.numel():
@@ -232,8 +232,8 @@ def step_shares(log_snrs: Tensor) -> Tensor:
 
     A step reaches from the midpoint to the step before to the midpoint to the step after; the first and the last end at
     their own lambda. A step at lambda = -inf (flow matching at sigma = 1, pure noise) says nothing about the image: its
-    share is 0, and the axis begins at the step after it. Where all steps that are left stand at one place there is no axis to
-    share: each has the same part of 1.
+    share is 0, and the axis begins at the step after it. If all remaining steps stand at one place, there is no axis to
+    share: each gets the same part of 1.
     """
     finite = torch.isfinite(log_snrs)
     axis = log_snrs[finite]
@@ -259,8 +259,8 @@ def draw_noise(
 
     Sample 0 is what ComfyUI and diffusers draw for the seed: `torch.Generator().manual_seed(seed)` on the CPU, its first
     step their first noise. Sample r > 0 has a generator of its own, seeded with numpy's SeedSequence((seed, r)): more
-    samples or more steps never change the ones that are there. `antithetic` makes every sample 2k + 1 the negative of sample
-    2k: what is odd in the noise then cancels in the mean.
+    samples or more steps never change the earlier ones. `antithetic` makes every sample 2k + 1 the negative of sample
+    2k: everything odd in the noise then cancels in the mean.
 
     Raises:
         ValueError: samples or steps below 1, a negative seed, or pairs of an odd number of samples.
@@ -306,7 +306,7 @@ def _sample_seed(seed: int, sample: int) -> int:
 
 
 def _draw_sample(noise: Tensor, seed: int) -> None:
-    """Fill one sample's noise [S,C,h,w], a step at a time: more steps would else change the first ones."""
+    """Fill one sample's noise [S,C,h,w], a step at a time: otherwise more steps would change the first ones."""
     generator = torch.Generator(device="cpu").manual_seed(seed)
     for step in noise:
         step.normal_(generator=generator)

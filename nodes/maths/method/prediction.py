@@ -14,17 +14,17 @@ from .own_pictures import OwnPictures
 
 Prompt = Literal["target", "contrast"]
 Precision = Literal["float32", "float16"]
-"""In which predictions are kept. A network in half precision that predicts the noise itself loses nothing in float16."""
+"""How predictions are kept. A network in half precision that predicts the noise itself loses nothing in float16."""
 Evaluation = tuple[int, int, int]
-"""What a model is asked once: (sample, step, image)."""
+"""One question to a model: (sample, step, image)."""
 
 
 @dataclass(frozen=True, eq=False)
 class NoisePredictions:
-    """What the model takes for noise in each noised latent, once under the target prompt and once under the contrast.
+    """The noise that the model predicts in each noised latent, once under the target prompt and once under the contrast.
 
     Both arrays are [R,S,B,C,h,w], float16 or float32 on the CPU; they may be shared with other predictions and are never
-    changed. Whoever reads them takes a step at a time and reckons in float32: see `difference.read_step`.
+    changed. Code that reads them takes one step at a time and computes in float32: see `difference.read_step`.
     """
 
     noised: NoisedLatents
@@ -71,7 +71,7 @@ def collect(
 ) -> NoisePredictions:
     """Predict the noise in all noised latents under both prompts with any denoiser, in the same chunks.
 
-    `denoise(x, sigma, prompt)` is that of `collect_prompt`, told which prompt is meant: "target" or "contrast".
+    `denoise(x, sigma, prompt)` is that of `collect_prompt`, with the prompt that is meant: "target" or "contrast".
 
     Raises:
         ValueError: see `collect_prompt`.

@@ -15,7 +15,7 @@ NOUNS = {"difference": "difference", "absolute": "difference", "information": "i
 
 
 def read_map(difference: NoiseDifference, scalar: Scalar = "channel norm", decode: Decode | None = None) -> Map:
-    """One number per place of a summed difference, see `scalar_map`, with its standard error where the samples tell one.
+    """One number per place of a summed difference, see `scalar_map`, with its standard error if the samples give one.
 
     decode: VAE-space latents [n,C,h,w] to pictures [n,H,W,3] in 0..1, needed for "decoded luminance" alone. An image whose values
     are all within float rounding is 0 everywhere.
@@ -61,11 +61,11 @@ def read_map(difference: NoiseDifference, scalar: Scalar = "channel norm", decod
 
 
 def standard_error(difference: NoiseDifference, scalar: Scalar) -> Tensor | None:
-    """Standard error of each cell of a map, [B,h,w]; None where the samples can't tell, and for decoded luminance.
+    """Standard error of each cell of a map, [B,h,w]; None if the samples are too few, and for decoded luminance.
 
-    "channel norm": sqrt(sum over C of the variance), the norm that noise alone has in the mean square. "channel mean":
+    "channel norm": sqrt(sum over C of the variance), the root mean square norm of noise alone. "channel mean":
     sqrt(sum over C of the variance) / C, which takes the errors of the channels as independent. For a reading without a sign it
-    is that of what is tested in its place, see `NoiseDifference`.
+    is the error of the products that are tested instead, see `NoiseDifference`.
     """
     if difference.variance is None or scalar == "decoded luminance":
         return None
@@ -76,7 +76,7 @@ def standard_error(difference: NoiseDifference, scalar: Scalar) -> Tensor | None
 def evidence_totals(difference: NoiseDifference) -> tuple[str, ...]:
     """Each image's evidence added up over its cells, in words: the log-odds if weighted by information; () for other readings.
 
-    The standard error is that of the mean over the noise samples; where they can't tell, the words say so.
+    The standard error is that of the mean over the noise samples; if they are too few, the words say so.
     """
     if difference.reading != "evidence":
         return ()

@@ -15,7 +15,7 @@ from .map import Map
 
 Reliability = Literal["all", "reliable only", "standard errors"]
 
-CONFIDENCE = 0.99  # in how many of the maps of nothing but noise the estimates agree no more often than chance makes them
+CONFIDENCE = 0.99  # the share of maps of nothing but noise whose estimates agree no more often than they do by chance
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +62,12 @@ class Significance:
         """[B] whether independent estimates agree more often than noise does.
 
         Under noise alone two estimates of a step's map are alike as often as not, whatever the errors of its cells have in common
-        with each other: the test takes nothing for granted but that the estimates are independent.
+        with each other: the test assumes only that the estimates are independent.
         """
         return self.agreeing >= self.needed
 
     def shown(self, values: Tensor, reliability: Reliability) -> Tensor:
-        """What of the values is shown, [B,h,w]: 0 everywhere in a map that is no more than noise, "all" excepted."""
+        """The values that are shown, [B,h,w]: 0 everywhere in a map that is no more than noise, except with "all"."""
         if reliability == "all":
             return values
         shown = self.ratios if reliability == "standard errors" else torch.where(self.reliable, values, 0.0)
@@ -90,10 +90,10 @@ class Significance:
 
 
 def keep_reliable(map: Map, reliability: Reliability = "all", threshold: float = 3.0) -> Map:
-    """The map with "all" its values, those of cells beyond `threshold` standard errors alone, or its values in standard errors.
+    """The map with "all" its values, with only those beyond `threshold` standard errors, or with its values in standard errors.
 
-    The last two leave an image clear that is no more than noise, see `Significance`. Where standard errors are known, the map
-    says how many cells are reliable.
+    With the last two, an image that is no more than noise is left clear, see `Significance`. If standard errors are known, the
+    map says how many cells are reliable.
 
     Raises:
         ValueError: an unknown reliability, one that needs a standard error where there is none, or a threshold that is not above
@@ -118,7 +118,7 @@ def keep_reliable(map: Map, reliability: Reliability = "all", threshold: float =
 
 
 def measure_significance(map: Map, threshold: float) -> Significance | None:
-    """A map in standard errors of at least what rounding makes; None where none is known.
+    """A map in standard errors, each at least as large as rounding; None if no standard error is known.
 
     Raises:
         ValueError: a threshold that is not above 0.
@@ -144,8 +144,8 @@ def exceedance(map: Map, threshold: float) -> float:
     """The probability, at most, that noise alone takes a cell beyond so many standard errors.
 
     Student's t on both sides, with one degree of freedom less than there are estimates: a sum over steps has more, unless one
-    step carries all variance. For products of estimates the normal distribution on one side: a sum of terms whose signs are those
-    of coins, over the root of the sum of their squares, exceeds no threshold more often by much (Hoeffding 1963).
+    step carries all variance. For products of estimates the normal distribution on one side: a sum of terms with random
+    signs, over the root of the sum of their squares, exceeds a threshold hardly more often than that (Hoeffding 1963).
     """
     if map.tested is not None:
         return float(stats.norm.sf(threshold))
@@ -165,5 +165,5 @@ def check_reliability(map: Map, reliability: Reliability) -> None:
 
 
 def _reliability_words(significance: Significance, images: Tensor) -> tuple[str, ...]:
-    """What there is to say about those of `images` [B] that are true, "" for the others."""
+    """What to say about those of `images` [B] that are true, "" for the others."""
     return tuple(significance.words(image) if said else "" for image, said in enumerate(images.tolist()))

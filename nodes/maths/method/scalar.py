@@ -13,15 +13,15 @@ from .difference import NoiseDifference
 Scalar = Literal["channel norm", "channel mean", "decoded luminance"]
 # Two float32 predictions of unit variance that a network computed in another order differ by some dozens of rounding steps.
 ROUNDING_PER_STEP = 64 * torch.finfo(torch.float32).eps
-SMALLEST_LUMINANCE = 0.5 / 255  # half of what an 8-bit picture can tell apart
+SMALLEST_LUMINANCE = 0.5 / 255  # half a level of an 8-bit picture
 
 
 def scalar_map(difference: NoiseDifference, scalar: Scalar, decode: Decode | None = None) -> Tensor:
     """One number per place from the mean over the noise samples, [B,h,w] or [B,H,W].
 
     "channel norm": |sum d|, over the channels. "channel mean": the mean of -sum d over the channels. "decoded luminance": see
-    `decoded_luminance`. Minus, because d is noise to be taken away: -sum d leads to the target. The reading "absolute" is one
-    number per cell already, which both channel scalars leave as it is.
+    `decoded_luminance`. Minus, because d is noise that is removed: -sum d leads to the target. The reading "absolute" already has
+    one number per cell, which both channel scalars leave as it is.
 
     Raises:
         ValueError: an unknown scalar, and what `decoded_luminance` refuses.
@@ -39,7 +39,7 @@ def decoded_luminance(difference: NoiseDifference, decode: Decode | None) -> Ten
     """Luminance of decode(-sum d) minus that of decode(0), both through `to_vae`, [B,H,W]: what the target adds.
 
     Raises:
-        ValueError: no decoder, a reading that is no latent, or a decoder that gives no pictures.
+        ValueError: no decoder, a reading that is not a latent, or a decoder that does not give pictures.
     """
     if decode is None:
         raise ValueError("The scalar 'decoded luminance' needs a VAE. Connect the model's, or choose another scalar.")
@@ -55,12 +55,12 @@ def decoded_luminance(difference: NoiseDifference, decode: Decode | None) -> Ten
 
 
 def is_signed(difference: NoiseDifference, scalar: Scalar) -> bool:
-    """Whether below zero means something else than above."""
+    """Whether values below zero mean something else than values above."""
     return difference.signed and (scalar != "channel norm" or difference.reading != "difference")
 
 
 def smallest_value(difference: NoiseDifference, scalar: Scalar) -> float:
-    """What float rounding alone can make of equal predictions; smaller maps are "no difference"."""
+    """How large float rounding alone can make the difference of equal predictions; smaller maps are "no difference"."""
     if scalar == "decoded luminance":
         return SMALLEST_LUMINANCE
     channels = difference.values.shape[2] if scalar == "channel norm" else 1

@@ -36,8 +36,8 @@ def products_of_pairs(values: Tensor, antithetic: bool) -> Tensor:
     """Independent estimates two by two, multiplied and added up over the channels, [R,B,K,h,w] to [P,B,h,w].
 
     The first with the second, the third with the fourth and so on: P products that are independent of each other. The mean of a
-    product is the square of what both estimate, without the variance that is in a mean of squares; where there is nothing to
-    estimate, its sign is that of a coin.
+    product is the square of what both estimate, without the variance that is in a mean of squares; if there is nothing to
+    estimate, its sign is random.
     """
     estimates = independent(values, antithetic)
     whole = len(estimates) // 2 * 2
@@ -45,7 +45,7 @@ def products_of_pairs(values: Tensor, antithetic: bool) -> Tensor:
 
 
 class Spread:
-    """How far independent estimates of a sum over steps are apart and how often they agree, gathered step by step.
+    """How much independent estimates of a sum over steps differ and how often they agree, gathered step by step.
 
     For a reading without a sign squares are tested by products of independent estimates, see `products_of_pairs`.
     """
@@ -79,7 +79,7 @@ class Spread:
             self._variance = self._variance + (products / len(products)).square().sum(dim=0)
 
     def result(self, values: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """The squared standard error of the sum `values` [R,B,K,h,w], and what is tested in its place if it has no sign."""
+        """The squared standard error of the sum `values` [R,B,K,h,w], and the products tested instead if it has no sign."""
         if self.estimates < 2:
             return None, None
         if self.signed:
@@ -98,11 +98,11 @@ def error_of_sum(parts: Tensor, antithetic: bool, fresh: bool) -> Tensor | None:
 
 
 def variances_of_sum(parts: Tensor, antithetic: bool, fresh: bool) -> Tensor | None:
-    """The variances that add up to that of what `error_of_sum` is the error of, [S,...], or [1,...] of the whole sum.
+    """The variances whose sum is the square of `error_of_sum`, [S,...], or [1,...] of the whole sum.
 
     fresh: every step has noise of its own. The steps' errors are then independent and their variances add up, each
     estimated from few samples, but all of them together from many. Otherwise all steps share one noise, and only the
-    spread of the sums tells.
+    spread of the sums is known.
     """
     return variance_of_mean(parts if fresh else parts.sum(dim=1, keepdim=True), antithetic)
 

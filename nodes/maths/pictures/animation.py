@@ -63,7 +63,7 @@ def animate(
 
 
 def windows(steps: int, window: int) -> list[tuple[int, int]]:
-    """The half-open ranges of `window` steps, each one step on from the last, that lie within the schedule.
+    """The ranges (start, end) of `window` steps within the schedule, each one step after the last; end is not included.
 
     Raises:
         ValueError: a window without steps, or one longer than the schedule.

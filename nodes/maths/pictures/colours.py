@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 AUTOMATIC = "automatic"
-# matplotlib's maps that colour-blind readers can tell apart, with words for their ends: (negative, positive), or the most.
+# matplotlib's maps that colour-blind readers can read, with words for their ends: (negative, positive), or the most.
 DIVERGING = {
     "RdBu_r": ("blue", "red"),
     "PuOr": ("orange", "purple"),

@@ -21,7 +21,7 @@ from .overlay import overlay
 from .paper import INK, MUTED, PAPER, RULE, draw_paragraphs, stack
 from .sheet import Grid, cell_size, draw_headers, draw_row
 
-# Okabe and Ito's (2008): colour-blind readers can tell these apart, by their lightness too.
+# Okabe and Ito's (2008): colour-blind readers can distinguish these, also by their lightness.
 BOTH, REFERENCE_ALONE, MAP_ALONE = "#0072b2", "#d55e00", "#f0e442"
 STRENGTH = 0.8  # of these colours over the picture
 UNKNOWN = "–"

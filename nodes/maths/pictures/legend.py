@@ -100,7 +100,7 @@ def draw_key(heatmap: Heatmap, image: int, lengths: Lengths, appearance: Appeara
     low, high = end_words(heatmap, lengths, appearance.colour_map)
     words_height, bar_height, numbers_height = max(low.height, high.height) + lengths(3), lengths(14), lengths(20)
     notes = [heatmap.note(number) for number in range(len(heatmap.values))]
-    # no room for a bar that no image of the batch has
+    # no space for a bar if no image of the batch has one
     height = lengths(40) if all(notes) else words_height + bar_height + numbers_height
     key = Image.new("RGB", (lengths.inner, height), PAPER)
     draw = ImageDraw.Draw(key)

@@ -66,8 +66,8 @@ def overlay(
 def blend(pictures: Tensor, levels: Tensor, signed: bool, appearance: Appearance) -> Tensor:
     """picture * (1 - a) + colour * a, [...,3], with a = opacity * |level|, or opacity * level^1.5 for unsigned maps.
 
-    A level of 0 leaves the picture as it is. A magnitude is nowhere 0 where there is noise: the power keeps that from veiling all
-    of the picture.
+    A level of 0 leaves the picture as it is. With noise, a magnitude is 0 nowhere; the power keeps it from covering
+    the whole picture.
     """
     strength = levels.abs() if signed else levels**1.5
     return torch.lerp(pictures, colours(levels, signed, appearance.colour_map), appearance.opacity * strength[..., None])

@@ -19,7 +19,7 @@ from .lettering import paragraph
 from .paper import INK, MUTED, PAPER, RULE, Lengths
 
 LENGTHS = Lengths(width=1024, unit=2.0)  # at half its size, as a node shows it, a plot has a legend's letters
-SPEAKS_FOR, SPEAKS_AGAINST = "#b2182b", "#2166ac"  # RdBu's red and blue, which colour-blind readers can tell apart
+SPEAKS_FOR, SPEAKS_AGAINST = "#b2182b", "#2166ac"  # RdBu's red and blue, which colour-blind readers can distinguish
 BAND = MUTED
 ROUND = (1, 2, 5, 10)  # what ticks count in, and ten times that
 

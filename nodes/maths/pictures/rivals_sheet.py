@@ -109,7 +109,7 @@ def short_label(contest: Contest, standing: Standing) -> str:
 
 
 def probability_words(probability: float) -> str:
-    """In per cent; what is nearer to 0 or 1 than these numbers deserve is less or more than something."""
+    """In per cent; what is nearer to 0 or 1 than these numbers deserve is written as < or >."""
     if EXTREME <= probability <= 1 - EXTREME:
         return f"{probability:.1%}"
     return f"< {EXTREME:.1%}" if probability < 0.5 else f"> {1 - EXTREME:.1%}"

@@ -111,7 +111,7 @@ def step_sheet(
 
 
 def speak_for_all(heatmap: Heatmap, threshold: float, maps: str) -> Heatmap:
-    """The heatmap of several maps without the findings of single ones, but with word of what it means that one stays clear.
+    """The heatmap of several maps, without the findings of single maps; it says why a map stays clear, if one does.
 
     maps: what they are called, at the beginning of a sentence.
     """
@@ -145,7 +145,7 @@ def decoded_row(difference: NoiseDifference, decode: Decode, picture_size: Size,
 
 
 def range_header(log_snr: Tensor, span: tuple[int, int]) -> tuple[str, str]:
-    """What stands above a column: its steps, and the log SNR of the first and the last of them."""
+    """The words above a column: its steps, and the log SNR of the first and the last of them."""
     start, end = span
     first, last = (_one_decimal(value) for value in log_snr[[start, end - 1]].tolist())
     return f"Steps {start}–{end}", f"log SNR {first}" if first == last else f"log SNR {first} to {last}"
