@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..method.difference import NoiseDifference, Reading, split_steps, sum_steps
+from ..method.difference import NoiseDifference, Reading, read_step, split_steps, step_weights, sum_steps
 from ..method.noising import NoisedLatents
 from ..method.prediction import NoisePredictions
+from ..method.reliability import agreements_needed
 from ..method.scalar import ROUNDING_PER_STEP
-from ..wording import format_value, quoted
+from ..method.uncertainty import independent
+from ..wording import format_value, format_with_error, quoted
 from . import measures
+from .verdict import CONFIDENCE, judge
 
 SMALLEST_RESIDUAL = 1e-4
 """What float32 sums may be off by, relative to what is summed."""
@@ -23,6 +26,12 @@ noise samples, known wordings had 0.99 and more, wordings that it never saw 0.4 
 
 RANDOMISED_FALLS = 0.3
 """Spearman's rank correlation, of magnitudes, that a shuffled network may have at most. The bundled model's had 0.17 at most."""
+
+DOUBTFUL = 0.9
+"""Where independent maps agree more often than in so many trials of nothing but noise, but not in 99 of 100, it can't be told."""
+
+LEAST_EVIDENCE = 1.0
+"""Nats: odds of less than e to 1 are "not worth more than a bare mention" (Kass & Raftery 1995)."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,8 @@ def check_all(answers: Answers) -> list[Check]:
         check_additivity(answers.first),
         check_paraphrase(answers.first, answers.paraphrased),
         check_randomised(answers.first, answers.randomised),
+        check_other_noise(answers.first),
+        check_evidence(answers.first),
     ]
 
 
@@ -192,6 +203,67 @@ def check_randomised(first: NoisePredictions, randomised: NoisePredictions) -> C
     if not has_map(first):
         words = "There is no map that could fall apart."
     return Check("Shuffled weights, no map", passed, figure, words)
+
+
+def check_other_noise(first: NoisePredictions) -> Check:
+    """Maps that were made of independent noise are alike, where noise alone makes them alike as often as not.
+
+    Each of the `independent_maps` is compared with the next. Where the difference of the predictions is nothing but chance, the
+    sign of one map tells nothing of the sign of another, and so each comparison is the toss of a coin, independent of the others:
+    the sign test of `reliability`. What a map says on average does not count: a constant has no places.
+    """
+    name, maps = "Other noise, same map", independent_maps(first)
+    if not has_map(first):
+        return Check(name, False, "0 everywhere", "There is no map that could stay.")
+    patterns = maps - maps.mean(dim=(1, 2), keepdim=True)
+    agreeing, compared = int(((patterns[1:] * patterns[:-1]).sum(dim=(1, 2)) > 0).sum()), len(maps) - 1
+    needed = agreements_needed(compared)
+    figure = f"{agreeing} of {compared} comparisons agree, bound ≥ {needed}"
+    if needed > compared:
+        return Check(name, None, figure, "Too few maps of independent noise to tell. Take more steps or samples.")
+    correlation = rank_correlation(maps[: len(maps) // 2 * 2 : 2].sum(dim=0), maps[1::2].sum(dim=0))
+    words = f"Maps of independent noise, each against the next; the rank correlation of both halves is {correlation:.2f}."
+    if agreeing >= needed:
+        return Check(name, True, figure, words)
+    if agreeing >= agreements_needed(compared, DOUBTFUL):
+        return Check(name, None, figure, f"{words} That is neither chance nor surely more. Take more steps or samples.")
+    return Check(name, False, figure, f"{words} Noise alone agrees in half of them: this map is no more than chance.")
+
+
+def check_evidence(first: NoisePredictions) -> Check:
+    """The evidence is more than its own uncertainty, and more than a bare mention.
+
+    The uncertainty is the verdict's: of the noise, and of the few steps.
+    """
+    name, verdict = "Evidence against its standard error", judge(first)
+    odds, error, reach = (None if each is None else float(each[0]) for each in (verdict.log_odds, verdict.error, verdict.reach))
+    figure = f"{format_with_error(odds, error)} nats"
+    if abs(odds) < LEAST_EVIDENCE:
+        words = f"Less than {LEAST_EVIDENCE:g} nat in all: the model hardly hears the prompts, or this picture fits both."
+        return Check(name, False, f"{figure}, bound {LEAST_EVIDENCE:g}", words)
+    if reach is None:
+        words = f"Nothing tells how sure it is. Take {4 if first.noised.antithetic else 2} noise samples or more."
+        return Check(name, None, f"{figure}, uncertainty unknown", words)
+    figure += f", bound ± {format_value(reach)}"
+    words = f"The {CONFIDENCE:.0%} interval of the verdict over these steps: noise, and that the steps are few."
+    if abs(odds) < reach:
+        words += " It holds 0: neither prompt is really preferred. Take more steps or samples."
+    return Check(name, abs(odds) >= reach, figure, words)
+
+
+def independent_maps(predictions: NoisePredictions) -> Tensor:
+    """Maps of evidence whose noise has nothing in common, [N,h,w] in nats, for one image.
+
+    One for each step and each independent estimate (sample, or antithetic pair), step by step; where all steps share one noise,
+    one for each estimate, summed over the steps. Steps that don't count are left out.
+    """
+    noised = predictions.noised
+    maps = [
+        independent(weight * read_step(predictions, step, "evidence"), noised.antithetic)[:, 0].sum(dim=1)
+        for step, weight in enumerate(step_weights(noised, "information"))
+        if weight != 0
+    ]
+    return torch.cat(maps) if noised.fresh else torch.stack(maps).sum(dim=0)
 
 
 def evidence_map(predictions: NoisePredictions) -> Tensor:

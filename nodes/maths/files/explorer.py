@@ -133,7 +133,7 @@ def _meaning(predictions: NoisePredictions) -> dict[str, Any]:
     return {
         "target": labels[0],
         "contrast": labels[1],
-        "familiarity": [familiarity.words(image) for image in range(predictions.noised.images)],
+        "familiarity": [familiarity.answer(image) for image in range(predictions.noised.images)],
         "strange": (~familiarity.may_be_sure).tolist(),
         "title": f"{quoted(labels[0])} vs {quoted(labels[1])}",
         "short": [quoted(telling_part(*labels)), quoted(telling_part(*labels[::-1]))],

@@ -139,7 +139,7 @@ def sum_steps(
         agreeing=spread.agreeing,
         compared=spread.compared,
         estimates=noised.estimates,
-        familiarity=tuple(familiarity.words(image) for image in range(noised.images)),
+        familiarity=tuple(familiarity.answer(image) for image in range(noised.images)),
         strange=tuple((~familiarity.may_be_sure).tolist()),
         total_error=error_of_sum(torch.stack(totals, dim=1), noised.antithetic, noised.fresh),
         reading=reading,

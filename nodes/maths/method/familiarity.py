@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..wording import format_value
 from .noising import NoisedLatents
-from .own_pictures import SHARES, OwnPictures
+from .own_pictures import OwnPictures
 from .prediction import NoisePredictions
 
 Recognition = Literal["known", "doubtful", "not known", "not measured"]
@@ -89,24 +89,23 @@ class Familiarity:
         return self.cleanest_error > WORSE_THAN_NOTHING
 
     def words(self, image: int) -> str:
-        """One to three sentences about one picture, for legends and reports."""
-        return " ".join([self._words_on_ratio(image), *self._words_on_structure(image), *self._words_on_cleanest(image)])
+        """One to three sentences about one picture, for reports."""
+        return " ".join([self.answer(image), *self._words_on_structure(image), *self._words_on_cleanest(image)])
 
-    def _words_on_ratio(self, image: int) -> str:
+    def answer(self, image: int) -> str:
+        """The first of them, for legends: whether the model knows the picture, and the number behind it."""
         if self.ratios is None:
             low, high = map(format_value, LEVELS)
             return f"Whether the model knows this picture can't be told: no step has a log SNR from {low} to {high}."
         ratio, verdict = float(self.ratios[image]), self.verdicts[image]
-        number = f"{_two_digits(ratio)} of 1{self._words_on_own()}"
+        own = "" if self.own is None else f"; its own pictures: below {_two_digits(self.own.ratios[-1])}"
+        number = f"({_two_digits(ratio)} of smoothing’s noise error{own})"
         if verdict == "known":
-            return f"The model knows such pictures: its noise error beside that of smoothing is {number}."
+            return f"The model knows such pictures {number}."
         if verdict == "doubtful":
-            return f"It is doubtful whether the model knows this picture: its noise error beside that of smoothing is {number}."
+            return f"It is doubtful whether the model knows this picture {number}."
         than = "no better than" if ratio > 0.95 else "hardly better than"
-        return f"The model does not know this picture: it predicts the noise {than} smoothing ({number})."
-
-    def _words_on_own(self) -> str:
-        return "" if self.own is None else f"; {SHARES[-1]:.0%} of its own pictures are below {_two_digits(self.own.ratios[-1])}"
+        return f"The model does not know this picture: it predicts the noise {than} smoothing {number}."
 
     def _words_on_structure(self, image: int) -> list[str]:
         if self.own is None or not self.unusual[image]:

@@ -54,8 +54,8 @@ class Significance:
 
     @property
     def needed(self) -> int:
-        """In how many comparisons the estimates have to agree: more than in 99 of 100 maps of nothing but noise (sign test)."""
-        return int(stats.binom.ppf(CONFIDENCE, self.compared, 0.5)) + 1
+        """In how many comparisons the estimates have to agree, see `agreements_needed`."""
+        return agreements_needed(self.compared)
 
     @property
     def found(self) -> Tensor:
@@ -87,6 +87,11 @@ class Significance:
             cells=self.cells,
             expected=min(expected, self.cells),
         )
+
+
+def agreements_needed(compared: int, confidence: float = CONFIDENCE) -> int:
+    """In how many comparisons estimates have to agree: more than in 99 of 100 maps of nothing but noise (sign test)."""
+    return int(stats.binom.ppf(confidence, compared, 0.5)) + 1
 
 
 def keep_reliable(map: Map, reliability: Reliability = "all", threshold: float = 3.0) -> Map:

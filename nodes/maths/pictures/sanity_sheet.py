@@ -29,7 +29,7 @@ def sanity_sheet(picture: Tensor, answers: Answers, checks: list[Check], source:
     Raises:
         ValueError: see `overlay`.
     """
-    same, swapped, _, reworded, shuffled = checks
+    same, swapped, _, reworded, shuffled = checks[:5]  # the others have no map of their own
     candidates = [
         ("The map", same, answers.first),
         ("Prompts swapped", swapped, answers.swapped),

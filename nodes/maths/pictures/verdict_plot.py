@@ -32,7 +32,7 @@ def draw_verdict(verdict: Verdict, image: int) -> Image.Image:
     """One image's plot: the answer, the panels of `draw_steps` and `draw_sums`, and the key to their colours."""
     key = draw_key(key_entries(verdict))
     words = [paragraph(f"{headline(verdict, image)}.", LENGTHS(16), LENGTHS.inner, lines=3, bold=True)]
-    words += [paragraph(text, LENGTHS(12), LENGTHS.inner, lines=3) for text in [" ".join(details(verdict, image))] if text]
+    words += [paragraph(text, LENGTHS(12), LENGTHS.inner, lines=6) for text in [" ".join(details(verdict, image))] if text]
     rule = paragraph(reading_rule(verdict), LENGTHS(11), LENGTHS.inner, lines=3)
     panels = draw_plot(LENGTHS(PANELS), lambda figure: _draw_panels(figure, verdict, image))
     margin, gap = LENGTHS(12), LENGTHS(6)
