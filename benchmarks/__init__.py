@@ -1,1 +1,1 @@
-"""The proof: how true the maps are, measured on scenes whose truth is known, beside other methods."""
+"""How true the maps are, measured on scenes whose truth is known, beside other methods."""

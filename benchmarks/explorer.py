@@ -4,7 +4,7 @@
 
 The data are drawn at random: 50 steps of 128 × 128 cells of 4 channels and 2 noise samples, over a picture of 1024 pixels. Each
 pointer move is followed by one frame; its script's time is printed, and the time until the screen has shown two frames, which is
-33 ms at 60 Hz if none is late.
+33 ms at 60 Hz if no frame is late.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def random_predictions() -> tuple[NoisePredictions, torch.Tensor]:
 
 
 def serve(page: Page) -> None:
-    """Answer the page's questions for the explorer's files."""
+    """Answer the page's requests for the explorer's files."""
     predictions, pictures = random_predictions()
 
     def answer(route: Route) -> None:

@@ -51,7 +51,7 @@ class Results:
         """The rows with these cells.
 
         Raises:
-            ValueError: there is none.
+            ValueError: there is no such row.
         """
         found = [row for row in self.rows(table) if all(row[column] == cell for column, cell in cells.items())]
         if not found:
@@ -62,7 +62,7 @@ class Results:
         """The only row with these cells.
 
         Raises:
-            ValueError: there is none, or more than one.
+            ValueError: there is no such row, or more than one.
         """
         found = self.where(table, **cells)
         if len(found) > 1:
@@ -220,7 +220,7 @@ def lowest_correlation(rows: Sequence[Row]) -> float:
 
 
 def above(value: float) -> str:
-    """Four digits that the value is above."""
+    """The value rounded down to four digits."""
     return number(math.floor(value * 10_000) / 10_000, 4)
 
 

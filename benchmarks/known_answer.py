@@ -1,8 +1,8 @@
 """The evidence against the exact log-odds, on data whose exact denoiser is known: no model, no picture, nothing to learn.
 
-`python dev.py run benchmarks.known_answer` prints a table (below a minute on one core) and writes it as CSV beside a figure. The
-error of an evidence map has two parts, which are told apart: the schedule's (a sum for an integral over a finite range), seen
-alone where the mean over the noise is taken exactly, and the noise's, which more samples or steps make smaller.
+`python dev.py run benchmarks.known_answer` prints a table (less than a minute on one core) and writes it as CSV, with a figure.
+The error of an evidence map has two parts, measured separately: the schedule's (a sum in place of an integral, over a finite
+range), seen alone if the mean over the noise is exact, and the noise's, which more samples or steps make smaller.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ..tools.environment import ROOT
 FAMILIES = ("eps", "v", "x0", "flow")
 Noise = Literal["antithetic pairs", "independent", "exact mean"]
 
-REACH = (100.0, 0.01)  # from a noise level at which the classes can't be told apart to one at which nothing is hidden
+REACH = (100.0, 0.01)  # from a noise level that hides the class to one that hides nothing
 STEPS = 400
 STEP_COUNTS = (12, 25, 50, 100, 200, STEPS)
 SAMPLES = (1, 2, 4, 8, 16, 32)
@@ -57,7 +57,7 @@ class Gaussians:
         return replace(self, target=self.contrast, contrast=self.target)
 
     def mean(self, prompt: str) -> Tensor:
-        """What is expected of pure noise, [C,1,1]."""
+        """The expected image if there is only noise, [C,1,1]."""
         return (self.target if prompt == "target" else self.contrast)[:, None, None]
 
     def posterior_mean(self, x: Tensor, sigma: Tensor, prompt: str) -> Tensor:
@@ -113,7 +113,7 @@ class Mixtures:
         return self.target if prompt == "target" else self.contrast
 
     def mean(self, prompt: str) -> Tensor:
-        """What is expected of pure noise, [1,1,1]."""
+        """The expected image if there is only noise, [1,1,1]."""
         mixture = self.mixture(prompt)
         return (mixture.weights * mixture.means).sum().view(1, 1, 1)
 
@@ -266,7 +266,7 @@ def noise_of(case: Case, side: int) -> tuple[Tensor, Tensor]:
     """Noise [R,S or 1,1,h,w] and what each sample weighs, [R]: the nodes' own, or Gauss-Hermite quadrature.
 
     With quadrature sample r is one number everywhere, its r-th node; elements are independent, so the weighted mean is the exact
-    expectation over Gaussian noise, but for what no polynomial of degree 2R - 1 follows.
+    expectation over Gaussian noise, except for what no polynomial of degree 2R - 1 can follow.
     """
     if case.noise == "exact mean":
         nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)

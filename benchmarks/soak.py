@@ -1,15 +1,15 @@
 """Two hundred mixed runs on one server: what it holds must not grow.
 
     python dev.py run benchmarks.soak              200 runs
-    python dev.py run benchmarks.soak --runs 40    fewer, for a look
+    python dev.py run benchmarks.soak --runs 40    fewer, for a quick check
 
 Workflows and single nodes with changing settings, inputs that are refused, runs that are cancelled and networks that break, in
-an order that the seed says. The table and the figure go to `benchmarks/results/soak.csv` and `soak.png` after 200 runs or more,
-else to `output/soak`.
+an order that depends on the seed. After 200 runs or more, the table and the figure go to `benchmarks/results/soak.csv` and
+`soak.png`, otherwise to `output/soak`.
 
-It passes (exit code 0) if every run ended right or in words, if memory is flat: the trend of the resident memory (the median
-slope of all pairs of runs after the first 40, Theil and Sen) adds up to less than 5 % of it, if the explorer never has more
-folders than it allows itself, and if good runs at the end give what they gave at the start, to the last bit.
+It passes (exit code 0) if all of this holds: Every run ended with a right result or a clear error. Memory is flat: the trend of
+resident memory (the median slope of all pairs of runs after the first 40, Theil and Sen) adds up to less than 5 % of it. The
+explorer never has more folders than its limit. Good runs at the end give what they gave at the start, to the last bit.
 """
 
 from __future__ import annotations

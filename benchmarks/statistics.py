@@ -1,6 +1,6 @@
 """Means with bootstrap intervals over scenes, exact intervals for shares, and the calibration of a verdict.
 
-Shapes: N scenes of a pair, K quantities. A scene is drawn whole: its two pictures are no independent cases.
+Shapes: N scenes of a pair, K quantities. A scene is drawn whole: its two pictures are not independent cases.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def share(right: np.ndarray) -> Interval:
 
 
 def fit_temperature(log_odds: np.ndarray) -> float | None:
-    """The temperature under which log-odds for the right label [n] are likeliest (Guo et al. 2017); None where none is wrong.
+    """The temperature under which log-odds for the right label [n] are likeliest (Guo et al. 2017); None if no verdict is wrong.
 
     Without a wrong verdict the likelihood rises without end as the temperature falls: nothing is to be fitted.
     """

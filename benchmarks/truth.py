@@ -1,8 +1,8 @@
 """Measure how true this pack's maps are: a known answer, twins, other methods, their cost, and where the maps fail.
 
 `python dev.py run benchmarks.truth` asks the bundled model about held-out scenes (about two hours of one processor core), trains
-the classifier whose attributions are compared (ten minutes) and writes tables (CSV, Markdown) and figures (PNG). Stopped, it goes
-on where it was; the same seed gives the same figures.
+the classifier whose attributions are compared (ten minutes) and writes tables (CSV, Markdown) and figures (PNG). If it is
+stopped, it goes on from there; the same seed gives the same figures.
 """
 
 from __future__ import annotations

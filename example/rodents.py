@@ -1,4 +1,4 @@
-"""Mouse and rat: one body, pose and fur; ears, eye, snout and tail tell them apart, in fixed colours."""
+"""Mouse and rat: one body, pose and fur; they differ in ears, eye, snout and tail, in fixed colours."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Cartoon scenes of six classes in three pairs, each drawn from parameters so that its twin and its truth are known.
 
-A scene's parameters come from its pair and seed and know nothing of the class. Drawn as either class of the pair it
-gives two pictures, counterfactual twins, that are alike in every pixel but those of the decisive features.
+A scene's parameters depend on its pair and seed, not on the class. Drawn as either class of the pair it
+gives two pictures, counterfactual twins, that are the same in every pixel except those of the decisive features.
 """
 
 from __future__ import annotations
@@ -174,21 +174,21 @@ def _draw(scene: Scene, label: str, size: int) -> np.ndarray:
 
 
 def truth_mask(scene: Scene, size: int = 256) -> np.ndarray:
-    """Return the pixels that tell the twins apart, bool [size,size]; a difference of a few grey levels is none."""
+    """Return the pixels in which the twins differ, bool [size,size]; a few grey levels do not count as a difference."""
     return _differing(*(draw(scene, label, size) for label in scene.pair))
 
 
 def present_mask(scene: Scene, label: str, size: int = 256) -> np.ndarray:
     """Return the part of the truth where `label` has features of its own, bool [size,size].
 
-    There its picture is unlike the object without either class's features. On the rest of the truth it is the twin's features
-    that are absent. Raises ValueError for a class of another pair.
+    There its picture differs from the object without the features of either class. On the rest of the truth the twin's features
+    are absent. Raises ValueError for a class of another pair.
     """
     return truth_mask(scene, size) & _differing(draw(scene, label, size), _draw(scene, "", size))
 
 
 def clutter_masks(scene: Scene, label: str, size: int = 256) -> list[tuple[str, np.ndarray]]:
-    """Return each thing of the clutter, its kind and the pixels that it alone changes, bool [size,size].
+    """Return the kind of each thing of the clutter, and the pixels that only it changes, bool [size,size].
 
     Raises ValueError for a class of another pair.
     """
@@ -204,7 +204,7 @@ def _differing(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _silhouette(scene: Scene, label: str, size: int) -> np.ndarray:
-    """Return where the objects hide at least a part of a pixel's background: black and white differ there by less."""
+    """Return where the objects hide some of a pixel's background: there, a black and a white background differ by less."""
     over = []
     for colour in ("black", "white"):
         image = Image.new("RGB", (size * SUPERSAMPLING,) * 2, colour)

@@ -24,7 +24,7 @@ PLACES = (
         if variable in os.environ
     ),
 )
-# A test page needs none of the browser's own errands on the network.
+# A test page needs nothing that the browser itself does on the network.
 ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
@@ -47,7 +47,7 @@ def find() -> Path | None:
 
 
 def get() -> tuple[Path | None, str]:
-    """Find a browser or install one; returns it, or None and the reasons why none can be had."""
+    """Find a browser or install one; returns it, or None and the reasons why there is none."""
     if found := find():
         return found, ""
     reasons = []
@@ -73,7 +73,7 @@ def installers() -> dict[str, list[list[str]]]:
 
 
 def last_line(text: str) -> str:
-    """The line that says what failed: the last one that is no position in a program."""
+    """The line that says what failed: the last one that is not a position in a program."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("at ")]
     return next(
         (line for line in reversed(lines) if line.startswith(("Error", "E:"))),

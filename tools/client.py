@@ -114,12 +114,12 @@ class Client:
         on_progress: Callable[[Progress], None] | None = None,
         timeout: float | None = None,
     ) -> Run:
-        """Queue `prompt`, wait until it has run, and return what it gave; cancels it if the wait is broken off.
+        """Queue `prompt`, wait until it has run, and return what it gave; cancels it if the wait is interrupted.
 
         Raises PromptRejected, NodeFailed or Interrupted as ComfyUI says, TimeoutError after `timeout` seconds, and
         ComfyUIError when the connection is lost.
         """
-        events = self._listen()  # before queueing: the server sends each event once, to whom is there
+        events = self._listen()  # before queueing: the server sends each event once, to the clients that are connected
         try:
             prompt_id = self._queue(prompt)
             try:
@@ -248,7 +248,7 @@ class Client:
         entry, outputs = history[prompt_id], {}
         own, told = entry["prompt"][2], entry.get("meta", {})
         for node, output in entry["outputs"].items():
-            # nodes of one content share what is told of them: only of parts it says where they are shown
+            # nodes of one content share an entry; only the entries of parts say on which node they are shown
             shown = node if node in own else told.get(node, {}).get("display_node", node)
             if shown in own:
                 outputs.setdefault(shown, {}).update(output)

@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="dev.py", description="SDExplain in a real ComfyUI, from nothing but Python and pip.")
     commands = made.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("setup", help="install all that the others need, and nothing else")
+    command = commands.add_parser("setup", help="only install what the others need")
     command.set_defaults(command=setup)
 
     command = commands.add_parser("demo", help="run the example workflows and save their pictures to output/")
@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--port", type=int, help=f"port to listen on (default: {USUAL_PORT}, or a free one if it is taken)")
     command.set_defaults(command=ui)
 
-    # what follows these two belongs to pytest and to the script: no character begins an option of dev.py's own
+    # what follows these two is for pytest and for the script, so no character begins an option of dev.py itself
     passing_on = {"add_help": False, "prefix_chars": "\0"}
     command = commands.add_parser(
         "test",
@@ -113,7 +113,7 @@ def test(options: argparse.Namespace) -> int:
     tests, quick = ROOT / "tests", "--quick" in options.rest
     further = [] if quick else find_further_hosts()
     if not quick:
-        subprocess.run([str(PYTHON), str(LAUNCH), "tools.browser"])  # it says what it found, or why none can be had
+        subprocess.run([str(PYTHON), str(LAUNCH), "tools.browser"])  # it says what it found, or why there is no browser
     named = any(Path(argument.partition("::")[0]).resolve().is_relative_to(tests) for argument in options.rest)
     arguments = ["-m", "pytest", *options.rest, *([] if named else [str(tests)])]
     if not further:
@@ -163,7 +163,7 @@ def in_environment() -> Host:
 
 
 def replace_process(command: list[str]) -> NoReturn:
-    """Let `command` take this process's place, so that Ctrl-C, the terminal and the exit code are its own."""
+    """Replace this process by `command`, so that Ctrl-C, the terminal and the exit code are its own."""
     sys.stdout.flush()
     if os.name != "nt":
         os.execv(command[0], command)

@@ -2,8 +2,8 @@
 
 `python dev.py run tools.compare_versions FOLDER [--steps N] [--only NAME]`: the workflow files and the blueprint are the other
 checkout's for both. Every value of the pack's outputs has to be the same to the last bit: masks, latents, numbers, predictions,
-and pictures without words. Pictures with words may differ in their words, which are black and grey on white: all that has a
-colour, and the whole picture above a legend, has to be the same. Pictures that differ are put side by side in output/compare.
+and pictures without words. Pictures with words may differ in their words, which are black and grey on white. Everything in
+colour, and the whole picture above a legend, must be the same. Pictures that differ are put side by side in output/compare.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ OUTPUT = ROOT / "output" / "compare"
 PACK_NODES = "SDExplain"
 KINDS = ("IMAGE", "MASK", "LATENT", "FLOAT", "INT", "BOOLEAN", "STRING")
 WORDLESS = ("image", "twin", "heatmap", "decoded")
-"""The pack's pictures that no words are drawn on."""
+"""The pack's pictures without words."""
 NEUTRAL = 24 / 255
 """Ink, paper and rules of the sheets have colour channels that lie no farther apart."""
 LONGEST_LINE = 200
@@ -108,7 +108,7 @@ def outputs_of(prompt: Prompt, info: Info) -> dict[tuple[str, int], str]:
 
 
 def keeping(outputs: Mapping[tuple[str, int], str], folder: str) -> Prompt:
-    """Nodes that write every output to a file, predictions as the pack saves them; in a new folder none is found done."""
+    """Nodes that write every output to a file, predictions as the pack saves them; in a new folder, so that all run."""
     prompt = {}
     for (number, place), kind in outputs.items():
         if kind == "NOISE_PREDICTIONS":
@@ -185,7 +185,7 @@ def compare_words(old: Mapping[str, str], new: Mapping[str, str], found: Finding
 
 
 def compare_pictures(old: Tensor, new: Tensor, height: int, found: Finding) -> None:
-    """Pictures with words [B,H,W,3]: the first `height` rows have to be the same, and below them all that has a colour."""
+    """Pictures with words [B,H,W,3]: the first `height` rows must be the same, and below them everything in colour."""
     if old.shape[0] != new.shape[0] or old.shape[2] != new.shape[2]:
         found.said, found.wrong = f"PICTURES DIFFER in size: {list(old.shape)} and {list(new.shape)}", True
         return
@@ -200,13 +200,13 @@ def compare_pictures(old: Tensor, new: Tensor, height: int, found: Finding) -> N
 
 
 def padded(picture: Tensor, other: Tensor) -> Tensor:
-    """White below a picture [B,H,W,3], down to the height of the other if that is higher."""
+    """A picture [B,H,W,3] with white below it, up to the height of the other if that is higher."""
     missing = max(0, other.shape[1] - picture.shape[1])
     return torch.nn.functional.pad(picture, (0, 0, 0, 0, 0, missing), value=1.0)
 
 
 def coloured_rows(picture: Tensor) -> Tensor:
-    """What of a picture [H,W,3] is neither ink nor paper: greys made 0, and rows that hold nothing else left out."""
+    """The parts of a picture [H,W,3] that are neither ink nor paper: greys become 0, rows with nothing else are left out."""
     coloured = (picture.amax(-1) - picture.amin(-1)) > NEUTRAL
     return (picture * coloured[..., None])[coloured.any(1)]
 

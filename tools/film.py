@@ -24,7 +24,7 @@ SEED, STEPS, SAMPLES = 1_000_010, 50, 4
 DENSITY = 1.5  # pixels of the film for each of the page's
 FRAME = 80  # milliseconds
 POINTER = ((0, 0), (0, 17), (4, 13.2), (6.6, 19), (9, 18), (6.4, 12.2), (12, 12))
-# The node alone on an empty page, with the example's own labels and colours that are seen from afar.
+# The node alone on an empty page, with the example's own labels and strong colours.
 ARRANGE = """([seed, view]) => {
     const find = type => app.graph.nodes.find(node => node.type === type), set = (node, values) => {
         for (const [name, value] of Object.entries(values)) node.widgets.find(widget => widget.name === name).value = value }
@@ -58,7 +58,7 @@ class Film:
         self.clip = {"x": left, "y": top, "width": width, "height": height}
 
     def take(self, pause: int = FRAME) -> None:
-        """The page as it is now, to be looked at for so many milliseconds."""
+        """The page as it is now, shown for so many milliseconds."""
         self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         frame = Image.open(io.BytesIO(self.page.screenshot(clip=self.clip))).convert("RGB")
         outline = [((self.at[0] - self.clip["x"] + x) * DENSITY, (self.at[1] - self.clip["y"] + y) * DENSITY) for x, y in POINTER]
@@ -72,7 +72,7 @@ class Film:
         return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
     def move(self, to: tuple[float, float], frames: int = 6) -> None:
-        """Go there smoothly, with whatever is held."""
+        """Move there smoothly, with the mouse button as it is."""
         start = self.at
         for frame in range(1, frames + 1):
             share = frame / frames

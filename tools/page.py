@@ -1,4 +1,4 @@
-"""What is done with ComfyUI's page in a browser: run its graph, and tell its problems from the pack's."""
+"""What is done with ComfyUI's page in a browser: run its graph, and separate its problems from the pack's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Window.UnloadConfirmation": 
 # The page's own Run. Resolves when everything has run, with what went wrong, if anything did.
 RUN = """async () => {
     const api = window.comfyAPI.api.api
-    // before that nobody hears that it has ended
+    // before that, the end of a run is not received
     while (api.socket?.readyState !== 1) await new Promise(done => setTimeout(done, 50))
     const ended = new Promise(resolve => {
         api.addEventListener('execution_success', () => resolve(null))
@@ -26,7 +26,7 @@ RUN = """async () => {
 
 
 def of_the_pack(page: Page) -> list[str]:
-    """The page's problems but those of its own: it asks for absent files and for addresses outside, and stumbles at start."""
+    """The page's problems without ComfyUI's own: it asks for missing files and outside addresses, and has errors at start."""
     own = (
         *("Failed to load resource", "reading 'id'", "ComfyApp graph accessed before initialization"),
         *("api.comfy.org", "huggingface.co", "Error fetching file size"),

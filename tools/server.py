@@ -1,4 +1,4 @@
-"""Starts a real ComfyUI with this pack in it, in folders of its own, and surely stops it again.
+"""Starts a real ComfyUI with this pack in it, in folders of its own, and always stops it again.
 
 Standard library only, so that `dev.py ui` needs nothing else.
 """
@@ -44,7 +44,7 @@ class Server:
     """A headless ComfyUI on 127.0.0.1 that has this pack and no other, for use in a `with` block.
 
     `base` takes its custom_nodes, models, input, output, user and temp; without it they lie in a temporary folder that
-    goes with the server. Nothing of a ComfyUI that belongs to somebody else is written to. `pack` is the checkout
+    goes with the server. Nothing is written into anybody else's ComfyUI. `pack` is the checkout
     whose pack it has, this one unless another is named. `packs` adds folders of nodes by name, `settings` are the page's.
     It ends with the program that started it, even when that is killed.
     """
@@ -105,13 +105,13 @@ class Server:
             end(self.process)
             self.process = None
         if self.temporary and self.base is not None and self.base.exists():
-            # the links first and by themselves: nothing that empties this folder may ever reach the pack behind them
+            # the links first and by themselves: emptying this folder must never reach the pack behind them
             for name in self.packs:
                 unlink(self.base / "custom_nodes" / name)
             shutil.rmtree(self.base, ignore_errors=True)
 
     def wait(self) -> None:
-        """Return never: wait until ComfyUI ends by itself and raise ServerError with the end of its log."""
+        """Never return: wait until ComfyUI ends by itself, then raise ServerError with the end of its log."""
         self.process.wait()
         raise ServerError(
             f"ComfyUI ended by itself (exit code {self.process.returncode}). The end of its log:\n{self.log_tail()}"
@@ -222,7 +222,7 @@ def require_port(port: int) -> None:
 
 
 def get(url: str) -> bytes:
-    """The answer at `url`, past any proxy; empty when nobody answers yet."""
+    """The answer at `url`, without a proxy; empty if nothing answers yet."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=30) as answer:
@@ -259,9 +259,9 @@ def signal_group(process: subprocess.Popen, number: int) -> None:
 
 
 def has_accelerator(python: Path) -> bool:
-    """Whether torch in `python` finds a device other than the CPU; ComfyUI must be told when there is none."""
+    """Whether torch in `python` finds a device other than the CPU; without one, ComfyUI needs an option."""
     if sys.platform == "linux" and not any(glob.glob(pattern) for pattern in LINUX_DEVICES):
-        return False  # without the seconds that importing torch takes
+        return False  # saves the seconds that importing torch takes
     answer = subprocess.run([str(python), "-c", ASK_TORCH], capture_output=True, text=True)
     return answer.stdout.strip() == "True"
 
@@ -270,7 +270,7 @@ def has_accelerator(python: Path) -> bool:
 
 
 def link(place: Path, folder: Path) -> None:
-    """Make `folder` appear at `place` without a copy: a symbolic link, on Windows a junction, which anybody may make."""
+    """Make `folder` appear at `place` without a copy: a symbolic link, on Windows a junction, which needs no special rights."""
     unlink(place)
     try:
         if os.name == "nt":

@@ -7,7 +7,7 @@ from typing import Any
 
 Prompt = dict[str, dict[str, Any]]
 """What the server runs: node id -> {"class_type": …, "inputs": {name: value, or [node id, output number]}}."""
-# Nodes that exist in the page only; the server never hears of them.
+# Nodes that exist only in the page; the server does not know them.
 MUTED, BYPASSED = 2, 4
 NOTES = ("Note", "MarkdownNote")
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")

@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: written beside the old one and then renamed, so that a stop never leaves half a file."""
+"""Checkpoints of a training run: written beside the old one and then renamed, so that a stop never leaves an incomplete file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Measure how well a finished model knows its own held-out pictures, and write that into its folder as `sdexplain.json`.
 
 `python dev.py run training.familiarity` takes some minutes of one processor core. The same model gives the same file; other
-entries of a file that is there already are kept. What the file means is said in `nodes/host/loading/about_model.py`.
+entries of a file that is there already are kept. The meaning of the file is explained in `nodes/host/loading/about_model.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..tools.environment import ROOT
 from .train_denoiser import TEMPLATES
 from .training_data import FIRST_HELD_OUT_SEED
 
-FIRST_SCENE = 2 * FIRST_HELD_OUT_SEED  # no benchmark takes these
+FIRST_SCENE = 2 * FIRST_HELD_OUT_SEED  # no benchmark uses these
 TIMESTEPS = (401, 301, 201)  # within LEVELS
 VERSION = 1
 

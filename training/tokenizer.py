@@ -15,7 +15,7 @@ END = "<|endoftext|>"
 END_OF_WORD = "</w>"
 MAX_LENGTH = 77
 
-# Each of these words is one token; every other text is spelled in smaller pieces, in the end in bytes.
+# Each of these words is one token; all other text is spelled in smaller pieces, if need be in bytes.
 WORDS = (
     "horse horses zebra zebras mouse mice rat rats sports car cars taxi taxis "
     "a an the of one two three four five several many some and or with without in on at by near beside between behind "

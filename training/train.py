@@ -1,8 +1,8 @@
 """Make the bundled model from nothing: draw the pictures, train VAE, text encoder and UNet, save a diffusers pipeline.
 
-`python dev.py run training.train` takes two to three hours on two processor cores. Stopped, it goes on from its last checkpoint.
-With
-`--train-on FOLDER` the UNet and the text encoder of a finished model are trained further, and its VAE stays as it is.
+`python dev.py run training.train` takes two to three hours on two processor cores. If it is stopped, it goes on from its last
+checkpoint. With `--train-on FOLDER` the UNet and the text encoder of a finished model are trained further; its VAE stays as
+it is.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from .tokenizer import build_tokenizer
 
 SCENES_PER_BATCH, LEARNING_RATE, WARM_UP = 8, 6e-4, 200
 EMPTY_PROMPT_SHARE = 0.12
-MIDDLE_TIMESTEPS, MIDDLE_SHARE = (300, 850), 0.5  # where labels are decided; the rest is spread over all timesteps
+MIDDLE_TIMESTEPS, MIDDLE_SHARE = (300, 850), 0.5  # where the label matters most; the rest is spread over all timesteps
 TEMPLATES = ("{}", "a {}", "a photo of a {}", "a picture of a {}", "a drawing of a {}", "a {} outside")
 LARGEST_WEIGHT = 20.0
 SAVE_EVERY, REPORT_EVERY = 250, 500
@@ -96,7 +96,7 @@ def draw_timesteps(count: int, generator: np.random.Generator) -> Tensor:
 def loss_weights(scheduler: DDIMScheduler, timesteps: Tensor) -> Tensor:
     """1 / alpha^2 [n], the weight of v-prediction's loss (Salimans and Ho 2022, appendix D), up to LARGEST_WEIGHT.
 
-    Unweighted, the fine texture of the least noisy steps drowns the noisier ones, in which alone the label matters.
+    Unweighted, the fine texture of the least noisy steps hides the noisier steps, and only there does the label matter.
     """
     return (1 / scheduler.alphas_cumprod[timesteps]).clamp(max=LARGEST_WEIGHT)
 

@@ -101,7 +101,7 @@ def encode(vae: AutoencoderKL, data: TwinPictures, file: Path, batch: int = 16) 
 def whiten(vae: AutoencoderKL, latents: Tensor) -> Tensor:
     """Give the latent channels mean 0, variance 1 and no correlation, in the latents and in the VAE itself.
 
-    z' = W (z - m) with W the inverse square root of the channels' covariance, which changes them as little as can be (Kessy et
+    z' = W (z - m) with W the inverse square root of the channels' covariance, which changes them as little as possible (Kessy et
     al. 2018). It is folded into `quant_conv` and its inverse into `post_quant_conv`, so that the pipeline keeps the
     ordinary layout with scaling_factor 1. The log variances, which have no such map, move by their mean change.
     """

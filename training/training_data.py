@@ -45,7 +45,7 @@ def _draw_twins(job: tuple[int, int]) -> np.ndarray:
 
 
 def twin_pictures(folder: Path, scenes: int, size: int) -> TwinPictures:
-    """Open the drawn pictures in `folder`, drawing them first where they are missing or were drawn otherwise."""
+    """Open the drawn pictures in `folder`, drawing them first if they are missing or were drawn with other settings."""
     file, note = folder / "pictures.npy", folder / "pictures.json"
     wanted = {"scenes": scenes, "size": size, "level": EASIEST_LEVEL}
     if not (note.exists() and json.loads(note.read_text()) == wanted):

@@ -1,4 +1,4 @@
-"""Where answers are kept: a safetensors file each, whole or not there at all, with the key of what it answers."""
+"""Where answers are kept: a safetensors file each, never incomplete, with the key of its question."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def is_current(path: Path, key: str) -> bool:
-    """Whether the file is there and answers to this key."""
+    """Whether the file is there and has this key."""
     try:
         with safe_open(path, "pt") as file:
             return (file.metadata() or {}).get("key") == key
@@ -28,7 +28,7 @@ def write(path: Path, tensors: dict[str, Tensor], key: str) -> None:
 
 
 def read(path: Path, key: str) -> dict[str, Tensor] | None:
-    """The answer's tensors, or None where there is no file or one that answers to another key."""
+    """The answer's tensors, or None if there is no file, or one with another key."""
     if not is_current(path, key):
         return None
     with safe_open(path, "pt") as file:

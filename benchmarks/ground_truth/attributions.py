@@ -1,7 +1,7 @@
-"""Where a classifier sees what tells a picture's label from its twin's: the attribution methods that our maps are held to.
+"""Where a classifier sees the difference between a picture's label and its twin's: attribution methods to compare with.
 
 All of them explain logit(own) − logit(twin), the classifier's counterpart of the difference of two noise predictions, and
-all of them are captum's: it has every method asked for, so that one dependency is enough.
+all of them are captum's, so that one dependency is enough.
 
 Shapes: B pictures, C = 3 colours, or 1 for a method that works on a layer; maps have the classifier's input size, 128 x 128.
 """
@@ -38,7 +38,7 @@ Margin = Callable[[Tensor], Tensor]  # pictures [B,3,128,128] to logit(own) - lo
 SAMPLES = 32  # steps of the path, and noises of Gradient SHAP
 CALLS = 32  # pictures in one call of the classifier
 BACKGROUND_SCENES = 12
-BLUR = INPUT_SIZE / 8  # of the baseline that is the picture itself without what is finer than this
+BLUR = INPUT_SIZE / 8  # of the baseline that is the picture itself, without finer detail than this
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ METHODS: dict[str, Callable[[Question], Tensor]] = {
 class Variant:
     """One way to make a map of a method: what is done with the sign, and the Gaussian blur after it in pixels of 128.
 
-    "magnitude" is the absolute value, and "positive" what speaks for the own label; colours are summed after it. "net" is
+    "magnitude" is the absolute value, "positive" the part for the own label; colours are summed afterwards. "net" is
     the absolute value of what is left of both signs after colours are summed and the blur.
     """
 
@@ -197,7 +197,7 @@ def attributions(
     variants: Iterable[Variant] = VARIANTS,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Maps float32 [128,128] of what tells `own` from `twin` in a picture uint8 [H,W,3], by the variants' names.
+    """Maps float32 [128,128] of what speaks for `own` and not `twin` in a picture uint8 [H,W,3], by the variants' names.
 
     Each method runs once, whatever the number of its variants; the same seed gives the same maps.
     """

@@ -1,4 +1,4 @@
-"""Ranges, readings, the rivals' variants and temperatures, chosen on scenes that nothing is reported on."""
+"""Ranges, readings, the rivals' variants and temperatures, chosen on scenes that are not in the report."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The classifier that attribution methods explain: a small CNN of the six classes, trained on the diffusion model's pictures.
 
 `python dev.py run benchmarks.ground_truth.classifier` trains it in ten minutes on one processor core, states its accuracy on
-held-out scenes and saves it to output/truth/classifier.safetensors. Stopped, it goes on from its last checkpoint.
+held-out scenes and saves it to output/truth/classifier.safetensors. If it is stopped, it goes on from its last checkpoint.
 
 Shapes: B pictures, H W picture size, K = 6 classes in the order of `scenes.CLASSES`.
 """
@@ -33,7 +33,7 @@ STEPS = 1200
 LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 0.02
 SAVE_EVERY = 100
-# The scenes of its stated accuracy: held out, and far from those that maps are chosen and reported on.
+# The scenes of its stated accuracy: held out, and far from those on which maps are chosen and reported.
 FIRST_TEST_SEED = FIRST_HELD_OUT_SEED + 1_000_000
 
 
@@ -132,7 +132,7 @@ def logits_of(classifier: Classifier, pictures: np.ndarray) -> np.ndarray:
 
 
 def accuracies(classifier: Classifier, scenes: int, first_seed: int = FIRST_TEST_SEED) -> dict[str, float]:
-    """How often each class of picture is told right, of all six, on `scenes` scenes a pair; "all" is their mean."""
+    """How often each class of picture is recognised, out of all six, on `scenes` scenes a pair; "all" is their mean."""
     right = {}
     for pair in PAIRS:
         for label in pair:
@@ -149,7 +149,7 @@ def save(classifier: Classifier, file: Path, note: dict) -> None:
 
 
 def load(file: Path = WEIGHTS) -> Classifier:
-    """Read a trained classifier, ready to be explained: its parameters want no gradient."""
+    """Read a trained classifier, ready to be explained; its parameters need no gradient."""
     if not file.exists():
         raise ValueError(f"there is no classifier in {file}: run python dev.py run benchmarks.ground_truth.classifier first")
     classifier = Classifier()
@@ -166,7 +166,7 @@ def made(file: Path = WEIGHTS) -> dict:
 def trained(
     pictures_folder: Path, file: Path = WEIGHTS, scenes: int = 10_000, steps: int = STEPS, seed: int = 0, tested: int = 200
 ) -> Classifier:
-    """Return the classifier of `file`, training and testing it first where there is none of these settings."""
+    """Return the classifier of `file`, training and testing it first if there is none with these settings."""
     note = {"scenes": scenes, "steps": steps, "seed": seed, "tested": tested}
     if not (file.exists() and made(file).items() >= note.items()):
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What truth costs: how good and how repeatable a map is for so many evaluations of the network, by how they are spent.
+"""What truth costs: how good and how repeatable a map is for a number of evaluations of the network, and for ways to spend them.
 
 Shapes: S steps, h w latent size. An evaluation is one noised latent under one prompt.
 """
@@ -37,7 +37,7 @@ class Spent:
 
 
 def evenly(first: int, last: int, count: int) -> list[int]:
-    """`count` different steps of first ... last - 1, in the middles of equal parts; all of them where there are no more."""
+    """`count` different steps of first ... last - 1, in the middles of equal parts; all of them if there are not more."""
     count = min(count, last - first)
     return [first + int((n + 0.5) * (last - first) / count) for n in range(count)]
 
@@ -62,7 +62,7 @@ def ways(steps: int, chosen: dict[str, Recipe]) -> Iterator[tuple[str, str, str,
 
 
 def _halves(samples: list[int]) -> list[list[int]]:
-    """The samples and as many others, which are in none of their pairs."""
+    """The samples, and as many others that are in other pairs."""
     return [samples, [sample + 2 * (max(samples) // 2 + 1) for sample in samples]]
 
 
@@ -77,7 +77,7 @@ def spend(
     """All ways on one picture.
 
     `many` has 16 samples at the usual steps, `spaced` some at steps even in log SNR; `mask(maps, draw)` is DiffEdit's soft map.
-    Where there are not enough samples for the other half, `halves` is NaN.
+    If there are not enough samples for the other half, `halves` is NaN.
     """
     spent = []
 

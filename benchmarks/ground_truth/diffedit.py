@@ -1,7 +1,7 @@
-"""DiffEdit's mask (Couairon et al. 2022) as diffusers computes it, on the weights that our own maps are read from.
+"""DiffEdit's mask (Couairon et al. 2022) as diffusers computes it, on the same weights as our own maps.
 
-Nothing of it is written again here: diffusers' own pipeline runs, and the map that it binarises is formed from the noise
-predictions that its UNet is seen to return.
+diffusers' own pipeline runs; the map that it binarises is computed from the noise
+predictions that its UNet returns.
 
 Shapes: M noise maps, C latent channels, h w latent size, H W picture size.
 """

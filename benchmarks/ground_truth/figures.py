@@ -50,7 +50,7 @@ def write(results: Results, folder: Path, draw_map: DrawMap) -> None:
 
 
 def methods(figure: Figure, results: Results) -> None:
-    """Every map on each of the measures that the goals are about."""
+    """Every map on each measure of the goals."""
     ours = {recipe.label: name_of(recipe) for recipe in results.choice.recipes}
     rows = ours | results.rivals
     scores = [results.score(name) for name in rows.values()]

@@ -49,7 +49,7 @@ class Recipe:
         return f"{self.name}, steps {self.range}{', Δλ-weighted' if self.weighting == 'information' else ''}"
 
     def cells(self, predictions: NoisePredictions) -> Tensor:
-        """The map at the latent's size [h,w]. Where a sign is no more than brightness or texture, its magnitude."""
+        """The map at the latent's size [h,w]. If the sign is only brightness or texture, its magnitude."""
         reading, scalar = READINGS[self.name]
         summed = sum_steps(predictions, self.start, self.end, reading, self.weighting)
         values = scalar_map(summed, scalar)[0]
@@ -61,7 +61,7 @@ class Recipe:
 
 
 def enlarge(cells: Tensor) -> np.ndarray:
-    """A map of latent cells [h,w] at the size of the measuring, [H,W] float32, without inventing anything between the cells."""
+    """A map of latent cells [h,w] at the size of the measuring, [H,W] float32, without interpolation between the cells."""
     size = (MEASURED_SIZE, MEASURED_SIZE)
     return functional.interpolate(cells[None, None].to(torch.float32), size, mode="bilinear")[0, 0].numpy()
 

@@ -1,7 +1,7 @@
 """From stored answers to measures: one record a scene, of both its pictures.
 
 Shapes: H W the size at which maps are measured, S steps, h w latent size. Everything here is made without the diffusion
-model; only the rival classifier is asked, once a picture.
+model; only the rival classifier runs, once for each picture.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ NOT_OURS = ("–", "–", "–", "–")
 CODE = records.source_digest(
     [sys.modules[__name__], scenes, measures, difference, scalar, verdict, attributions, cases, cost, maps, stored]
 )
-"""Of all that records are made by, as it was when it was loaded."""
+"""A digest of the code that makes the records, as it was loaded."""
 
 Name = tuple[str, str, str, str, str]
 """A map: what it is, against which label, steps, weighting, noise samples."""
@@ -74,7 +74,7 @@ class Target:
         return self.silhouette | self.truth
 
     def measure(self, values: np.ndarray) -> list[float]:
-        """MEASURES of a map [H,W]; present and absent features are told from what both twins share of the object."""
+        """MEASURES of a map [H,W]; present and absent features are ranked against what both twins share of the object."""
         whole = score(values, self.truth, self.silhouette, self.others)
         return [*astuple(whole), self._part(values, self.present), self._part(values, self.truth & ~self.present)]
 
@@ -173,7 +173,7 @@ def measure_scene(bench: Bench, scene: tuple[Case, Case]) -> dict:
 
 
 def measure_picture(bench: Bench, case: Case, predictions: NoisePredictions) -> dict:
-    """The measures of every map, and the facts that no map tells."""
+    """The measures of every map, and the facts that need no map."""
     target = Target.of(case, bench.everywhere)
     drawn = dict(our_maps(bench, predictions)) | dict(rival_maps(bench, case, target))
     result = {"log_odds": verdicts(predictions), "steps": evidence_of_steps(predictions).mean(0)[:, 0].tolist()}

@@ -24,7 +24,7 @@ Spacing = Literal["time", "information"]
 
 PAIR_OF_SAMPLES = (0, 2)  # one antithetic pair
 SECOND_PAIR = (2, 4)
-DEEP_SAMPLES = (2, 16)  # what comes on top of the first pair where many samples are compared
+DEEP_SAMPLES = (2, 16)  # the further samples where many are compared
 DIFFEDIT_MAPS = 10
 OTHER_DIFFEDIT_MAPS = (1, 2, 5, 20)  # where cost is compared
 DIFFEDIT_MAPS_AGAIN = (1, 2, 5, 10)
@@ -64,7 +64,7 @@ class Question:
 class MaskQuestion:
     """What DiffEdit makes of a picture: own label against the twin's, from so many noises (diffusers takes 10).
 
-    `draw` tells apart what is asked again with other noise.
+    `draw` is the number of the repetition with other noise.
     """
 
     case: Case
@@ -96,7 +96,7 @@ Job = list[Question] | list[MaskQuestion]
 
 
 def prompt_of(label: str) -> str:
-    """What the model is told for a label, "" for the empty prompt."""
+    """The prompt of a label, "" for the empty prompt."""
     return f"a photo of a {label}" if label else ""
 
 
@@ -130,7 +130,7 @@ class Setting:
     def timesteps(self, spacing: Spacing = "time") -> Tensor:
         """[S] the noisiest first: DDIM's own, evenly spaced in time, or as many between its ends evenly spaced in log SNR.
 
-        Timesteps are whole numbers: where two of the latter fall on one, there is one step fewer.
+        Timesteps are whole numbers: if two of the latter are the same, there is one step fewer.
         """
         scheduler = DDIMScheduler.from_pretrained(self.model, subfolder="scheduler")
         scheduler.set_timesteps(self.steps)
@@ -159,7 +159,7 @@ class Setting:
 
 
 def fingerprint_of(model: Path) -> str:
-    """SHA-256 of the names and contents of a pipeline's files, but for what was measured on it."""
+    """SHA-256 of the names and contents of a pipeline's files, without what was measured on it."""
     digest = hashlib.sha256()
     files = (
         path for path in model.rglob("*") if path.suffix in (".json", ".safetensors", ".txt") and path.name != "sdexplain.json"

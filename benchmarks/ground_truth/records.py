@@ -1,4 +1,4 @@
-"""What was measured on a scene, kept as JSON with the key of all it depends on, so that a run goes on where it stopped."""
+"""What was measured on a scene, as JSON with the key of everything it depends on, so that a stopped run can go on."""
 
 from __future__ import annotations
 

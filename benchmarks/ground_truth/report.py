@@ -72,7 +72,7 @@ class Results:
 
     @cached_property
     def rivals(self) -> dict[str, Name]:
-        """What the best map is held against, by what to call it; only those that were measured."""
+        """The rivals of the best map, by their names; only those that were measured."""
         names = {"DiffEdit, before binarising": SOFT, "DiffEdit, mask": MASK}
         names |= {family: self.attribution(family) for family in FAMILIES}
         names |= {"silhouette of the object": SILHOUETTE, "edge map": EDGES, "centre Gaussian": CENTRE}

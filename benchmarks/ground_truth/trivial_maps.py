@@ -1,4 +1,4 @@
-"""Maps that know nothing of the model: what a map has to be better than.
+"""Maps without a model: a real map must be better than these.
 
 Shapes: H W picture size. A picture is uint8 [H,W,3], a silhouette bool [H,W], a map a float array [H,W].
 """

@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 UNSEEN_LABELS = ("cat", "dog", "teapot", "قطة")
-"""Labels with words that the bundled model was never shown."""
+"""Labels with words that the bundled model has never seen."""
 
 PLAIN_KINDS = ("grey", "colour", "gradient", "white noise", "coarse noise")
 FOREIGN_KINDS = ("permuted", "doubled", "halved", "flipped", "mixed")
@@ -45,7 +45,7 @@ def _enlarged(file: Path, size: int) -> np.ndarray:
 
 
 def plain_pictures(count: int, size: int, seed: int = 0) -> list[Named]:
-    """Pictures without a thing in them, the kinds in turns: one grey, one colour, a gradient, white noise, coarse noise."""
+    """Pictures without any object, the kinds in turns: one grey, one colour, a gradient, white noise, coarse noise."""
     return [
         (f"{kind.replace(' ', '_')}-{number}", _plain(kind, np.random.default_rng((seed, number)), size))
         for number, kind in ((number, PLAIN_KINDS[number % len(PLAIN_KINDS)]) for number in range(count))

@@ -1,6 +1,6 @@
 """ComfyUI's own executor in this process, with the pack's nodes in it: a graph costs what it costs there, without the page.
 
-`start` comes first; until then nothing of ComfyUI can be imported.
+Call `start` first; before it, ComfyUI can't be imported.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The networks whose speed is measured: the bundled model, and SD 1.5 and SDXL at their true sizes with random weights.
 
 How long a network takes does not depend on what it has learned, as long as its values stay ordinary numbers. The large ones
-are in bfloat16, so that they fit; nothing of them is saved. `graph.start` comes first.
+are in bfloat16, so that they fit; they are not saved. Call `graph.start` first.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Network:
     latent: tuple[int, int, int]
     """(C, h, w)."""
     diffedit: Any
-    """diffusers' StableDiffusionDiffEditPipeline, or None where there is no room for the weights twice."""
+    """diffusers' StableDiffusionDiffEditPipeline, or None if the memory can't hold the weights twice."""
     pooled: Tensor | None = None
     """[1,n] what SDXL takes of a prompt besides."""
 
@@ -94,7 +94,7 @@ def random_weights(name: str) -> Network:
     with torch.device("meta"):
         unet = UNet2DConditionModel(**config)
     shapes = {key: tensor.shape for key, tensor in unet.state_dict().items()}
-    # no room for SDXL's weights twice: ComfyUI is given zeros that take none, and its own copy is filled
+    # the memory can't hold SDXL's weights twice: ComfyUI gets zeros that take no memory, and its own copy is filled
     zero = torch.zeros((), dtype=torch.bfloat16)
     weights = {key: zero.expand(shape) if name == SDXL else random_weight(key, shape) for key, shape in shapes.items()}
     options = {"dtype": torch.bfloat16, "custom_operations": comfy.ops.disable_weight_init}

@@ -1,4 +1,4 @@
-"""Time and memory of a function in this process, and a log of measurements that a stopped run goes on with."""
+"""Time and memory of a function in this process, and a log of measurements, so that a stopped run can go on."""
 
 from __future__ import annotations
 

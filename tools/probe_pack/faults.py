@@ -1,4 +1,4 @@
-"""Lets a network fail at a chosen call, and says afterwards whether anything was left behind."""
+"""Lets a network fail at a chosen call, and says afterwards whether anything is still held."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NETWORKS = ("model.diffusion_model", "cond_stage_model", "first_stage_model")
 
 
 class BrokenNetworkError(RuntimeError):
-    """Stands for whatever a network may raise."""
+    """Stands for any error of a network."""
 
 
 def out_of_memory() -> None:

@@ -1,4 +1,4 @@
-"""Keeps whatever comes in as a file, exactly, to be compared with what another run gave."""
+"""Writes every input exactly to a file, to compare it with another run."""
 
 from __future__ import annotations
 

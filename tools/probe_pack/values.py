@@ -1,4 +1,4 @@
-"""Values of every link type, good and bad, made from a few words, and what can be said of a value in a few words."""
+"""Values of every link type, good and bad, made from a few words, and a description of a value in a few words."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ class _Noise:
 
 
 class ProbeReport(io.ComfyNode):
-    """Says of any value what it is, as JSON: its shapes, limits, whether all is finite, and a digest of its content.
+    """Describes any value as JSON: its shapes, limits, whether all is finite, and a digest of its content.
 
-    ComfyUI shows only one of several nodes that have the same inputs: the `name` tells them apart.
+    ComfyUI shows only one of several nodes that have the same inputs: the `name` makes them different.
     """
 
     @classmethod

@@ -1,1 +1,1 @@
-"""What is tried on every node: values that are wrong or at their limits, the graphs around a node, and how a run has to end."""
+"""What is tried on every node: values that are wrong or at their limits, the graphs around a node, and how a run must end."""

@@ -1,4 +1,4 @@
-"""How every run has to end: with results that are right in themselves, or with an error that names the input and the remedy."""
+"""How every run must end: with consistent results, or with an error that names the input and the remedy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ERRORS = ("ValueError", "OSError")
 
 
 class WordlessClient(Client):
-    """Sends what JSON has no words for (NaN and infinity) as Python writes it, which ComfyUI reads."""
+    """Sends NaN and infinity, which JSON does not have, as Python writes them; ComfyUI reads that."""
 
     def _post(self, path: str, content: Mapping[str, Any]) -> Any:
         headers = {"Content-Type": "application/json"}

@@ -1,5 +1,5 @@
 """Graphs around every node of the pack, made from what the server says of them,
-so that new nodes and inputs take part by themselves."""
+so that new nodes and inputs are included automatically."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TESTED = "tested"
 """The id of the node that a graph is about."""
 
 SMALL = {"steps": 2, "samples": 2, "size": 64, "ranges": 2, "frames": 3, "window": 2}
-"""What costs time stands at little, unless it is what is tried."""
+"""Small values for what costs time, unless it is what is tried."""
 
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 
@@ -73,7 +73,7 @@ class Input:
 
     @property
     def spoken(self) -> set[str]:
-        """What people may call it, in small letters."""
+        """What people may call it, in lower case."""
         names = {self.name, self.name.replace("_", " "), self.options.get("display_name") or self.name}
         return {name.lower() for name in names}
 

@@ -39,7 +39,7 @@ NUMBERS = {
     "tiny": 5e-324,
 }
 COSTLY = {"steps", "samples", "size", "ranges", "frames", "window"}
-"""Numbers that cost time and room by their size, which nobody limits where they come by a link."""
+"""Numbers that cost time and room by their size, and have no limit if they come by a link."""
 
 TENSORS: dict[str, dict[str, dict[str, Any]]] = {
     "IMAGE": {
