@@ -31,9 +31,9 @@ class SanityCheck(io.ComfyNode):
             display_name="Sanity Check",
             category="SDExplain",
             description="Checks whether maps of evidence can be believed. The same prompt must give no difference, and swapped "
-            "prompts the negative. The parts must add up. Other words for the prompts must keep the map, and a model with "
-            "shuffled weights must lose it. Nothing is taken from earlier runs: the model makes 6 × steps × samples "
-            "predictions, 8 × with paraphrases.",
+            "prompts the negative. The parts must add up. Other words for the prompts and other noise must keep the map, a "
+            "model with shuffled weights must lose it, and the evidence must be larger than its uncertainty. Nothing is taken "
+            "from earlier runs: the model makes 6 × steps × samples predictions, 8 × with paraphrases.",
             search_aliases=["randomisation test", "saliency", "validate", "trust", "explain"],
             is_output_node=True,
             inputs=[
