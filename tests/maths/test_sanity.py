@@ -10,13 +10,14 @@ import pytest
 import torch
 from analytic import noised_latents
 from sdexplain.nodes.maths.answers import sanity
+from sdexplain.nodes.maths.method.noising import in_pairs
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect
 from sdexplain.nodes.maths.pictures.sanity_sheet import sanity_sheet
 from torch import Tensor
 
 Denoise = Callable[[Tensor, Tensor, str], Tensor]
 SHAPE = (4, 16, 16)
-STEPS, SAMPLES = 5, 2
+STEPS, SAMPLES = 8, 4
 
 
 @dataclass
@@ -60,8 +61,11 @@ def answers(model: Denoise = TRAINED, randomised: Denoise = UNTRAINED, paraphras
 
 
 def passed(asked: sanity.Answers) -> dict[str, bool | None]:
-    names = ("same", "swapped", "additivity", "paraphrase", "randomised")
+    names = ("same", "swapped", "additivity", "paraphrase", "randomised", "noise", "evidence")
     return dict(zip(names, (check.passed for check in sanity.check_all(asked)), strict=True))
+
+
+ALL_PASS = dict.fromkeys(("same", "swapped", "additivity", "paraphrase", "randomised", "noise", "evidence"), True)
 
 
 def test_a_sound_model_passes_everything_and_to_the_last_bit() -> None:
@@ -73,13 +77,19 @@ def test_a_sound_model_passes_everything_and_to_the_last_bit() -> None:
 
 def test_without_a_paraphrase_that_check_is_skipped_in_words() -> None:
     asked = answers()
-    assert passed(asked) == {"same": True, "swapped": True, "additivity": True, "paraphrase": None, "randomised": True}
+    assert passed(asked) == ALL_PASS | {"paraphrase": None}
     assert "SKIPPED · Other words, same map: no paraphrase. Connect target_paraphrase" in str(sanity.check_all(asked)[3])
 
 
 def test_a_model_that_ignores_the_prompt_has_nothing_to_explain() -> None:
     asked = answers(DEAF, paraphrased=DEAF)
-    assert passed(asked) == {"same": False, "swapped": True, "additivity": True, "paraphrase": False, "randomised": False}
+    assert {name for name, outcome in passed(asked).items() if not outcome} == {
+        "same",
+        "paraphrase",
+        "randomised",
+        "noise",
+        "evidence",
+    }
     assert "make no difference to the model" in str(sanity.check_all(asked)[0])
     assert "There is no map" in str(sanity.check_all(asked)[4])
 
@@ -99,7 +109,7 @@ def test_rounding_alone_is_no_chance() -> None:
 
 def test_a_map_that_does_not_depend_on_the_weights_fails() -> None:
     outcome = passed(answers(randomised=TRAINED))
-    assert outcome == {"same": True, "swapped": True, "additivity": True, "paraphrase": None, "randomised": False}
+    assert outcome == ALL_PASS | {"paraphrase": None, "randomised": False}
     assert passed(answers(randomised=swapped_prompts(TRAINED)))["randomised"] is False
 
 
@@ -110,6 +120,77 @@ def test_a_shuffled_model_without_any_map_passes() -> None:
 def test_other_words_with_another_map_fail() -> None:
     assert passed(answers(paraphrased=UNTRAINED))["paraphrase"] is False
     assert passed(answers(paraphrased=swapped_prompts(TRAINED)))["paraphrase"] is False
+
+
+# ----------------------------------------------------------------------------------------- more than noise, more than nothing
+
+
+def random_answers(seed: int, kind: str, steps: int = 8, samples: int = 2, antithetic: bool = False) -> NoisePredictions:
+    """Two predictions that differ by chance alone, about as much as those of a trained model do."""
+    noised = noised_latents(drawn(1)[None], seed, samples=samples, steps=steps)
+    noised = replace(noised, noise=in_pairs(noised.noise[::2]), antithetic=True) if antithetic else noised
+    generator = torch.Generator().manual_seed(seed)
+    both = [torch.randn(samples, steps, 1, *SHAPE, generator=generator) for _ in range(2)]
+    if kind == "smooth":  # neighbouring cells have nearly the same error
+        both = [3 * torch.nn.functional.avg_pool2d(each.flatten(0, 2), 7, 1, 3).view(each.shape) for each in both]
+    if kind == "one side":
+        both[1] = torch.zeros_like(both[1])
+    noise = noised.noise[:, :, None]
+    return NoisePredictions(noised, noise + 0.3 * both[0], noise + 0.3 * both[1], "zebra", "horse")
+
+
+@pytest.mark.parametrize("kind", ["both sides", "one side", "smooth"])
+@pytest.mark.parametrize(("samples", "antithetic"), [(2, False), (2, True)], ids=["independent", "one pair"])
+def test_a_random_difference_is_seldom_the_same_map_under_other_noise(kind: str, samples: int, antithetic: bool) -> None:
+    trials = 200
+    outcomes = [
+        sanity.check_other_noise(random_answers(seed, kind, samples=samples, antithetic=antithetic)).passed
+        for seed in range(trials)
+    ]
+    assert outcomes.count(True) / trials <= 0.01 + 3 * (0.01 * 0.99 / trials) ** 0.5
+    assert outcomes.count(False) / trials > 0.8
+
+
+def test_a_random_difference_does_not_pass_as_a_whole() -> None:
+    first = random_answers(3, "both sides")
+    checks = sanity.check_all(sanity.Answers(first, swap_sides(first), random_answers(4, "both sides")))
+    by_name = {check.name: check for check in checks}
+    assert all(check.passed is not False for check in checks[:5]), "what the first checks don't see"
+    assert by_name["Other noise, same map"].passed is False
+    assert by_name["Evidence against its standard error"].passed is False
+    assert not sanity.all_passed(checks)
+
+
+def swap_sides(first: NoisePredictions) -> NoisePredictions:
+    return replace(first, target=first.contrast, contrast=first.target)
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_a_nearly_deaf_model_has_too_little_evidence_however_few_the_samples(samples: int) -> None:
+    nearly_deaf = Pictures(drawn(1), drawn(1) + 1e-4 * drawn(2))
+    noised = noised_latents(drawn(1)[None], steps=STEPS, samples=samples)
+    check = sanity.check_evidence(collect(noised, nearly_deaf, target_label="zebra", contrast_label="horse"))
+    assert check.passed is False and "hardly hears the prompts" in check.words
+    outcome = passed(answers(nearly_deaf))
+    assert outcome["same"] and outcome["evidence"] is False, "the predictions do differ, though by nothing that counts"
+
+
+def test_a_single_estimate_tells_no_standard_error_but_its_steps_can_be_compared() -> None:
+    noised = noised_latents(0.5 * drawn(1)[None] + 0.5 * drawn(7)[None], steps=20, samples=1)
+    first = collect(noised, TRAINED, target_label="zebra", contrast_label="horse")
+    assert sanity.check_evidence(first).passed is None and "uncertainty unknown" in sanity.check_evidence(first).figure
+    assert sanity.check_other_noise(first).passed
+    few = sanity.check_other_noise(collect(sanity.take_part(noised, 5, 1), TRAINED))
+    assert few.passed is None and "Too few" in few.words
+
+
+def test_maps_of_independent_noise_add_up_to_the_map_and_one_noise_for_all_steps_gives_one_for_each_sample() -> None:
+    for per_step, count in ((True, 3 * STEPS), (False, 3)):
+        noised = noised_latents(drawn(7)[None], steps=STEPS, samples=3, per_step=per_step)
+        first = collect(noised, TRAINED)
+        maps = sanity.independent_maps(first)
+        assert maps.shape == (count, *SHAPE[1:])
+        torch.testing.assert_close(maps.sum(dim=0) / 3, sanity.evidence_map(first), atol=1e-4, rtol=1e-4)
 
 
 def test_sums_that_lose_a_step_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +241,7 @@ def test_the_sheet_has_a_panel_for_every_answer_and_the_report_a_line_for_every_
         lines = sanity.report(checks, asked.first, "5 of 5 steps").split("\n\n")
         assert [line.split(" · ")[0] for line in lines[2:]] == [check.mark for check in checks]
     assert widths[1] > widths[0]
-    assert "2 of 4 checks failed" in lines[0]
+    assert "4 of 6 checks failed" in lines[0]
 
 
 def test_labels_of_any_text_are_drawn_and_reported_as_text() -> None:

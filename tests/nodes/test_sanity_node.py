@@ -174,7 +174,7 @@ def test_the_same_prompt_for_both_fails_and_bad_sizes_are_refused(comfyui: Clien
     ran = comfyui.run(graph, timeout=240)
     assert ran.outputs["passed"]["text"] == ["False"]
     report = ran.outputs["report"]["text"][0]
-    assert re.search(r"FAIL · Same prompt .*has nothing to explain", report) and "2 of 4 checks failed" in report
+    assert re.search(r"FAIL · Same prompt .*has nothing to explain", report) and "4 of 6 checks failed" in report
     assert "24 predictions" not in report and "12 predictions" in report
 
 

@@ -76,7 +76,7 @@ class Answers:
 def take_part(noised: NoisedLatents, steps: int, samples: int) -> NoisedLatents:
     """The first image with its first noise samples, at `steps` steps that are spread evenly over the schedule.
 
-    All of them where there are less. An odd number of samples takes antithetic pairs apart.
+    All of them if there are less. An odd number of samples takes antithetic pairs apart.
 
     Raises:
         ValueError: no steps or samples.
@@ -254,7 +254,7 @@ def check_evidence(first: NoisePredictions) -> Check:
 def independent_maps(predictions: NoisePredictions) -> Tensor:
     """Maps of evidence whose noise has nothing in common, [N,h,w] in nats, for one image.
 
-    One for each step and each independent estimate (sample, or antithetic pair), step by step; where all steps share one noise,
+    One for each step and each independent estimate (sample, or antithetic pair), step by step; if all steps share one noise,
     one for each estimate, summed over the steps. Steps that don't count are left out.
     """
     noised = predictions.noised

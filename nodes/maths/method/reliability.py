@@ -101,7 +101,7 @@ def keep_reliable(map: Map, reliability: Reliability = "all", threshold: float =
     map says how many cells are reliable.
 
     Raises:
-        ValueError: an unknown reliability, one that needs a standard error where there is none, or a threshold that is not above
+        ValueError: an unknown reliability, one that needs a standard error if there is none, or a threshold that is not above
             0.
     """
     check_reliability(map, reliability)
@@ -158,7 +158,7 @@ def exceedance(map: Map, threshold: float) -> float:
 
 
 def check_reliability(map: Map, reliability: Reliability) -> None:
-    """Refuse an unknown reliability, and one that needs a standard error where there is none.
+    """Refuse an unknown reliability, and one that needs a standard error if there is none.
 
     Raises:
         ValueError: as above.
