@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,6 +87,33 @@ def test_the_numbers_are_the_scale_and_say_what_lies_beyond_it() -> None:
     assert scale_numbers(heatmap, 0) == [(0.0, "≤ −1.25"), (0.5, "0"), (1.0, "1.25")]
     unsigned = make_heatmap(read_map(a_difference(values), "channel norm"), percentile=100)
     assert scale_numbers(unsigned, 0) == [(0.0, "0"), (1.0, "2")]
+
+
+def batch_of(*sizes: float) -> torch.Tensor:
+    """One sample of images whose largest value is of these sizes, [1,B,4,6,5]."""
+    one = torch.rand(1, 1, 4, 6, 5, generator=torch.Generator().manual_seed(0)) / 2
+    one[..., 2, 2] = 1
+    return one * torch.tensor(sizes)[None, :, None, None, None]
+
+
+def test_an_image_that_is_faint_on_the_scale_of_the_batch_says_so() -> None:
+    heatmap = make_heatmap(read_map(a_difference(batch_of(1, 1 / 400, 0.5)), "channel mean"), percentile=100)
+    found = [" ".join(joined(text.lines) for text in finding_lines(heatmap, image, LENGTHS)) for image in range(3)]
+    assert found[1].endswith("One scale for all 3 images; this one reaches 0.25% of it.")
+    assert not any("One scale" in found[image] for image in (0, 2))
+    legends = [np.asarray(draw_legend(heatmap, image, LENGTHS)) for image in range(3)]
+    assert len({legend.shape for legend in legends}) == 1
+
+
+@pytest.mark.parametrize(
+    ("sizes", "settings"), [((1, 1 / 400), {"shared": False}), ((1 / 400,), {"scale": 1.0}), ((1, 0), {}), ((0, 0), {})]
+)
+def test_nothing_is_said_of_a_scale_of_its_own_a_single_image_or_one_without_difference(
+    sizes: tuple[float, ...], settings: dict[str, Any]
+) -> None:
+    heatmap = make_heatmap(read_map(a_difference(batch_of(*sizes)), "channel mean"), **settings)
+    lines = [text for image in range(len(sizes)) for text in finding_lines(heatmap, image, LENGTHS)]
+    assert not any("One scale" in joined(text.lines) for text in lines)
 
 
 def test_each_image_has_the_numbers_of_its_own_scale() -> None:

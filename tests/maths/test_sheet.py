@@ -206,6 +206,20 @@ def test_only_ranges_with_something_reliable_are_coloured_and_the_legend_says_so
     assert legend.totals == (), "a range's total is not the picture's"
 
 
+@pytest.mark.parametrize("ranges", [1, 3])
+def test_the_sheet_of_a_faint_image_of_a_batch_says_that_it_is_on_the_scale_of_all(
+    monkeypatch: pytest.MonkeyPatch, ranges: int
+) -> None:
+    predictions = a_prediction(images=2)
+    faint = replace(predictions, target=predictions.target * torch.tensor([1, 1 / 400])[:, None, None, None])
+    remarks = []
+    monkeypatch.setattr(sheets, "draw_legend", lambda *inputs: remarks.append(inputs[4]) or Image.new("RGB", (9, 9)))
+    step_sheet(torch.rand(1, 48, 40, 3), faint, ranges)
+    assert remarks[0] == ""
+    # squares: 1 / 400^2 = 0.000625 %, beside the scale's percentile and with other cells
+    assert remarks[1].startswith("One scale for all 2 images; this one reaches 0.000")
+
+
 def test_the_same_prompt_twice_gives_a_sheet_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sheets, "draw_legend", lambda *_: Image.new("RGB", (9, 9)))  # warns in red of an unknown picture
     predictions = a_prediction()

@@ -17,6 +17,8 @@ from .paper import INK, MUTED, PAPER, READABLE_WIDTH, RULE, WARNING, Lengths, dr
 ENDS: dict[float, Align] = {0.0: "left", 1.0: "right"}
 TALLEST = 1024  # a narrow picture is enlarged to this height at most, and stands in the middle of a wider sheet
 
+FAINT = 0.2  # of a scale that several images share: one that reaches less of it looks as if it had nothing to show
+
 
 def readable_size(height: int, width: int) -> tuple[int, int]:
     """Height and width at which a picture stands above its legend: 512 pixels wide or more, unless that makes it too tall."""
@@ -44,14 +46,15 @@ def add_legend(pictures: Tensor, heatmap: Heatmap, appearance: Appearance = USUA
     return torch.cat([sheet, legends], dim=1)
 
 
-def draw_legend(heatmap: Heatmap, image: int, lengths: Lengths, appearance: Appearance = USUAL) -> Image.Image:
-    """The legend of one image: both labels, the colour key, what the image's cells say in all, and what was summed.
+def draw_legend(heatmap: Heatmap, image: int, lengths: Lengths, appearance: Appearance = USUAL, remark: str = "") -> Image.Image:
+    """The legend of one image: both labels, the colour key, what the image's cells say in all, a remark, and what was summed.
 
     Its height depends on the words of all images, so that the legends of a batch have one size.
     """
     titles = title_lines(heatmap, lengths)
     images = range(len(heatmap.values))
-    findings = [finding_lines(heatmap, number, lengths) for number in images]
+    remarks = [paragraph(remark, lengths(13), lengths.inner, lines=2)] if remark else []
+    findings = [finding_lines(heatmap, number, lengths) + remarks for number in images]
     warnings = [warning_lines(heatmap, number, lengths) for number in images]
     room = max(sum(text.height for text in warning + finding) for warning, finding in zip(warnings, findings, strict=True))
     details = [
@@ -81,18 +84,29 @@ def title_lines(heatmap: Heatmap, lengths: Lengths) -> list[Paragraph]:
 
 
 def warning_lines(heatmap: Heatmap, image: int, lengths: Lengths) -> list[Paragraph]:
-    """That the model does not know the picture, or hardly; nothing where it does, or where that is not known."""
+    """That the model does not know the picture, or hardly; nothing where it does, or if that is not known."""
     if not any(heatmap.strange[image : image + 1]):
         return []
     return [paragraph(heatmap.familiarity[image], lengths(13), lengths.inner, lines=4, bold=True)]
 
 
 def finding_lines(heatmap: Heatmap, image: int, lengths: Lengths) -> list[Paragraph]:
-    """An image's total, how many of its cells are reliable and whether the model knows it, as far as that is known."""
+    """An image's total, how many of its cells are reliable, whether the model knows it, and that it is faint, as far as known."""
     texts = [*heatmap.totals[image : image + 1], *heatmap.reliability[image : image + 1]]
+    if not heatmap.note(image):
+        texts.append(scale_words(heatmap, [image], len(heatmap.values)))
     if not any(heatmap.strange[image : image + 1]):
         texts += heatmap.familiarity[image : image + 1]
     return [paragraph(text, lengths(13), lengths.inner, lines=2) for text in texts if text]
+
+
+def scale_words(heatmap: Heatmap, maps: list[int], images: int) -> str:
+    """That so many images share one scale, if this one's maps reach so little of it that they look clear; else ""."""
+    limit = float(heatmap.limits[maps[0]])
+    share = float(heatmap.values[maps].abs().max()) / limit if limit > 0 else 1.0
+    if images < 2 or bool((heatmap.limits != limit).any()) or not 0 < share < FAINT:
+        return ""
+    return f"One scale for all {images} images; this one reaches {format_value(100 * share)}% of it."
 
 
 def draw_key(heatmap: Heatmap, image: int, lengths: Lengths, appearance: Appearance = USUAL) -> Image.Image:

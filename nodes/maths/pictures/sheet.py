@@ -18,7 +18,7 @@ from ..method.placing import covered_box, scale_box
 from ..method.prediction import NoisePredictions
 from ..method.reading import read_map
 from ..wording import WEIGHTING_WORDS, quoted
-from .legend import draw_legend
+from .legend import draw_legend, scale_words
 from .lettering import paragraph
 from .overlay import USUAL, Appearance, overlay
 from .paper import INK, MUTED, PAPER, READABLE_WIDTH, Lengths, stack
@@ -167,14 +167,16 @@ def draw_sheet(
         parts.append(draw_headers(headers[start : start + columns], grid))
         parts += [draw_row(row.caption, row.cells[start : start + columns, image], grid) for row in rows]
     of_image = {name: getattr(heatmap, name)[image : image + 1] * len(heatmap.values) for name in ("familiarity", "strange")}
-    parts.append(draw_legend(replace(heatmap, **of_image), strongest, grid.lengths, appearance))
+    images = rows[0].cells.shape[1]
+    faint = scale_words(heatmap, list(range(image, len(heatmap.values), images)), images)
+    parts.append(draw_legend(replace(heatmap, **of_image), strongest, grid.lengths, appearance, faint))
     return stack(parts)
 
 
 def contact_sheet(
     heatmap: Heatmap, headers: list[tuple[str, str]], rows: list[Row], verdicts: list[str], appearance: Appearance = USUAL
 ) -> Image.Image:
-    """All images on one sheet, each with its verdict: a row for each, or side by side where there is a single range."""
+    """All images on one sheet, each with its verdict: a row for each, or side by side if there is a single range."""
     heatmap = replace(heatmap, familiarity=(), strange=())  # each verdict says it of its own image
     names = [f"Image {image + 1}" for image in range(len(verdicts))]
     if len(headers) == 1:
