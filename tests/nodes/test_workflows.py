@@ -436,6 +436,15 @@ def test_a_verdict_speaks_of_the_prompts_as_they_are_now(comfyui: Client, spoken
     assert "whatever it may be" in words()
 
 
+def test_a_sanity_check_speaks_of_the_prompts_as_they_are_now(comfyui: Client) -> None:
+    prompt = short(to_prompt(read("sanity_check"), comfyui.object_info()), STEPS)
+    only(prompt, "SDExplainSanity").update(samples=1)
+    for title, text in (("Target prompt", "a photo of a taxi"), ("Contrast prompt", "a photo of a mouse")):
+        prompt[titled(prompt, title)]["inputs"]["text"] = text
+    report = comfyui.run(prompt, timeout=240).outputs[titled(prompt, "Report")]["text"][0]
+    assert "taxi" in report and "mouse" in report and not re.search("zebra|horse", report)
+
+
 def test_labels_that_come_from_the_prompts_make_nothing_run_again(comfyui: Client, spoken: Prompt) -> None:
     comfyui.run(spoken, timeout=240)
     ((predict, _),) = of_type(spoken, "SDExplainPredictNoise").items()
