@@ -11,7 +11,7 @@ from .host import fingerprint, kept
 from .host.loading.about_model import about_model
 from .host.prediction import Conditioning, check_conditioning
 from .host.progress_text import show_effort
-from .host.prompt_words import side_labels
+from .host.prompt_words import prompt_texts, side_labels, unseen_words
 from .host.schedule import check_same_model
 from .inputs.schema import schema
 from .maths.method import noising, prediction
@@ -95,6 +95,6 @@ class PredictNoise(io.ComfyNode):
         made_by = fingerprint.of_pair(model, target, contrast)
         labels = side_labels(cls.hidden.dynprompt, cls.hidden.unique_id, target_label, contrast_label)
         names = prediction.side_names(*labels)
-        own = about_model(model).own_pictures
-        predictions = prediction.NoisePredictions(noised, under_target, under_contrast, *names, made_by, own)
-        return io.NodeOutput(predictions, ui=ui.PreviewText(words))
+        known = about_model(model).own_pictures, unseen_words(model, prompt_texts(cls.hidden.dynprompt, cls.hidden.unique_id))
+        predictions = prediction.NoisePredictions(noised, under_target, under_contrast, *names, made_by, *known)
+        return io.NodeOutput(predictions, ui=ui.PreviewText("\n\n".join(filter(None, (words, predictions.unseen)))))

@@ -9,13 +9,12 @@ from comfy_api.latest import io, ui
 
 from . import types
 from .host import fingerprint
-from .host.contest import hold_contest
+from .host.contest import begin_contest, hold_contest
 from .host.progress_text import show_effort
-from .host.schedule import check_same_model
 from .inputs import appearance, quantity
 from .inputs.schema import schema
 from .inputs.shared import collect, shared
-from .maths.answers.rivals import MOST_LABELS, Contest, Sides, fill_template, split_labels
+from .maths.answers.rivals import MOST_LABELS, Sides, fill_template, split_labels
 from .maths.method.choices import Quantity, Scaling
 from .maths.method.noising import NoisedLatents
 from .maths.pictures.overlay import Appearance
@@ -173,9 +172,8 @@ class RivalLabels(io.ComfyNode):
         **given: Any,
     ) -> io.NodeOutput:
         named, chosen, scaling, drawn = collect(given, Sides, Quantity, Scaling, Appearance)
-        contest = Contest(noised, split_labels(labels), confidence, stop_early, temperature)
+        contest = begin_contest(model, noised, labels, template, confidence, stop_early, temperature)
         sides = named.among(contest.labels)
-        check_same_model(model, noised)
         rounds = hold_contest(contest, model, clip, template, cls.hidden.unique_id)
         words = show_effort(rounds.effort, model, rounds.prompts, cls.hidden.unique_id)
         targets, contrast = contest.sides(*sides)

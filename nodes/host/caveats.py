@@ -1,7 +1,7 @@
-"""What a model's or a prompt's kind means for its noise predictions, in words, where it can be told from what is connected.
+"""What the kind of a model or prompt means for its noise predictions, in words, as far as the inputs show it.
 
-A checkpoint that was distilled without another schedule or network (SDXL turbo and lightning, most LoRAs) can't be told from its
-teacher.
+A checkpoint that was distilled without another schedule or network (SDXL turbo and lightning, most LoRAs) looks the same as
+its teacher.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DISTILLED_SAMPLING = {"ModelSamplingDiscreteDistilled", "LCM"}
 """Classes of LCM's schedule, recognised by name: ComfyUI loads the file that defines them under names of its own."""
 
 GUIDANCE = {"Flux": 3.5, "Flux2": 3.5, "HunyuanImage21": 6.0}
-"""What ComfyUI takes for guidance where a prompt does not say it."""
+"""The guidance that ComfyUI uses if a prompt has none."""
 
 DISTILLED = (
     "This model is distilled ({kind}): it was trained to jump to the picture from few noise levels, not to predict noise at all "

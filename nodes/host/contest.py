@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from ..maths.answers.rivals import Contest, fill_template
+from ..maths.answers.rivals import Contest, fill_template, split_labels
+from ..maths.method.noising import NoisedLatents
 from . import kept
+from .loading.about_model import about_model
 from .prediction import Conditioning
+from .prompt_words import unseen_words
+from .schedule import check_same_model
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -29,6 +33,27 @@ class Rounds:
     """What they cost."""
 
 
+def begin_contest(
+    model: ModelPatcher,
+    noised: NoisedLatents,
+    labels: str,
+    template: str,
+    confidence: float,
+    stop_early: bool,
+    temperature: float,
+) -> Contest:
+    """A contest of the labels in a text, one in each line, with what is known of the model.
+
+    Raises:
+        ValueError: what `split_labels`, `fill_template` and `Contest` refuse, and noised latents of another model.
+    """
+    check_same_model(model, noised)
+    names = split_labels(labels)
+    unseen = unseen_words(model, fill_template(template, names))
+    own = about_model(model).own_pictures
+    return Contest(noised, names, confidence, stop_early, temperature, own, unseen)
+
+
 def hold_contest(contest: Contest, model: ModelPatcher, clip: CLIP, template: str, node_id: str) -> Rounds:
     """Predict round by round under every label that is still in, until the contest is decided.
 
@@ -43,6 +68,7 @@ def hold_contest(contest: Contest, model: ModelPatcher, clip: CLIP, template: st
     while (samples := contest.needed()) is not None:
         predictions = collection.predict(samples)
         contest.look(predictions)
+    contest.recognise(predictions)
     return Rounds(dict(zip(labels, prompts, strict=True)), predictions, collection.effort)
 
 

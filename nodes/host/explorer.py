@@ -83,7 +83,7 @@ def publish_decoded(subfolder: str, name: str, vae: VAE, latents: torch.Tensor) 
 
 
 def vanished() -> int:
-    """How often something that was written has been found to be gone: nodes whose files those are have to run again."""
+    """How often a written file was found to be missing: its node must run again."""
     gone = {name for name in _written if not (_folder() / name).is_dir()}
     _written.difference_update(gone)
     _vanished.extend(gone)

@@ -1,4 +1,4 @@
-"""Digests that tell whether two models, or two prompts, are the same ones, also on another day and another machine."""
+"""Digests that show whether two models, or two prompts, are the same, also on another day and another machine."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def of_vae(vae: VAE) -> str:
 
 
 def of_conditioning(conditioning: Conditioning) -> str:
-    """A digest of a prompt as the model gets it: every value of every tensor, on any device, and what hangs on it."""
+    """A digest of a prompt as the model gets it: every value of every tensor, on any device, and everything attached to it."""
     digest = _Digest()
     digest.add(conditioning)
     return digest.hexdigest()

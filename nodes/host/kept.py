@@ -10,8 +10,8 @@ predictions are kept and before they are used again. What a model answers that r
 A run that is cancelled or fails keeps the prompts that were finished, beside the node's last whole run.
 
 Runs are kept only as long as ComfyUI keeps the model. For two prompts they are the arrays that ComfyUI's own cache holds
-for the node anyway; those of nodes that are gone are held by nobody else. So the runs made longest ago go where there are
-more than `MOST_RUNS`, or where all of them with the one that is being made take more than `MOST_MEMORY` of the machine's memory.
+for the node anyway; those of deleted nodes are held only here. So the oldest runs are dropped if there are
+more than `MOST_RUNS`, or if all of them with the new one take more than `MOST_MEMORY` of the machine's memory.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Effort:
     calls: int = 0
     """Model calls that this took."""
     spared: int = 0
-    """Predictions of the noised latents that nobody asked for, as a label was out before."""
+    """Predictions of the noised latents that were not needed, because a label was out before."""
     uncovered: float = 0.0
     """The share of the picture that no prompt reaches, by areas and masks; there the predictions mean nothing."""
 

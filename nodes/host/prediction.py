@@ -59,7 +59,7 @@ def predict(
     If something is attached to the model, it is asked one of its first questions again at the end: see `ModelRemembersError`.
 
     Args:
-        called: told the number of evaluations after every model call.
+        called: called with the number of evaluations after every model call.
         cells: about how many latent cells a call should have, if not what suits the device; never half as many again.
         name: what errors call the conditioning, "target" for example.
 
@@ -75,7 +75,7 @@ def predict(
     sampler = _Collector(noised, predictions, evaluations, may_mix_levels(model, conditioning), called, cells, patches)
     guider = _PromptGuider(model)
     guider.inner_set_conds({"prompt": conditioning})
-    # ComfyUI reserves memory for twice the batch that it is shown. Per-image conditionings have to see the true batch.
+    # ComfyUI reserves memory for twice the batch that it is shown. Per-image conditionings must see the true batch.
     batch = -(-sampler.size // 2) if sampler.mix_levels else noised.images
     placeholder = _as_frames(torch.zeros(batch, *noised.x0.shape[1:]), noised.framed)
     try:
@@ -156,7 +156,7 @@ class _Collector(comfy.samplers.Sampler):
     called: Callable[[int], None]
     cells: int
     patches: list[str]
-    """Names of what hangs on the model and runs with it."""
+    """Names of what is attached to the model and runs with it."""
 
     def __post_init__(self) -> None:
         self.unit = 1 if self.mix_levels else self.noised.images
@@ -315,7 +315,7 @@ class _Collector(comfy.samplers.Sampler):
 
 
 def _as_frames(x: Tensor, framed: bool) -> Tensor:
-    """[N,C,h,w] as the model takes it: [N,C,1,h,w], videos of one frame, where it is `framed`."""
+    """[N,C,h,w] as the model takes it: [N,C,1,h,w], videos of one frame, if it is `framed`."""
     return x[:, :, None] if framed else x
 
 

@@ -1,12 +1,16 @@
-"""What two prompts are called where nobody typed a label: their own words, read from the graph, as no CONDITIONING has any."""
+"""What two prompts are called if no label is typed: their own words, read from the graph; a CONDITIONING has no words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
+from ..maths.answers.cases import unknown_words, unknown_words_note
+from .loading.about_model import about_model
+
 if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
     from comfy_execution.graph import DynamicPrompt
 
 TEXT_INPUTS = ("text", "prompt", "text_g", "text_l", "clip_g", "clip_l", "t5xxl")
@@ -23,11 +27,11 @@ SAME_WORDS = {
 Others may change what it says (ConditioningZeroOut, ConditioningCombine): behind them nothing is known.
 """
 NO_WORDS = {"target": "no words at all", "contrast": "anything"}
-"""What an empty prompt is called. Nobody asks about an empty target on purpose."""
+"""What an empty prompt is called. An empty target is hardly ever intended."""
 
 
 def side_labels(graph: DynamicPrompt, node: str, target_label: str, contrast_label: str) -> tuple[str, str]:
-    """The labels that were typed for `node`, and for an empty one what its prompt says; empty where the graph can't tell."""
+    """The labels that were typed for `node`, and for an empty one what its prompt says; empty if the graph does not show it."""
     target, contrast = (prompt_text(graph, node, side) for side in ("target", "contrast"))
     if target is not None and contrast is not None:
         found = differing_words(target, contrast)
@@ -52,8 +56,21 @@ def differing_words(target: Any, contrast: Any) -> tuple[Any, Any]:
     return target.strip() or NO_WORDS["target"], contrast.strip() or NO_WORDS["contrast"]
 
 
+def prompt_texts(graph: DynamicPrompt, node: str) -> list[str | None]:
+    """The texts of both prompts of a node, see `prompt_text`."""
+    return [prompt_text(graph, node, side) for side in ("target", "contrast")]
+
+
+def unseen_words(model: ModelPatcher, prompts: Iterable[str | None]) -> str:
+    """A sentence on the words of prompts that a model was never shown, "" if there are none or its words are not known."""
+    vocabulary = about_model(model).vocabulary
+    if vocabulary is None:
+        return ""
+    return unknown_words_note(unknown_words(" ".join(filter(None, prompts)), vocabulary))
+
+
 def prompt_text(graph: DynamicPrompt, node: str, side: str) -> str | None:
-    """The text that was encoded for the conditioning at the input `side` of a node; None where the graph doesn't show it."""
+    """The text that was encoded for the conditioning at the input `side` of a node; None if the graph doesn't show it."""
     while True:
         link = inputs_of(graph, node).get(side)
         if not is_link(link) or not graph.has_node(link[0]):
@@ -75,7 +92,7 @@ def encoded_text(graph: DynamicPrompt, node: str) -> str | None:
 
 
 def typed_text(graph: DynamicPrompt, value: Any) -> str | None:
-    """A text as it was typed, also in a node that does nothing but hold it; None where it is computed."""
+    """A text as it was typed, also in a node that does nothing but hold it; None if it is computed."""
     while is_link(value):
         held = inputs_of(graph, value[0])
         value = next((held[name] for name in HELD_INPUTS if name in held), None) if len(held) == 1 else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sdexplain.tools.graphs import node, noising, zebra_against_horse
+from sdexplain.tools.graphs import node, noising, prompt, zebra_against_horse
 
 if TYPE_CHECKING:
     from sdexplain.tools.client import Client, Run
@@ -50,3 +50,45 @@ def test_a_saved_file_says_so_too(asked: Run, comfyui: Client) -> None:
     said = " ".join(ran.outputs["about"]["text"])
     assert "Image 1: The model knows such pictures" in said
     assert "Image 2: The model does not know this picture" in said
+
+
+def test_words_that_the_model_was_never_shown_decide_nothing(comfyui: Client) -> None:
+    """Labels left empty: the words are read from the prompts."""
+    ran = comfyui.run(
+        {
+            "picture": node("SDExplainExamplePicture", class_name="zebra", seed=1_000_010, size=64),
+            "load": node("SDExplainLoadDiffusers", folder="bundled model"),
+            "encode": node("VAEEncode", pixels=["picture", 0], vae=["load", 2]),
+            "noise": noising("load", 2, samples=2, antithetic=False),
+            **zebra_against_horse("load", target_label="", contrast_label=""),
+            "zebra": prompt("a photo of a giraffe"),
+            "verdict": node("SDExplainVerdict", predictions=["predict", 0], start=0, end=-1, temperature=1.0),
+            "rivals": node(
+                "SDExplainRivals",
+                model=["load", 0],
+                clip=["load", 1],
+                noised=["noise", 0],
+                image=["picture", 0],
+                labels="zebra\ngiraffe",
+                template="a photo of a {}",
+                target="",
+                contrast="",
+                stop_early=True,
+                confidence=0.99,
+                reading="evidence",
+                weighting="information",
+                colour_map="automatic",
+                percentile=99.5,
+                opacity=0.8,
+                background="grey",
+                interpolation="smooth",
+            ),
+        },
+        timeout=240,
+    )
+    never = "The model was never shown this word: “giraffe”"
+    assert never in " ".join(ran.outputs["predict"]["text"]), "it is said where the words come in"
+    verdict = ran.outputs["verdict"]["text"][0]
+    assert "No label is preferred, for the model was never shown all of these words" in verdict and never in verdict
+    table = ran.outputs["rivals"]["text"][0]
+    assert "The model’s answer means nothing here" in table and never in table

@@ -32,7 +32,7 @@ ATTRIBUTE = "sdexplain_about_model"
 
 @dataclass(frozen=True)
 class AboutModel:
-    """What is known about a model; None where its folder does not say."""
+    """What is known about a model; None if its folder does not say."""
 
     own_pictures: OwnPictures | None = None
     temperature: float | None = None
@@ -95,7 +95,7 @@ def attach(model: ModelPatcher, folder: Path) -> None:
 
 
 def about_model(model: ModelPatcher) -> AboutModel:
-    """What is known about a MODEL: nothing where its weights are patched (a LoRA), for it is then another model."""
+    """What is known about a MODEL: nothing if its weights are patched (a LoRA), because it is then another model."""
     if model.patches:
         return AboutModel()
     about = getattr(model.model, ATTRIBUTE, None)

@@ -26,7 +26,7 @@ class Classes:
     count: int
     """How many, numbered from 0; 0 for an unconditional model."""
     names: dict[int, str]
-    """Their names, where they are known; synonyms are separated by commas."""
+    """Their names, if they are known; synonyms are separated by commas."""
     any_class: int | None
     """The number that stands for any class, which is what an empty prompt means; None if there is no such number."""
 
@@ -46,9 +46,7 @@ class Classes:
         """
         text = text.strip().lower()
         if self.count == 0 and text:
-            raise ValueError(
-                f"This model knows no classes, so it can't tell {text[:60]!r} from anything else. Leave the prompt empty."
-            )
+            raise ValueError(f"This model knows no classes, so {text[:60]!r} means nothing to it. Leave the prompt empty.")
         if not text:
             return self._any_number()
         found = {self.numbers[text]} if text in self.numbers else self._named_in(text) or self._numbered_in(text)

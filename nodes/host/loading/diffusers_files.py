@@ -47,7 +47,7 @@ COMPONENTS = {
     "text_encoder": ("CLIPTextModel",),
     "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
 }
-# Each component's settings file, and what has to be stated there; for the rest diffusers' defaults hold.
+# Each component's settings file, and what must be stated there; for the rest, diffusers' defaults are used.
 SETTINGS = {
     "unet": ("unet/config.json", ("block_out_channels", "down_block_types", "up_block_types", "cross_attention_dim")),
     "vae": ("vae/config.json", ("block_out_channels", "down_block_types", "up_block_types", "latent_channels")),
@@ -208,7 +208,7 @@ def require_weights(path: Path, components: list[str], missing: Sequence[str] = 
 
 
 def weight_file(path: Path, component: str) -> Path | None:
-    """Return the component's safetensors file, or the index of its parts; None where there is neither."""
+    """Return the component's safetensors file, or the index of its parts; None if there is neither."""
     candidates = (path / component / f"{_stem(component)}{suffix}" for suffix in WEIGHT_SUFFIXES)
     return next((file for file in candidates if file.is_file()), None)
 
@@ -283,14 +283,14 @@ def load_weights(module: torch.nn.Module, weights: Weights, names: dict[str, str
     if missing or unexpected:
         raise ValueError(
             f"{weights.source} doesn't fit its config.json: missing weights: {_shortened(missing)}; unexpected "
-            f"weights: {_shortened(unexpected)}. Both files have to come from one model: download or save them again."
+            f"weights: {_shortened(unexpected)}. Both files must come from one model: download or save them again."
         )
     for name, shape in expected.items():
         found = tuple(weights.tensors[name].shape)
         if found != shape:
             raise ValueError(
                 f"{weights.source} doesn't fit its config.json: {name} has the shape {found}, expected {shape}. Both "
-                "files have to come from one model: download or save them again."
+                "files must come from one model: download or save them again."
             )
     module.load_state_dict({rename(name, names): tensor for name, tensor in weights.tensors.items()})
 

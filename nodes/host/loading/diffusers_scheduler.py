@@ -17,7 +17,7 @@ PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 DDPM = ("linear", 0.0001, 0.02)
 K_DIFFUSION = ("linear", 0.00085, 0.012)
 STABLE_DIFFUSION = ("scaled_linear", 0.00085, 0.012)
-# diffusers' schedulers with betas, and the beta_schedule, beta_start and beta_end that each has where none are stated.
+# diffusers' schedulers with betas, and the beta_schedule, beta_start and beta_end that each has if none are stated.
 BETA_SCHEDULERS = {
     "DDIMInverseScheduler": DDPM,
     "DDIMParallelScheduler": DDPM,

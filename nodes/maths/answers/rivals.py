@@ -9,7 +9,9 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from ..method.familiarity import Familiarity, measure
 from ..method.noising import NoisedLatents
+from ..method.own_pictures import OwnPictures
 from ..method.prediction import NoisePredictions
 from ..method.uncertainty import error_of_sum, sum_blocks, variance_of_total
 
@@ -25,7 +27,7 @@ class Standing:
     log_odds: float
     """Nats against the winner, log p(image|label) - log p(image|winner): 0 for the winner, below 0 for nearly all others."""
     error: float | None
-    """Standard error of the log-odds; None for the winner, and where the samples can't tell."""
+    """Standard error of the log-odds; None for the winner, and if the samples are too few."""
     probability: float
     """Softmax over the log-odds of all labels / temperature, if no other label is possible and all are equally likely before."""
     samples: int
@@ -53,7 +55,7 @@ class Sides:
 
 
 class Contest:
-    """Compares K labels over the same noise and tells which of them need more samples.
+    """Compares K labels over the same noise and says which of them need more samples.
 
     Label k's error is e_k = sum over steps, cells and channels of Delta-lambda/2 * (noise - eps_k)^2, and e_b - e_a are the
     log-odds of a against b that a diffusion classifier reports (Li et al. 2023). Since all labels see the same noise, the
@@ -74,10 +76,13 @@ class Contest:
         confidence: float = 0.99,
         stop_early: bool = True,
         temperature: float = 1.0,
+        own_pictures: OwnPictures | None = None,
+        unseen: str = "",
     ) -> None:
         """Begin a contest of at least two labels; without `stop_early` all samples are taken, and tested once at the end.
 
-        temperature: what the log-odds are divided by to be probabilities; 1 where none was fitted.
+        temperature: what the log-odds are divided by to be probabilities; 1 if none was fitted.
+        own_pictures, unseen: see `NoisePredictions`.
 
         Raises:
             ValueError: fewer than 2 labels or too many, a confidence that is not between 0.5 and 1, or a temperature that is not
@@ -87,8 +92,11 @@ class Contest:
         if not 0.5 <= confidence < 1:
             raise ValueError(f"The confidence is {confidence:g}; expected 0.5 or more, and less than 1.")
         if not 0 < temperature < torch.inf:
-            raise ValueError(f"The temperature is {temperature:g}; expected a number above 0, 1 where none was fitted.")
+            raise ValueError(f"The temperature is {temperature:g}; expected a number above 0, 1 if none was fitted.")
         self.noised, self.labels, self.confidence, self.temperature = noised, tuple(labels), confidence, temperature
+        self.own_pictures, self.unseen = own_pictures, unseen
+        self.familiarity: list[Familiarity] = []
+        """Of each image, once `recognise` was asked."""
         self.looks = look_times(noised.estimates, stop_early)
         """After how many independent estimates there is a test."""
         shape = len(labels), noised.samples, noised.steps, noised.images
@@ -194,7 +202,19 @@ class Contest:
             contrast=predictions[contrast][:count, :, images],
             target_label=self.labels[target],
             contrast_label=self.labels[contrast],
+            own_pictures=self.own_pictures,
+            unseen=self.unseen,
         )
+
+    def recognise(self, predictions: Sequence[Tensor]) -> None:
+        """Find out whether the model knows each image, under its winner or the strongest rival."""
+        for image in range(self.noised.images):
+            winner = self.winner(image)
+            self.familiarity.append(measure(self.pair(predictions, winner, self.rivals(winner, image)[0], image)))
+
+    def is_strange(self, image: int) -> bool:
+        """Whether the model does not know an image, or hardly, or was never shown all labels: then no answer is sure."""
+        return bool(self.unseen) or any(not known.may_be_sure[0] for known in self.familiarity[image : image + 1])
 
     def standings(self, image: int) -> list[Standing]:
         """All labels, the winner first, the others by their log-odds against it."""
@@ -218,7 +238,7 @@ class Contest:
 
 @dataclass(frozen=True)
 class LogOdds:
-    """A mean in nats with its standard error, or with None where there is a single independent estimate."""
+    """A mean in nats with its standard error, or with None if there is a single independent estimate."""
 
     mean: float
     error: float | None
@@ -231,7 +251,7 @@ def _deficit(errors: Tensor, label: int, leaders: Tensor) -> Tensor:
 
 
 def is_above_noise(parts: Tensor, blocks: Tensor, antithetic: bool, fresh: bool, confidence: float) -> Tensor:
-    """Whether the mean of each total is above 0 with this confidence, [B]; nowhere where there is a single estimate.
+    """Whether the mean of each total is above 0 with this confidence, [B]; nowhere if there is a single estimate.
 
     parts [R,S,B] and blocks [R,S,B,P] of every sample and step. A one-sided t test with what `variance_of_total` knows of the
     noise, so that it holds where one step carries nearly all of it.
@@ -275,7 +295,7 @@ def split_labels(text: str) -> list[str]:
     check_count(labels)
     twice = next((label for place, label in enumerate(labels) if label in labels[:place]), None)
     if twice is not None:
-        raise ValueError(f"The labels hold {twice!r} twice. Take one of them out: a label against itself tells nothing.")
+        raise ValueError(f"The labels contain {twice!r} twice. Remove one of them: a label can't be compared with itself.")
     return labels
 
 

@@ -54,6 +54,8 @@ class Verdict:
     contrast_label: str
     familiarity: Familiarity | None = None
     """Whether the model knows the images: of one that it does not know, nothing is decided."""
+    unseen: str = ""
+    """A sentence on words of the prompts that the model was never shown: then nothing is decided either; "" for none."""
 
     @property
     def images(self) -> int:
@@ -77,7 +79,7 @@ class Verdict:
 
     @property
     def step_error(self) -> Tensor | None:
-        """[S,B] its standard error, None where it is unknown."""
+        """[S,B] its standard error, None if it is unknown."""
         return error_of_sum(self.evidence[:, None], self.antithetic, self.fresh)
 
     @property
@@ -87,7 +89,7 @@ class Verdict:
 
     @property
     def sums_reach(self) -> Tensor | None:
-        """[end-start,B] half the width of their confidence intervals, None where it is unknown."""
+        """[end-start,B] half the width of their confidence intervals, None if it is unknown."""
         reaches = [self._reach(end) for end in range(self.start + 1, self.end + 1)]
         known = [reach for reach in reaches if reach is not None]
         return torch.stack(known) if known else None
@@ -99,12 +101,12 @@ class Verdict:
 
     @property
     def error(self) -> Tensor | None:
-        """[B] the standard error of the log-odds, None where it is unknown."""
+        """[B] the standard error of the log-odds, None if it is unknown."""
         return error_of_sum(self.evidence[:, self.start : self.end], self.antithetic, self.fresh)
 
     @property
     def reach(self) -> Tensor | None:
-        """[B] half the width of the confidence interval of the log-odds, None where it is unknown.
+        """[B] half the width of the confidence interval of the log-odds, None if it is unknown.
 
         By Student's t, which few samples widen; the schedule's own error is added.
         """
@@ -126,7 +128,7 @@ class Verdict:
 
     @property
     def decided(self) -> Tensor:
-        """[B] whether the confidence interval of the log-odds lies on one side of 0; where none is known, whether they are not 0.
+        """[B] whether the confidence interval of the log-odds lies on one side of 0; if none is known, whether they are not 0.
 
         Never where the model does not know the image, or hardly.
         """
@@ -136,7 +138,9 @@ class Verdict:
 
     @property
     def strange(self) -> Tensor:
-        """[B] whether the model does not know the image, or hardly: then no answer is sure."""
+        """[B] whether the model does not know the image, or hardly, or was never shown the words: then no answer is sure."""
+        if self.unseen:
+            return torch.ones(self.images, dtype=torch.bool)
         return torch.zeros(self.images, dtype=torch.bool) if self.familiarity is None else ~self.familiarity.may_be_sure
 
     def agreeing(self, image: int) -> tuple[int, int]:
@@ -176,6 +180,7 @@ def judge(predictions: NoisePredictions, start: int = 0, end: int | None = None,
         target_label=predictions.target_label,
         contrast_label=predictions.contrast_label,
         familiarity=measure(predictions),
+        unseen=predictions.unseen,
     )
 
 
@@ -249,7 +254,8 @@ def headline(verdict: Verdict, image: int) -> str:
     nats = float(verdict.log_odds[image])
     if verdict.strange[image]:
         leading = f"{_with_error(verdict, image, abs(nats))} nats for {_leading(verdict, image)}"
-        return f"No label is preferred, for the model does not know this picture well enough: {leading}"
+        known = "was never shown all of these words" if verdict.unseen else "does not know this picture well enough"
+        return f"No label is preferred, for the model {known}: {leading}"
     if not verdict.decided[image]:
         return f"Undecided between {target} and {contrast}: {_with_error(verdict, image, nats)} nats"
     return f"The model prefers {_leading(verdict, image)} by {_with_error(verdict, image, abs(nats))} nats"
@@ -267,7 +273,7 @@ def preferences(verdict: Verdict) -> list[str]:
 
 def _hedge(verdict: Verdict, image: int) -> str:
     if verdict.strange[image]:
-        return ", but the model does not know the picture"
+        return f", but the model does not know the {'words' if verdict.unseen else 'picture'}"
     return "" if verdict.decided[image] else ", undecided"
 
 
@@ -283,6 +289,7 @@ def details(verdict: Verdict, image: int) -> list[str]:
             "4 or more noise samples, an antithetic pair is one estimate" if verdict.antithetic else "2 or more noise samples"
         )
         sentences.append(f"Uncertainty unknown: take {enough}.")
+    sentences += [verdict.unseen] * bool(verdict.unseen)
     if verdict.familiarity is not None:
         sentences.append(verdict.familiarity.words(image))
     return sentences

@@ -56,6 +56,7 @@ def pack(predictions: NoisePredictions, precision: Precision = "float32") -> byt
         "version": str(VERSION),
         "labels": json.dumps({"target": predictions.target_label, "contrast": predictions.contrast_label}),
         "fingerprints": json.dumps(predictions.fingerprints),
+        **({"unseen": predictions.unseen} if predictions.unseen else {}),
         **({} if predictions.own_pictures is None else {"own_pictures": json.dumps(asdict(predictions.own_pictures))}),
         "noised": json.dumps({name: value for name, value in noised.items() if not isinstance(value, Tensor)}),
         "sigmas": json.dumps(predictions.noised.sigmas.tolist()),
@@ -167,11 +168,13 @@ def unpack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> NoisePredict
     labels = {name: str(label) for name, label in json.loads(metadata["labels"]).items()}
     fingerprints = {str(name): str(text) for name, text in json.loads(metadata["fingerprints"]).items()}
     both = tensors["target"], tensors["contrast"]
-    return NoisePredictions(noised, *both, labels["target"], labels["contrast"], fingerprints, _own_pictures(metadata))
+    return NoisePredictions(
+        noised, *both, labels["target"], labels["contrast"], fingerprints, _own_pictures(metadata), metadata.get("unseen", "")
+    )
 
 
 def _own_pictures(metadata: dict[str, str]) -> OwnPictures | None:
-    """What the model made of its own pictures; None where the file does not say.
+    """What the model made of its own pictures; None if the file does not say.
 
     Raises:
         ValueError, TypeError, KeyError: as `OwnPictures`.
@@ -206,6 +209,7 @@ def describe(predictions: NoisePredictions) -> str:
     levels = f"noise levels {sigmas[0]:.3g} to {sigmas[1]:.3g}, log SNR {log_snr[0]:.1f} to {log_snr[1]:.1f}"
     made_by = [f"{name}: {digest}" for name, digest in predictions.fingerprints.items()]
     known = measure(predictions)
-    familiarity = [f"Image {image + 1}: {known.words(image)}" for image in range(images)]
+    familiarity = [predictions.unseen] * bool(predictions.unseen)
+    familiarity += [f"Image {image + 1}: {known.words(image)}" for image in range(images)]
     labels = f"{quoted(predictions.target_label)} vs {quoted(predictions.contrast_label)}"
     return "\n\n".join([labels, sizes, levels, *familiarity, *made_by])

@@ -77,7 +77,7 @@ def digest(predictions: NoisePredictions, pictures: Tensor, *others: str) -> str
     noised = predictions.noised
     values = [getattr(noised, field.name) for field in fields(NoisedLatents)]
     tensors = [*(value for value in values if isinstance(value, Tensor)), predictions.target, predictions.contrast, pictures]
-    labels = [predictions.target_label, predictions.contrast_label]
+    labels = [predictions.target_label, predictions.contrast_label, predictions.unseen]
     told = [
         VERSION,
         labels,
@@ -133,8 +133,8 @@ def _meaning(predictions: NoisePredictions) -> dict[str, Any]:
     return {
         "target": labels[0],
         "contrast": labels[1],
-        "familiarity": [familiarity.answer(image) for image in range(predictions.noised.images)],
-        "strange": (~familiarity.may_be_sure).tolist(),
+        "familiarity": [predictions.unseen or familiarity.answer(image) for image in range(predictions.noised.images)],
+        "strange": [bool(predictions.unseen) or not known for known in familiarity.may_be_sure.tolist()],
         "title": f"{quoted(labels[0])} vs {quoted(labels[1])}",
         "short": [quoted(telling_part(*labels)), quoted(telling_part(*labels[::-1]))],
         "readings": list(get_args(Reading)),

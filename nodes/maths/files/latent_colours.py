@@ -38,7 +38,7 @@ def decoder_colours(
     [B].
 
     The least squares are over the cells of what the decoder makes of nothing, of the whole schedule's sum and of its halves'. The
-    fit is R², the share of the colours' variance that the function explains; 1 where there is none.
+    fit is R², the share of the colours' variance that the function explains; 1 if there is none.
     """
     steps, size = predictions.noised.steps, predictions.noised.x0.shape[2:]
     ranges = [(0, steps)] if steps < 2 else [(0, steps), (0, steps // 2), (steps // 2, steps)]

@@ -56,19 +56,19 @@ class NoiseDifference:
     framed: bool = False
     """Whether the VAE takes a picture for a video of one frame, [B,C,1,h,w]."""
     variance: Tensor | None = None
-    """[B,K,h,w] squared standard error of `mean`; None where the samples can't tell: one sample, or one antithetic pair."""
+    """[B,K,h,w] squared standard error of `mean`; None if the samples are too few: one sample, or one antithetic pair."""
     tested: Tensor | None = None
     """[B,1,h,w] for readings without a sign, which are above 0 even where there is noise alone: products of independent
     estimates of d in place of squares, whose mean is 0 there; `variance` is then theirs. None for the others, and as above."""
     agreeing: Tensor | None = None
-    """[B] in how many comparisons two independent estimates of a step's map are alike; None as above, and where all steps share
+    """[B] in how many comparisons two independent estimates of a step's map are alike; None as above, and if all steps share
     one noise."""
     compared: int = 0
     """How many such comparisons there are: noise alone agrees in half of them."""
     estimates: int = 1
     """How many independent estimates there are of every step."""
     familiarity: tuple[str, ...] = ()
-    """Whether the model knows each image, in words; () where that is not known."""
+    """Whether the model knows each image, in words; () if that is not known."""
     strange: tuple[bool, ...] = ()
     """Whether no sure answer is in order for each image: the model does not know it, or hardly."""
     total_error: Tensor | None = None
@@ -90,7 +90,7 @@ class NoiseDifference:
         return self.reading in SIGNED
 
     def to_vae(self, latent: Tensor) -> Tensor:
-        """Model space [n,C,h,w] to VAE space, that of ComfyUI's LATENT: same shape, [n,C,1,h,w] where it is `framed`."""
+        """Model space [n,C,h,w] to VAE space, that of ComfyUI's LATENT: same shape, [n,C,1,h,w] if it is `framed`."""
         return to_vae_space(latent, self.latent_scale, self.latent_shift, self.framed)
 
 
@@ -139,8 +139,8 @@ def sum_steps(
         agreeing=spread.agreeing,
         compared=spread.compared,
         estimates=noised.estimates,
-        familiarity=tuple(familiarity.answer(image) for image in range(noised.images)),
-        strange=tuple((~familiarity.may_be_sure).tolist()),
+        familiarity=tuple(predictions.unseen or familiarity.answer(image) for image in range(noised.images)),
+        strange=tuple(bool(predictions.unseen) or not known for known in familiarity.may_be_sure.tolist()),
         total_error=error_of_sum(torch.stack(totals, dim=1), noised.antithetic, noised.fresh),
         reading=reading,
         weighting=weighting,
@@ -200,7 +200,7 @@ def check_range(start: int, end: int | None, steps: int | None = None) -> None:
         raise ValueError(f"The range is {start} to {end}; expected steps from 0 (the noisiest) on.")
     if end is not None and start >= end:
         raise ValueError(
-            f"The range {start}-{end} is empty: start has to be less than end. The end is not part of it: 10-20 means the "
+            f"The range {start}-{end} is empty: start must be less than end. The end is not part of it: 10-20 means the "
             "steps 10 to 19."
         )
     if steps is not None and (start >= steps or (end or 0) > steps):

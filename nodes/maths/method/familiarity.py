@@ -1,4 +1,4 @@
-"""Does the model know this picture? Its noise error beside that of smoothing, which knows the picture's spectrum alone."""
+"""Does the model know this picture? Its noise error compared with that of smoothing, which knows only the picture's spectrum."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ LEVELS = (-0.35, 1.15)
 from all others. At noisier levels no model does much better than smoothing."""
 
 LIMIT = 0.8
-"""Up to this share of smoothing's error a model counts as knowing a picture, where nothing is known about its own pictures."""
+"""Up to this share of smoothing's error a model counts as knowing a picture, if nothing is known about its own pictures."""
 
 WORSE_THAN_NOTHING = 1.05
-"""A little above 1, about which a network that predicts next to nothing at the cleanest step wavers."""
+"""A little above 1: around 1 lies a network that predicts almost nothing at the cleanest step."""
 
 
 @dataclass(frozen=True, eq=False)
 class Familiarity:
-    """How much more than smoothness a model knows of each of B pictures.
+    """How much more than its smoothness a model knows about each of B pictures.
 
     The ratio is the model's mean squared noise error over that of the best linear denoiser that knows only the picture's own
     power spectrum, the geometric mean over the steps that count. Well below 1 the model knows the picture; at or above 1 it
@@ -39,11 +39,11 @@ class Familiarity:
     """
 
     ratios: Tensor | None
-    """[B], 0 or more; None where no step of the schedule lies within LEVELS."""
+    """[B], 0 or more; None if no step of the schedule lies within LEVELS."""
     steps: tuple[int, ...]
     """The steps that count."""
     structure: Tensor
-    """[B] how much there is in the picture, 0 ... 1: what smoothing misses of noise of the strength 1."""
+    """[B] how much detail the picture has, 0 ... 1: the share that smoothing misses of noise of strength 1."""
     cleanest_error: Tensor
     """[B] the model's mean squared error at the last step, over that of predicting no noise at all."""
     own: OwnPictures | None = None
@@ -56,12 +56,12 @@ class Familiarity:
 
     @property
     def ceiling(self) -> float:
-        """The ratio from which on it is not: nearer to smoothing (1) than to the limit, in logarithms."""
+        """The ratio from which it is not known: in logarithms, nearer to smoothing (1) than to the limit."""
         return math.sqrt(self.limit)
 
     @property
     def verdicts(self) -> list[Recognition]:
-        """What is to be said of each picture."""
+        """What to say about each picture."""
         if self.ratios is None:
             return ["not measured"] * len(self.cleanest_error)
         unusual = self.unusual.tolist()
@@ -74,13 +74,13 @@ class Familiarity:
 
     @property
     def unusual(self) -> Tensor:
-        """[B] whether there is less or more in the picture than in the model's own ones, where they are known."""
+        """[B] whether there is less or more in the picture than in the model's own ones, if they are known."""
         low, high = self.own.structure_limits if self.own else (0.0, math.inf)
         return (self.structure < low) | (self.structure > high)
 
     @property
     def may_be_sure(self) -> Tensor:
-        """[B] whether a sure answer is in order: not for what is doubtful or not known."""
+        """[B] whether an answer may be called sure: not for pictures that are not known, or perhaps not."""
         return torch.tensor([verdict in ("known", "not measured") for verdict in self.verdicts])
 
     @property
@@ -174,8 +174,8 @@ def power_spectrum(x0: Tensor) -> Tensor:
 def smoothing_error(spectrum: Tensor, sigma: float, alpha: float) -> Tensor:
     """w = mean over frequencies and channels of S / (S + (sigma/alpha)^2), [B]: the noise error of the best linear denoiser.
 
-    That is the Wiener filter (Wiener 1949): it takes S / (S + sigma^2) of each frequency for picture, and what noise is in there
-    is missed. Spectrum [B,C,h,w]; alpha above 0.
+    That is the Wiener filter (Wiener 1949): it takes the share S / (S + sigma^2) of each frequency as picture, and misses
+    the noise in it. Spectrum [B,C,h,w]; alpha above 0.
     """
     return (spectrum / (spectrum + (sigma / alpha) ** 2)).mean(dim=(1, 2, 3))
 

@@ -66,7 +66,7 @@ def make_heatmap(
     reliability: which of the values are shown, see `keep_reliable`.
 
     Raises:
-        ValueError: no standard error where one is needed, a percentile, scale or threshold out of range.
+        ValueError: no standard error although one is needed, a percentile, scale or threshold out of range.
     """
     kept = keep_reliable(map, reliability, threshold)
     limits = colour_limits(kept.values, kept.floor, percentile, scale, shared)
@@ -91,7 +91,7 @@ def colour_limits(values: Tensor, floor: float, percentile: float, scale: float,
 
 
 def automatic_limit(values: Tensor, floor: float, percentile: float) -> float:
-    """The percentile of |values|: their maximum where nearly all of them are 0, and 0 where all are the same."""
+    """The percentile of |values|: their maximum where nearly all of them are 0, and 0 if all are the same."""
     magnitudes = values.abs()
     largest = magnitudes.max().item()
     if (values.max() - values.min()).item() <= max(floor, ROUNDING_PER_STEP * largest):

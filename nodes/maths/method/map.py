@@ -42,7 +42,7 @@ class Map:
     floor: float
     """How large float rounding alone can make the difference of equal predictions; an image below it has "no difference"."""
     error: Tensor | None = None
-    """[B,h,w] the standard error of each value; None where none is known."""
+    """[B,h,w] the standard error of each value; None if none is known."""
     error_missing: str = ""
     """Why no standard error is known and what to do, as the end of a sentence."""
     tested: Tensor | None = None
@@ -50,16 +50,16 @@ class Map:
     estimates: int = 1
     """How many independent estimates the error rests on."""
     agreeing: Tensor | None = None
-    """[B] in how many comparisons two independent estimates of a step's map are alike; None where that is not known."""
+    """[B] in how many comparisons two independent estimates of a step's map are alike; None if that is not known."""
     compared: int = 0
     """How many such comparisons there are: noise alone agrees in half of them."""
     totals: tuple[str, ...] = ()
-    """What all of each image's cells say together, with its standard error where one is known; () where they don't add up."""
+    """What all of each image's cells say together, with its standard error if one is known; () if they don't add up."""
     familiarity: tuple[str, ...] = ()
-    """Whether the model knows each image, in words; () where that is not known."""
+    """Whether the model knows each image, in words; () if that is not known."""
     strange: tuple[bool, ...] = ()
     """Whether no sure answer is in order for each image: the model does not know it, or hardly."""
     reliability: tuple[str, ...] = ()
-    """How many of each image's cells are more than noise, see `keep_reliable`; () where no standard error is known."""
+    """How many of each image's cells are more than noise, see `keep_reliable`; () if no standard error is known."""
     doubts: tuple[str, ...] = ()
     """Why an image is left clear although its values are not 0, "" for images that are not left clear; () if no image is."""

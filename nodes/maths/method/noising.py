@@ -122,7 +122,7 @@ class NoisedLatents:
         return torch.cat([self.at(sample, step) * scales[step] for step in range(self.steps)])
 
     def to_vae(self, latent: Tensor) -> Tensor:
-        """Model space [n,C,h,w] to VAE space, that of ComfyUI's LATENT: same shape, [n,C,1,h,w] where it is `framed`."""
+        """Model space [n,C,h,w] to VAE space, that of ComfyUI's LATENT: same shape, [n,C,1,h,w] if it is `framed`."""
         return to_vae_space(latent, self.latent_scale, self.latent_shift, self.framed)
 
 
@@ -189,7 +189,7 @@ def check_levels(sigmas: Tensor, alphas: Tensor) -> None:
     if not torch.isfinite(alphas).all() or (alphas < 0).any():
         raise ValueError(
             f"The noise levels (SIGMAS) run up to {sigmas.max().item():g}, where this model's share of the image is "
-            f"{alphas.min().item():g}; it has to be 0 or more. The levels were made for another kind of model."
+            f"{alphas.min().item():g}; it must be 0 or more. The levels were made for another kind of model."
         )
 
 

@@ -38,9 +38,11 @@ class NoisePredictions:
     contrast_label: str
     """What to call the contrast in legends; untrusted text of any length."""
     fingerprints: dict[str, str] = field(default_factory=dict)
-    """What made them, where that is known: "model", "target" and "contrast", each a digest that changes with the content."""
+    """What made them, if that is known: "model", "target" and "contrast", each a digest that changes with the content."""
     own_pictures: OwnPictures | None = None
-    """What the model made of pictures of its own, where that is known: see `familiarity.measure`."""
+    """What the model made of pictures of its own, if that is known: see `familiarity.measure`."""
+    unseen: str = ""
+    """A sentence on words of the prompts that the model was never shown, which make every answer worthless; "" for none."""
 
     def __post_init__(self) -> None:
         expected = predictions_shape(self.noised)

@@ -21,7 +21,7 @@ def read_map(difference: NoiseDifference, scalar: Scalar = "channel norm", decod
     are all within float rounding is 0 everywhere.
 
     Raises:
-        ValueError: NaN, a scalar that the reading can't have, or no decoder where one is needed.
+        ValueError: NaN, a scalar that the reading can't have, or no decoder although one is needed.
     """
     if not torch.isfinite(difference.values).all():
         raise ValueError("The noise difference contains NaN or infinity. Check the latent, the prompts and the model.")

@@ -25,7 +25,7 @@ class Significance:
     ratios: Tensor
     """[B,h,w] value / standard error."""
     threshold: float
-    """How many standard errors a value has to exceed to be called reliable."""
+    """How many standard errors a value must exceed to be called reliable."""
     chance: float
     """The probability, at most, that noise alone takes a cell beyond the threshold."""
     signed: bool
@@ -54,7 +54,7 @@ class Significance:
 
     @property
     def needed(self) -> int:
-        """In how many comparisons the estimates have to agree, see `agreements_needed`."""
+        """In how many comparisons the estimates must agree, see `agreements_needed`."""
         return agreements_needed(self.compared)
 
     @property
@@ -90,7 +90,7 @@ class Significance:
 
 
 def agreements_needed(compared: int, confidence: float = CONFIDENCE) -> int:
-    """In how many comparisons estimates have to agree: more than in 99 of 100 maps of nothing but noise (sign test)."""
+    """In how many comparisons estimates must agree: more than in 99 of 100 maps of nothing but noise (sign test)."""
     return int(stats.binom.ppf(confidence, compared, 0.5)) + 1
 
 
@@ -101,7 +101,7 @@ def keep_reliable(map: Map, reliability: Reliability = "all", threshold: float =
     map says how many cells are reliable.
 
     Raises:
-        ValueError: an unknown reliability, one that needs a standard error if there is none, or a threshold that is not above
+        ValueError: an unknown reliability, one that needs a missing standard error, or a threshold that is not above
             0.
     """
     check_reliability(map, reliability)
@@ -158,7 +158,7 @@ def exceedance(map: Map, threshold: float) -> float:
 
 
 def check_reliability(map: Map, reliability: Reliability) -> None:
-    """Refuse an unknown reliability, and one that needs a standard error if there is none.
+    """Refuse an unknown reliability, and one that needs a standard error that the map does not have.
 
     Raises:
         ValueError: as above.

@@ -7,7 +7,7 @@ from torch import Tensor
 
 BLOCKS = 8  # a picture is cut into so many blocks along either side
 FEWEST_BLOCKS = 16  # with fewer, the steps' variances are not compared by them
-NEIGHBOURS = 2.0  # steps: how far the ratio of total to blocks is averaged where there are two estimates
+NEIGHBOURS = 2.0  # steps: how far the ratio of total to blocks is averaged if there are two estimates
 
 
 def independent(values: Tensor, antithetic: bool) -> Tensor:
@@ -21,7 +21,7 @@ def independent(values: Tensor, antithetic: bool) -> Tensor:
 def variance_of_mean(values: Tensor, antithetic: bool) -> Tensor | None:
     """Squared standard error of the mean over R noise samples, [R,...] to [...].
 
-    None where there is a single estimate (one sample, or one antithetic pair): it has no spread.
+    None if there is a single estimate (one sample, or one antithetic pair): it has no spread.
     """
     estimates = independent(values, antithetic)
     count = len(estimates)
@@ -54,7 +54,7 @@ class Spread:
         self.antithetic, self.fresh, self.signed = antithetic, fresh, signed
         self.estimates = samples // 2 if antithetic else samples
         self.agreeing: Tensor | None = None
-        """[B] in how many comparisons two estimates of a step's whole map are alike; None where the steps share one noise."""
+        """[B] in how many comparisons two estimates of a step's whole map are alike; None if the steps share one noise."""
         self.compared = 0
         self._variance = self._tested = self._products = torch.zeros(())
 

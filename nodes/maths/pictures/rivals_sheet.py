@@ -32,7 +32,10 @@ EXTREME = 1e-3  # probabilities nearer to 0 or 1 are written as less or more tha
 
 def report(contest: Contest) -> str:
     """Each image's table in plain text, aligned for letters of one width, and how to read it."""
-    blocks = ["\n".join([headline(contest, image), "", *table_lines(contest, image)]) for image in range(contest.noised.images)]
+    blocks = [
+        "\n".join([headline(contest, image), *recognition(contest, image), "", *table_lines(contest, image)])
+        for image in range(contest.noised.images)
+    ]
     return "\n\n".join([*blocks, reading_rule(contest)])
 
 
@@ -40,9 +43,16 @@ def headline(contest: Contest, image: int) -> str:
     """The winner in one sentence, with the rivals that are not ruled out."""
     number = f"Image {image + 1}: t" if contest.noised.images > 1 else "T"
     winner, *others = contest.standings(image)
+    if contest.is_strange(image):
+        return f"{number}he model’s answer means nothing here; {quoted(short_label(contest, winner))} is ahead."
     doubtful = [quoted(short_label(contest, other)) for other in others if not other.out and other.error is not None]
     doubt = f"; {', '.join(doubtful)} {'are' if len(doubtful) > 1 else 'is'} not ruled out" if doubtful else ""
     return f"{number}he model prefers {quoted(short_label(contest, winner))}{doubt}."
+
+
+def recognition(contest: Contest, image: int) -> list[str]:
+    """Whether the model knows the labels and the picture, as far as that was asked."""
+    return [contest.unseen] * bool(contest.unseen) + [known.words(0) for known in contest.familiarity[image : image + 1]]
 
 
 def table_lines(contest: Contest, image: int) -> list[str]:
