@@ -154,6 +154,16 @@ def test_a_constant_map_ranks_by_chance_and_points_nowhere(value: float) -> None
     assert "one value everywhere" in report(comparison)
 
 
+def test_a_map_without_values_above_0_has_no_mass_and_says_so() -> None:
+    comparison = compare_with_mask(a_map(-1 - a_random_map().abs()), corner(48, 40, 24, 20))
+    agreement = comparison.agreement(0)
+    assert np.isnan(agreement.mass)
+    assert np.isfinite([agreement.auroc, agreement.precision, agreement.iou, agreement.pointing, agreement.spearman]).all()
+    assert "no values above 0: there is no relevance mass" in report(comparison)
+    assert agreement_sheet(comparison).isfinite().all()
+    assert compare_with_mask(a_map(a_random_map()), corner(48, 40, 24, 20)).note(0) == ""
+
+
 def test_an_empty_inside_measures_nothing() -> None:
     comparison = compare_with_mask(a_map(a_random_map()), corner(48, 40, 24, 20), torch.zeros(1, 48, 40))
     assert np.isnan(astuple(comparison.agreement(0))).all()
@@ -176,6 +186,17 @@ def test_the_iou_of_two_maps_does_not_depend_on_their_order() -> None:
     one, other = (compare_maps(*pair, 0.2).agreement(0) for pair in (maps, maps[::-1]))
     assert one.iou == other.iou
     assert one.spearman == pytest.approx(other.spearman)
+
+
+def test_ties_of_two_maps_are_broken_by_nobodys_place() -> None:
+    """Turned by half a turn, both maps agree as before, though their ties now stand in another order."""
+    maps = [a_random_map(seed=seed).mul(1.2).round() for seed in (2, 3)]
+    assert all(len(values.unique()) < 9 for values in maps)
+    here, turned = (
+        compare_maps(*[a_map(turn(values)) for values in maps], 0.3) for turn in (lambda v: v, lambda v: v.flip(1, 2))
+    )
+    assert astuple(here.agreement(0)) == pytest.approx(astuple(turned.agreement(0)))
+    assert torch.equal(here.truth.flip(1, 2), turned.truth) and torch.equal(here.chosen.flip(1, 2), turned.chosen)
 
 
 def test_maps_of_two_sizes_meet_at_the_smaller_one() -> None:

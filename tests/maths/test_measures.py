@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sdexplain.nodes.maths.answers.measures import Scores, largest, pointing, relevance_mass, score
+from sdexplain.nodes.maths.answers.measures import (
+    Scores,
+    auroc,
+    largest,
+    largest_share,
+    overlap,
+    pointing,
+    relevance_mass,
+    score,
+)
 
 TRUTH = np.zeros((64, 64), bool)
 TRUTH[8:16, 8:16] = True
@@ -77,3 +86,37 @@ def test_ties_at_the_smallest_value_are_never_among_the_largest() -> None:
     values = np.zeros((4, 4))
     values[0, 0] = 1
     assert largest(values, 5).sum() == 1
+
+
+def test_ties_at_the_boundary_share_the_places_that_are_left() -> None:
+    values = np.array([3.0, 1.0, 1.0, 0.0])
+    assert largest_share(values, 2).tolist() == [1, 0.5, 0.5, 0]
+    for truth in ([1, 1, 0, 0], [1, 0, 1, 0]):  # wherever the tie stands: min 1 + 1/2, max 1 + 1 + 1/2
+        assert overlap(largest_share(values, 2), np.array(truth, bool)) == pytest.approx(1.5 / 2.5)
+        assert auroc(values, np.array(truth, bool)) == pytest.approx(3.5 / 4)
+
+
+def test_a_map_of_two_values_does_not_agree_by_the_order_of_its_places() -> None:
+    """Half of a picture is 1, and the truth a fifth of that half, first or last."""
+    values = np.zeros((10, 20))
+    values[:, :10] = 1
+    for rows in (slice(0, 2), slice(8, 10)):
+        truth = np.zeros((10, 20), bool)
+        truth[rows, :10] = True
+        assert overlap(largest_share(values, 20), truth) == pytest.approx(20 / 5 / (20 + 80 / 5))
+        assert auroc(values, truth) == pytest.approx(1 - 80 / 180 / 2)
+
+
+@pytest.mark.parametrize(("count", "chosen"), [(1, 1), (2, 1), (3, 4), (4, 4), (7, 4)])
+def test_a_mask_of_the_largest_takes_all_ties_or_none_whichever_is_nearer(count: int, chosen: int) -> None:
+    values = np.array([2.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+    assert largest(values, count).sum() == chosen
+    assert largest(values[1:], 1).sum() == 3, "rather than nothing"
+
+
+def test_the_overlap_of_masks_is_the_jaccard_index_of_scikit_learn() -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    random = np.random.default_rng(1)
+    for _ in range(20):
+        first, second = random.random(50) < 0.4, random.random(50) < 0.4
+        assert overlap(first, second) == pytest.approx(metrics.jaccard_score(first, second))

@@ -16,7 +16,17 @@ from ..images import check_shape
 from ..method.heatmap import Heatmap, make_heatmap
 from ..method.map import Map
 from ..method.placing import covered_box, place
-from .measures import auroc, average_precision, grown, largest, overlap, pointing, rank_correlation, relevance_mass
+from .measures import (
+    auroc,
+    average_precision,
+    grown,
+    largest,
+    largest_share,
+    overlap,
+    pointing,
+    rank_correlation,
+    relevance_mass,
+)
 
 Sign = Literal["magnitude", "positive", "negative", "signed"]
 
@@ -26,7 +36,7 @@ TRUE = 0.5  # a mask's value from which a pixel belongs to it
 
 @dataclass(frozen=True)
 class Agreement:
-    """How one image's map agrees with its reference; NaN where a measure has no meaning."""
+    """How one image's map agrees with its reference; NaN if a measure has no meaning."""
 
     auroc: float
     precision: float
@@ -70,7 +80,7 @@ class Comparison:
     tolerance: int
     """How far from the truth, in places, the largest value may lie and still count as on it: half a latent cell."""
     share: float
-    """Which share of the other map's places is taken for true; 0 for a mask."""
+    """Which share of the other map's places counts as true; 0 for a mask."""
 
     @property
     def images(self) -> int:
@@ -79,7 +89,7 @@ class Comparison:
 
     @cached_property
     def chosen(self) -> Tensor:
-        """[B,H,W] bool: as many of the map's largest values as there are true places."""
+        """[B,H,W] bool: as many of the map's largest values as there are true places, or nearly, see `measures.largest`."""
         return torch.stack(
             [
                 _largest_of(values, counted, int(truth.sum()))
@@ -98,6 +108,13 @@ class Comparison:
 
     def note(self, image: int) -> str:
         """Why measures of an image are missing, "" if none are missing."""
+        obstacle = self._obstacle(image)
+        if obstacle or (self.values[image][self.counted[image]] > 0).any():
+            return obstacle
+        return "The map has no values above 0: there is no relevance mass. Its magnitude has one, or its negative side."
+
+    def _obstacle(self, image: int) -> str:
+        """Why there is at most a ranking, "" where there is more."""
         counted, truth = self.counted[image], self.truth[image]
         other = "the mask" if self.second is None else "the second map"
         if not counted.any():
@@ -113,7 +130,7 @@ class Comparison:
         return ""
 
     def agreement(self, image: int) -> Agreement:
-        """All measures of one image; those that `note` takes away are NaN.
+        """All measures of one image; those that have no meaning are NaN, and `note` says why.
 
         A constant map's AUROC and precision are those of chance.
         """
@@ -126,11 +143,11 @@ class Comparison:
             auroc=auroc(values[counted], truth[counted]),
             precision=average_precision(values[counted], truth[counted]),
         )
-        if self.note(image):
+        if self._obstacle(image):
             return ranking
         return replace(
             ranking,
-            iou=overlap(self.chosen[image].numpy(), truth),
+            iou=overlap(largest_share(values[counted], int(truth.sum())), truth[counted]),
             pointing=pointing(np.where(counted, values, -np.inf), truth, self.tolerance),
             mass=relevance_mass(values[counted], truth[counted]),
             spearman=rank_correlation(values[counted], reference[counted]),
@@ -193,9 +210,9 @@ def compare_with_mask(first: Map, mask: Tensor, inside: Tensor | None = None) ->
 
 
 def compare_maps(first: Map, second: Map, share: float = 0.1, inside: Tensor | None = None) -> Comparison:
-    """Compare two maps of one picture; the second one's largest values, `share` of all places, are taken for true.
+    """Compare two maps of one picture; the second one's largest values, `share` of all places, count as true.
 
-    Maps of different sizes meet at the smaller one, the larger one averaged. A place counts if at least half of it lies in
+    Maps of different sizes meet at the smaller one, with the larger one averaged. A place counts if at least half of it lies in
     `inside` [B or 1,H,W], a mask of the picture's size.
 
     Raises:

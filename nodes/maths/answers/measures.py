@@ -20,8 +20,8 @@ class Scores:
     auroc: over the whole picture. inside: over the object's pixels alone. shuffled: negatives are the pixels where other
     pictures have their truth (Tatler et al. 2005), so that a map gets no credit for knowing only where objects tend
     to be. precision: average precision over the whole picture, its chance is the truth's share of it. iou: of the map's k
-    largest pixels with the truth's k pixels. pointing: is the largest value on the truth? mass: the share of the positive
-    values that is on the truth.
+    largest pixels with the truth's k pixels, equal ones by shares. pointing: is the largest value on the truth? mass: the
+    share of the positive values that is on the truth.
     """
 
     auroc: float
@@ -45,7 +45,7 @@ def score(values: np.ndarray, truth: np.ndarray, silhouette: np.ndarray, others:
         inside=auroc(values[inside], truth[inside]),
         shuffled=auroc(values, truth, np.where(truth, 1, others)),
         precision=average_precision(values, truth),
-        iou=overlap(largest(values, int(truth.sum())), truth),
+        iou=overlap(largest_share(values, int(truth.sum())), truth),
         pointing=pointing(values, truth, max(1, round(POINTING_TOLERANCE * truth.shape[1]))),
         mass=relevance_mass(values, truth),
     )
@@ -70,19 +70,34 @@ def average_precision(values: np.ndarray, truth: np.ndarray) -> float:
     return float(average_precision_score(truth.ravel(), values.ravel()))
 
 
+def largest_share(values: np.ndarray, count: int) -> np.ndarray:
+    """How much each of the values belongs to the `count` largest, count > 0: 1, 0, or for ties at the boundary a share.
+
+    Equal values share the places that are left for them, so that none is preferred for where it stands. None of those that equal
+    the smallest value belongs.
+    """
+    bound = np.partition(values.ravel(), -count)[-count]
+    above, tied = values > bound, (values == bound) & (values > values.min())
+    shares: np.ndarray = above + tied * ((count - above.sum()) / max(1, tied.sum()))
+    return shares
+
+
 def largest(values: np.ndarray, count: int) -> np.ndarray:
-    """The `count` largest values as a mask, count > 0; any of equal values, but never those that equal the smallest value."""
-    chosen = np.zeros(values.size, bool)
-    chosen[np.argpartition(values.ravel(), -count)[-count:]] = True
-    found: np.ndarray = chosen.reshape(values.shape) & (values > values.min())
-    return found
+    """The `count` largest values as a mask, count > 0: of ties at the boundary all or none, whichever comes nearer to the count.
+
+    None of those that equal the smallest value; but all of the largest ones rather than nothing.
+    """
+    shares = largest_share(values, count)
+    found: np.ndarray = shares >= 0.5
+    return found if found.any() else shares > 0
 
 
 def overlap(first: np.ndarray, second: np.ndarray) -> float:
-    """Intersection over union of two masks, not both empty."""
-    from scipy.spatial import distance
+    """Intersection over union of two masks, not both empty; either may be shares in 0 ... 1 of how much a pixel belongs to it.
 
-    return 1 - float(distance.jaccard(first.ravel(), second.ravel()))
+    sum of min / sum of max, which is the Jaccard index where all shares are 0 or 1 (Ruzicka 1958).
+    """
+    return float(np.minimum(first, second).sum() / np.maximum(first, second).sum())
 
 
 def pointing(values: np.ndarray, truth: np.ndarray, tolerance: int) -> float:
