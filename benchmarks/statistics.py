@@ -62,7 +62,7 @@ def intervals(pairs: list[np.ndarray], seed: int = 0) -> list[Interval]:
 
 
 def share(right: np.ndarray) -> Interval:
-    """How often something holds, with the exact interval of Clopper and Pearson: it has a width even where all are right."""
+    """How often something holds, with the exact interval of Clopper and Pearson: it has a width even if all are right."""
     result = binomtest(int(np.sum(right)), len(right))
     ends = result.proportion_ci(COVERAGE, method="exact")
     return Interval(float(np.mean(right)), float(ends.low), float(ends.high))

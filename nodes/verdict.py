@@ -60,7 +60,7 @@ class LabelVerdict(io.ComfyNode):
                     display_name="standard_error",
                     is_output_list=True,
                     tooltip="The standard error of each image's log-odds over the noise samples, in nats; not a number (nan) "
-                    "where there is only one independent sample.",
+                    "if there is only one independent sample.",
                 ),
                 io.Float.Output(
                     display_name="probability",

@@ -133,7 +133,7 @@ def test(options: argparse.Namespace) -> int:
 def module_of(script: str) -> str | None:
     """The module's name of a script that is named as a file or as a module, `benchmarks/truth.py` or `benchmarks.truth`.
 
-    None where it is not one of this checkout's packages.
+    None if it is not one of this checkout's packages.
     """
     file = Path(script).resolve() if script.endswith(".py") else ROOT.joinpath(*script.split(".")).with_suffix(".py")
     if not file.is_file() or not file.is_relative_to(ROOT) or not (file.parent / "__init__.py").is_file():

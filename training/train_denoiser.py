@@ -140,7 +140,7 @@ def train_denoiser(
     networks: TextConditionedUNet | None = None,
     learning_rate: float = LEARNING_RATE,
 ) -> TextConditionedUNet:
-    """Train for `steps`, going on from `folder/denoiser.pt` where there is one; return the averaged networks.
+    """Train for `steps`, going on from `folder/denoiser.pt` if there is one; return the averaged networks.
 
     latents [N,2,C,h,w], scene n of pair n mod 3; held_out likewise, only for the printed verdicts. Without `networks` to
     train on with, the training begins with new ones.

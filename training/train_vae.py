@@ -51,7 +51,7 @@ def reconstruction_loss(decoded: Tensor, picture: Tensor) -> Tensor:
 
 
 def train_vae(folder: Path, data: TwinPictures, steps: int) -> AutoencoderKL:
-    """Train for `steps`, going on from `folder/vae.pt` where there is one; return the averaged VAE."""
+    """Train for `steps`, going on from `folder/vae.pt` if there is one; return the averaged VAE."""
     vae = architecture.build_vae()
     optimizer = torch.optim.AdamW(vae.parameters(), LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, steps, pct_start=0.05)

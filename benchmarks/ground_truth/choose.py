@@ -29,7 +29,7 @@ class Choice:
     variants: tuple[Variant, ...]
     """The best of each family."""
     temperatures: dict[str, float | None]
-    """Of the verdict from each of BUDGETS; None where no verdict was wrong."""
+    """Of the verdict from each of BUDGETS; None if no verdict was wrong."""
     aims: dict[str, list[float]]
     """By the candidate's name, the best first."""
     scenes: int

@@ -79,7 +79,7 @@ class Results:
         return {title: name for title, name in names.items() if name in self.measures}
 
     def score(self, name: Name, labels: tuple[str, ...] | None = None) -> dict[str, Interval | None]:
-        """Every measure of a map with its interval; None where nothing could be measured."""
+        """Every measure of a map with its interval; None if nothing could be measured."""
         values = self.of_map(name, labels)
         if not values:
             return dict.fromkeys(MEASURES)

@@ -27,7 +27,7 @@ class Stored:
     folder: Path
 
     def read(self, question: Question | MaskQuestion) -> dict[str, Tensor] | None:
-        """The answer's tensors, see `Bundled.answer`, or None where it is missing."""
+        """The answer's tensors, see `Bundled.answer`, or None if it is missing."""
         return answers.read(
             self.folder / question.file, self.setting.key(question, picture_bytes(question.case, self.setting.picture_size))
         )
@@ -35,7 +35,7 @@ class Stored:
     def predictions(
         self, case: Case, target: str, contrast: str, samples: int = 2, spacing: Spacing = "time"
     ) -> NoisePredictions | None:
-        """A picture's noise predictions under two labels, or None where any is missing; `samples` is a key of FILES."""
+        """A picture's noise predictions under two labels, or None if any is missing; `samples` is a key of FILES."""
         questions = {label: [Question(case, label, part, spacing) for part in FILES[samples]] for label in (target, contrast)}
         found = {label: [self.read(question) for question in asked] for label, asked in questions.items()}
         if any(answer is None for parts in found.values() for answer in parts):
@@ -55,7 +55,7 @@ class Stored:
         return NoisePredictions(noised, *joined, target, contrast)
 
     def mask(self, case: Case, maps: int, draw: int = 0) -> dict[str, Tensor] | None:
-        """DiffEdit's "soft" map and "mask" [h,w], or None where it is missing."""
+        """DiffEdit's "soft" map and "mask" [h,w], or None if it is missing."""
         return self.read(MaskQuestion(case, maps, draw))
 
 

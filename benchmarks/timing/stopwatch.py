@@ -20,7 +20,7 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 def measure(function: Callable[[], Any]) -> dict[str, float | None]:
     """Run it once: "seconds", "processor" seconds of all "threads", "extra" bytes at the peak on top of what was there before,
-    and "resident" bytes of the whole process at the peak. Bytes are None where the system does not tell (all but Linux)."""
+    and "resident" bytes of the whole process at the peak. Bytes are None if the system does not tell (all but Linux)."""
     gc.collect()
     before = _forget_peak()
     began, spent = time.perf_counter(), time.process_time()

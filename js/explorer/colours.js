@@ -21,7 +21,7 @@ export function lookOf({ header, arrays }, view, signed) {
 }
 
 /**
- * value / limit of every cell, clipped to what is shown; 0 where there is no scale.
+ * value / limit of every cell, clipped to what is shown; 0 if there is no scale.
  * @param {Float32Array} values
  * @param {number} limit
  * @param {boolean} signed

@@ -14,7 +14,7 @@ export class Curves {
     }
 
     /**
-     * The reading's total over all cells in each step, [S], and its standard error, null where one isn't known.
+     * The reading's total over all cells in each step, [S], and its standard error, null if one isn't known.
      * @param {View} view
      * @returns {{ values: Float64Array, errors: Float64Array | null }}
      */

@@ -173,7 +173,7 @@ export class Model {
     }
 
     /**
-     * Standard errors of the cells, [cells]; null where they can't be known.
+     * Standard errors of the cells, [cells]; null if they can't be known.
      * @param {View} view @param {Sums} sums @param {number} start @param {number} end
      */
     errors(view, sums, start, end) {
@@ -250,7 +250,7 @@ export class Model {
     }
 
     /**
-     * The standard error of one cell's scalar, null where it can't be known.
+     * The standard error of one cell's scalar, null if it can't be known.
      * @param {View} view @param {Sums} sums @param {number} cell @param {number} start @param {number} end
      */
     cellError(view, sums, cell, start, end) {
@@ -265,7 +265,7 @@ export class Model {
         return [...this.range(view), view.weighting, this.sample(view) + 1].join('-')
     }
 
-    /** How well the VAE's colours are known without asking it, R²; null where there was no VAE. @param {View} view @returns {number | null} */
+    /** How well the VAE's colours are known without asking it, R²; null if there was no VAE. @param {View} view @returns {number | null} */
     decoderFit(view) {
         return this.header.decoder_fit?.[this.image(view)] ?? null
     }
@@ -295,7 +295,7 @@ export class Model {
 /** @typedef {{ left: number, top: number, right: number, bottom: number }} Selection both ends included */
 
 /**
- * A pinned cell or box from the widget's text; null where there is none or it lies outside.
+ * A pinned cell or box from the widget's text; null if there is none or it lies outside.
  * @param {string} text
  * @param {number} width
  * @param {number} height

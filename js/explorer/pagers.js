@@ -1,4 +1,4 @@
-// Arrows for a batch's images and for the noise samples, where there are several.
+// Arrows for a batch's images and for the noise samples, if there are several.
 
 import { button, make } from './dom.js'
 import { TEXTS } from './texts.js'

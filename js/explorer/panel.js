@@ -156,7 +156,7 @@ export class Panel {
         this.settingsShown = ''
     }
 
-    /** Say what to do, where there is nothing to show yet. */
+    /** Say what to do, if there is nothing to show yet. */
     #greet() {
         const missing = this.settings.missing()
         this.#say(missing.length ? fill(TEXTS.connect, { inputs: missing.join(TEXTS.and) }) : TEXTS.run)
@@ -232,7 +232,7 @@ export class Panel {
     }
 
     /**
-     * Fetch the first thing that the view lacks, null where it lacks nothing.
+     * Fetch the first thing that the view lacks, null if it lacks nothing.
      * @param {Model} model @param {Files} files @param {View} view
      * @returns {Promise<void> | null}
      */

@@ -13,7 +13,7 @@ export function percentile(sorted, percent) {
 }
 
 /**
- * The value of the full colour: the percentile of |values|, their maximum where nearly all are 0, and 0 where all are the same.
+ * The value of the full colour: the percentile of |values|, their maximum where nearly all are 0, and 0 if all are the same.
  * @param {Float32Array} values
  * @param {number} floor what rounding alone can make
  * @param {number} percent

@@ -117,7 +117,7 @@ export class Sums {
     }
 
     /**
-     * The squared standard error of the mean for each cell, added up over the channels, [cells]; null where it can't be known.
+     * The squared standard error of the mean for each cell, added up over the channels, [cells]; null if it can't be known.
      * @param {number} start
      * @param {number} end
      */
@@ -138,7 +138,7 @@ export class Sums {
     }
 
     /**
-     * What is compared with the error in place of a value without a sign, [cells]; null where that is the value itself.
+     * What is compared with the error in place of a value without a sign, [cells]; null if that is the value itself.
      * @param {number} start
      * @param {number} end
      */
@@ -212,7 +212,7 @@ export function varianceOfMean(values) {
 }
 
 /**
- * Mean and standard error of a sum over steps of one number per sample and step; the error is null where it can't be known.
+ * Mean and standard error of a sum over steps of one number per sample and step; the error is null if it can't be known.
  * @param {(sample: number, step: number) => number} read weighted
  * @param {Layout} layout
  * @param {number} start

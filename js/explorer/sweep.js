@@ -8,7 +8,7 @@ const SPEED = 8 // steps a second
 export class Sweep {
     /**
      * @param {object} on
-     * @param {() => { start: number, end: number, steps: number } | null} on.range what is shown; null where there is nothing to sweep
+     * @param {() => { start: number, end: number, steps: number } | null} on.range what is shown; null if there is nothing to sweep
      * @param {(start: number, end: number) => void} on.pass shows a range in passing
      * @param {(start: number, end: number) => void} on.keep is where it was stopped
      */

@@ -2,7 +2,7 @@
 // with the data, from nodes/maths/wording.py and nodes/maths/files/explorer.py.
 
 export const TEXTS = {
-    // where there is nothing to show
+    // if there is nothing to show
     connect: 'Connect {inputs}, then run the workflow.',
     and: ' and ',
     run: 'Run the workflow. Then drag through the steps here and point at the picture.',

@@ -48,7 +48,7 @@ def check(given: io.Input, value: Any) -> None:
 
 
 def _expected(given: io.Input, value: Any) -> str:
-    """What the input takes, "" where the value is that."""
+    """What the input takes, "" if the value is that."""
     if isinstance(given, (io.Int.Input, io.Float.Input)):
         number = Integral if isinstance(given, io.Int.Input) else Real
         low, high = (-math.inf if given.min is None else given.min), (math.inf if given.max is None else given.max)

@@ -48,7 +48,7 @@ def quoted(label: str) -> str:
 
 
 def telling_part(label: str, other: str, longest: int = 32) -> str:
-    """A label of more than `longest` characters without the words that the other one has at the same end, but for one."""
+    """A label of more than `longest` characters without the words that both labels have at the same end, except for one."""
     words, others = label.split(), other.split()
     head = len(commonprefix([words, others]))
     tail = len(commonprefix([words[head:][::-1], others[head:][::-1]]))

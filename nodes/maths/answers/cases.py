@@ -1,4 +1,4 @@
-"""Do the words mean anything here? Each label against no words at all: one fits, both do, or neither; and words never seen."""
+"""Do the words fit the picture? Each label against no words: one fits, both, or neither; and words that were never seen."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..wording import plain_text, quoted
 Case = Literal["target", "contrast", "both fit", "neither"]
 
 MARGIN = 8.0
-"""Nats by which a label has to lose to the empty prompt before it is said not to fit: the right one loses by a few at times."""
+"""Nats by which a label must lose to the empty prompt before it is said not to fit: the right one sometimes loses by a few."""
 
 ERRORS = 2.0
-"""How many standard errors it has to lose by besides."""
+"""By how many standard errors it must lose in addition."""
 
 CLEANEST = 2.5
 """Up to this log SNR steps tell whether words fit: beyond it are details of a few pixels, much noise and no meaning."""
@@ -27,14 +27,14 @@ CLEANEST = 2.5
 
 @dataclass(frozen=True, eq=False)
 class Cases:
-    """For each of B images, how the target and the contrast stand against the empty prompt, in nats of evidence."""
+    """For each of B images, how the target and the contrast compare with the empty prompt, in nats of evidence."""
 
     target: Tensor
     """[B] log p(image|target) - log p(image|no words): above 0 the words help."""
     contrast: Tensor
     """[B] the same for the contrast."""
     target_error: Tensor | None
-    """[B] its standard error; None where the samples can't tell."""
+    """[B] its standard error; None if the samples are too few."""
     contrast_error: Tensor | None
     """[B] the same for the contrast."""
     target_label: str
@@ -45,7 +45,7 @@ class Cases:
 
     @property
     def cases(self) -> list[Case]:
-        """What is to be said of each image; "target" and "contrast": it fits better, sure or not, for that is the verdict's."""
+        """What to say about each image; "target" and "contrast": it fits better. How surely is for the verdict to say."""
         fits = [lost.logical_not() for lost in (self.target_lost, self.contrast_lost)]
         both = _wins(self.target, self.target_error, self.margin) & _wins(self.contrast, self.contrast_error, self.margin)
         neither = ~(fits[0] | fits[1])
@@ -79,7 +79,7 @@ class Cases:
 
 
 def _wins(nats: Tensor, error: Tensor | None, margin: float) -> Tensor:
-    """[B] whether evidence lies beyond the margin and ERRORS standard errors besides."""
+    """[B] whether evidence lies beyond the margin and, in addition, ERRORS standard errors."""
     return nats > margin + ERRORS * (torch.zeros_like(nats) if error is None else error)
 
 
@@ -101,7 +101,7 @@ def _belongs_to_word(character: str) -> bool:
 
 
 def unknown_words_note(words: list[str]) -> str:
-    """A sentence on the words that a model never saw, "" where there are none."""
+    """A sentence on the words that a model never saw, "" if there are none."""
     if not words:
         return ""
     listed = ", ".join(map(quoted, words[:5])) + (" …" if len(words) > 5 else "")

@@ -1,4 +1,4 @@
-"""Does a map mean anything? Checks that a map of evidence has to pass before it is believed."""
+"""Does a map mean anything? Checks that a map of evidence must pass before it is believed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RANDOMISED_FALLS = 0.3
 """Spearman's rank correlation, of magnitudes, that a shuffled network may have at most. The bundled model's had 0.17 at most."""
 
 DOUBTFUL = 0.9
-"""Where independent maps agree more often than in so many trials of nothing but noise, but not in 99 of 100, it can't be told."""
+"""If independent maps agree more often than in this share of trials of noise alone, but not than in 99 of 100: not decided."""
 
 LEAST_EVIDENCE = 1.0
 """Nats: odds of less than e to 1 are "not worth more than a bare mention" (Kass & Raftery 1995)."""
@@ -76,7 +76,7 @@ class Answers:
 def take_part(noised: NoisedLatents, steps: int, samples: int) -> NoisedLatents:
     """The first image with its first noise samples, at `steps` steps that are spread evenly over the schedule.
 
-    All of them if there are less. An odd number of samples takes antithetic pairs apart.
+    All of them if there are fewer. An odd number of samples breaks an antithetic pair.
 
     Raises:
         ValueError: no steps or samples.
@@ -131,7 +131,7 @@ def check_same_prompt(first: NoisePredictions, swapped: NoisePredictions) -> Che
     figure = "asked twice, 0 exactly" if again == 0 else f"asked twice, {format_value(again)}" + " (float rounding)" * steady
     words = f"The largest difference, in noise standard deviations; between the two prompts it is {format_value(between)}."
     if not steady:
-        words += " The model does not answer the same way twice, so that its differences are partly chance."
+        words += " The model does not give the same answer twice, so its differences are partly chance."
     if not heard:
         words += " The two prompts make no difference to the model: it has nothing to explain."
     return Check("Same prompt → 0", steady and heard, figure, words)
@@ -143,7 +143,7 @@ def check_swapped(first: NoisePredictions, swapped: NoisePredictions) -> Check:
         _relative(_largest(evidence.values + other.values), _largest(evidence.values))
         for evidence, other in ((summed(first, reading), summed(swapped, reading)) for reading in ("difference", "evidence"))
     )
-    figure = "the negative exactly" if off == 0 else f"the negative but for {format_value(off)} of the largest value"
+    figure = "the negative exactly" if off == 0 else f"the negative except for {format_value(off)} of the largest value"
     words = f"Bound: {format_value(SMALLEST_RESIDUAL)}, for float rounding. Difference and evidence with both prompts asked anew."
     return Check("Prompts swapped → negative", off <= SMALLEST_RESIDUAL, figure, words)
 
@@ -183,7 +183,7 @@ def log_odds(predictions: NoisePredictions) -> float:
 
 
 def check_paraphrase(first: NoisePredictions, paraphrased: NoisePredictions | None) -> Check:
-    """The map stays where the question is put in other words."""
+    """The map stays the same if the question is put in other words."""
     name = "Other words, same map"
     if paraphrased is None:
         words = "Connect target_paraphrase or contrast_paraphrase: the same prompts in other words."
@@ -195,26 +195,26 @@ def check_paraphrase(first: NoisePredictions, paraphrased: NoisePredictions | No
 
 
 def check_randomised(first: NoisePredictions, randomised: NoisePredictions) -> Check:
-    """The map falls apart where the network has forgotten everything (Adebayo et al. 2018)."""
+    """The map is lost if the network has forgotten everything (Adebayo et al. 2018)."""
     correlation = rank_correlation(evidence_map(first).abs(), evidence_map(randomised).abs())
     passed = has_map(first) and abs(correlation) <= RANDOMISED_FALLS
     figure = f"Spearman {correlation:.2f}, bound ±{RANDOMISED_FALLS:g}".replace("-", "−")
     words = "The maps' magnitudes, as trained and shuffled. Beyond the bound the map shows the picture, not what was learned."
     if not has_map(first):
-        words = "There is no map that could fall apart."
+        words = "There is no map to compare."
     return Check("Shuffled weights, no map", passed, figure, words)
 
 
 def check_other_noise(first: NoisePredictions) -> Check:
-    """Maps that were made of independent noise are alike, where noise alone makes them alike as often as not.
+    """Maps of independent noise agree; if there were only noise, they would agree in half of the comparisons.
 
     Each of the `independent_maps` is compared with the next. Where the difference of the predictions is nothing but chance, the
     sign of one map tells nothing of the sign of another, and so each comparison is the toss of a coin, independent of the others:
-    the sign test of `reliability`. What a map says on average does not count: a constant has no places.
+    the sign test of `reliability`. The mean of a map does not count: a constant shows no places.
     """
     name, maps = "Other noise, same map", independent_maps(first)
     if not has_map(first):
-        return Check(name, False, "0 everywhere", "There is no map that could stay.")
+        return Check(name, False, "0 everywhere", "There is no map to compare.")
     patterns = maps - maps.mean(dim=(1, 2), keepdim=True)
     agreeing, compared = int(((patterns[1:] * patterns[:-1]).sum(dim=(1, 2)) > 0).sum()), len(maps) - 1
     needed = agreements_needed(compared)
@@ -226,7 +226,7 @@ def check_other_noise(first: NoisePredictions) -> Check:
     if agreeing >= needed:
         return Check(name, True, figure, words)
     if agreeing >= agreements_needed(compared, DOUBTFUL):
-        return Check(name, None, figure, f"{words} That is neither chance nor surely more. Take more steps or samples.")
+        return Check(name, None, figure, f"{words} That is not clearly more than chance. Take more steps or samples.")
     return Check(name, False, figure, f"{words} Noise alone agrees in half of them: this map is no more than chance.")
 
 
@@ -239,15 +239,15 @@ def check_evidence(first: NoisePredictions) -> Check:
     odds, error, reach = (None if each is None else float(each[0]) for each in (verdict.log_odds, verdict.error, verdict.reach))
     figure = f"{format_with_error(odds, error)} nats"
     if abs(odds) < LEAST_EVIDENCE:
-        words = f"Less than {LEAST_EVIDENCE:g} nat in all: the model hardly hears the prompts, or this picture fits both."
+        words = f"Less than {LEAST_EVIDENCE:g} nat in all: the prompts hardly matter to the model, or both fit this picture."
         return Check(name, False, f"{figure}, bound {LEAST_EVIDENCE:g}", words)
     if reach is None:
-        words = f"Nothing tells how sure it is. Take {4 if first.noised.antithetic else 2} noise samples or more."
+        words = f"Its uncertainty is unknown. Take {4 if first.noised.antithetic else 2} noise samples or more."
         return Check(name, None, f"{figure}, uncertainty unknown", words)
     figure += f", bound ± {format_value(reach)}"
     words = f"The {CONFIDENCE:.0%} interval of the verdict over these steps: noise, and that the steps are few."
     if abs(odds) < reach:
-        words += " It holds 0: neither prompt is really preferred. Take more steps or samples."
+        words += " It contains 0: neither prompt is clearly preferred. Take more steps or samples."
     return Check(name, abs(odds) >= reach, figure, words)
 
 

@@ -106,7 +106,7 @@ def open_font(name: str, size: int) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=128)
 def find_font(name: str, size: int) -> ImageFont.FreeTypeFont | None:
-    """The font of `open_font`, None where there is none."""
+    """The font of `open_font`, None if there is none."""
     try:
         return open_font(name, size)
     except OSError:
