@@ -1,6 +1,6 @@
 """Write the measured figures into README.md and docs/*.md: `python dev.py run benchmarks.figures_in_docs`.
 
-Every figure comes from a CSV file in benchmarks/results and stands between two comments, which Markdown does not show:
+Every measured figure comes from a CSV file in benchmarks/results, a limit from the code, and stands between two comments, which Markdown does not show:
 `<!--=flips-->99.1 %<!--/-->`. A table stands between the same comments on lines of their own. All other text is written by hand.
 """
 
@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from ..nodes.maths.method import familiarity
+from ..nodes.maths.wording import format_value
 from ..tools.environment import ROOT
 from . import soak
 
@@ -288,6 +290,10 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     "lead-apart": lambda results: results.row("differences", of=SOFT)["apart"],
     "present": part_of_truth("present"),
     "absent": part_of_truth("absent"),
+    # what the code takes for known
+    "familiar-from": lambda results: format_value(familiarity.LEVELS[0]),
+    "familiar-to": lambda results: format_value(familiarity.LEVELS[1]),
+    "familiar-limit": lambda results: format_value(familiarity.LIMIT),
     # signs and verdicts
     "sign-present": lambda results: percent(results.row("signs", pair="all")["for: present"], 0),
     "sign-absent": lambda results: percent(results.row("signs", pair="all")["for: absent"], 0),
