@@ -159,7 +159,7 @@ def test_a_map_without_values_above_0_has_no_mass_and_says_so() -> None:
     agreement = comparison.agreement(0)
     assert np.isnan(agreement.mass)
     assert np.isfinite([agreement.auroc, agreement.precision, agreement.iou, agreement.pointing, agreement.spearman]).all()
-    assert "no values above 0: there is no relevance mass" in report(comparison)
+    assert "no values above 0: it has no relevance mass" in report(comparison)
     assert agreement_sheet(comparison).isfinite().all()
     assert compare_with_mask(a_map(a_random_map()), corner(48, 40, 24, 20)).note(0) == ""
 

@@ -203,7 +203,7 @@ def test_joined_sums_keep_each_images_own_error(predictions: NoisePredictions) -
 @pytest.mark.parametrize(
     ("start", "end", "words"),
     [
-        (3, 3, "The range 3-3 is empty: start has to be less than end"),
+        (3, 3, "The range 3-3 is empty: start must be less than end"),
         (4, 2, "The range 4-2 is empty"),
         (-1, 2, "The range is -1 to 2; expected steps from 0"),
         (0, -2, "The range is 0 to -2; expected steps from 0"),

@@ -397,7 +397,7 @@ def test_labels_are_the_lines_that_are_not_empty() -> None:
         ("", "number of labels is 0; expected 2 to 20, one in each line"),
         ("zebra\n\n", "number of labels is 1; expected 2"),
         ("\n".join(map(str, range(MOST_LABELS + 1))), "number of labels is 21; expected 2 to 20"),
-        ("zebra\nhorse\n zebra", "hold 'zebra' twice. Take one of them out"),
+        ("zebra\nhorse\n zebra", "contain 'zebra' twice. Leave one of them out"),
     ],
 )
 def test_lists_that_are_no_contest_are_refused(text: str, words: str) -> None:

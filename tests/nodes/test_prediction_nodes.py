@@ -181,7 +181,7 @@ def test_cores_sigmas_and_noise_replace_the_nodes_own(counter: Counter) -> None:
 @pytest.mark.parametrize(
     ("where", "inputs", "words"),
     [
-        ("sum", {"start": 3, "end": 3}, "The range 3-3 is empty: start has to be less than end"),
+        ("sum", {"start": 3, "end": 3}, "The range 3-3 is empty: start must be less than end"),
         ("sum", {"start": 5, "end": 2}, "The range 5-2 is empty"),
         ("sum", {"start": -1}, "The range is -1 to"),
         ("sum", {"end": -2}, "The range is 0 to -2"),
@@ -376,7 +376,7 @@ def test_each_image_of_a_batch_has_a_table_and_a_sheet(rivals: Counter) -> None:
     ("inputs", "words"),
     [
         ({"labels": "zebra"}, "number of labels is 1; expected 2 to 20, one in each line"),
-        ({"labels": "zebra\nzebra "}, "hold 'zebra' twice"),
+        ({"labels": "zebra\nzebra "}, "contain 'zebra' twice"),
         ({"template": "a photo"}, "template is 'a photo'; expected a prompt with {}"),
         ({"target": "unicorn"}, "target is 'unicorn'; expected one of the labels zebra, horse"),
         ({"contrast": "zebra"}, "target and the contrast are both 'zebra'"),
@@ -408,7 +408,7 @@ def test_linked_labels_are_refused_in_the_same_words(rivals: Counter) -> None:
 
     rivals.graph["text"] = node("PrimitiveStringMultiline", value="zebra\nzebra")
     rivals.graph["rivals"]["inputs"]["labels"] = ["text", 0]
-    with pytest.raises(NodeFailed, match="hold 'zebra' twice"):
+    with pytest.raises(NodeFailed, match="contain 'zebra' twice"):
         rivals.run()
 
 

@@ -89,6 +89,6 @@ def test_words_that_the_model_was_never_shown_decide_nothing(comfyui: Client) ->
     never = "The model was never shown this word: “giraffe”"
     assert never in " ".join(ran.outputs["predict"]["text"]), "it is said where the words come in"
     verdict = ran.outputs["verdict"]["text"][0]
-    assert "No label is preferred, for the model was never shown all of these words" in verdict and never in verdict
+    assert "No label is preferred, because the model was never shown all of these words" in verdict and never in verdict
     table = ran.outputs["rivals"]["text"][0]
     assert "The model’s answer means nothing here" in table and never in table

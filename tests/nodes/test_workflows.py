@@ -484,7 +484,7 @@ def test_cancelling_a_prediction_takes_effect_at_once_and_the_next_run_works(com
 @pytest.mark.parametrize(
     ("title", "changes", "words"),
     [
-        ("Sum: evidence", {"start": 30, "end": 20}, "The range 30-20 is empty: start has to be less than end"),
+        ("Sum: evidence", {"start": 30, "end": 20}, "The range 30-20 is empty: start must be less than end"),
         ("Sum: magnitude", {"start": 10, "end": 10}, "The range 10-10 is empty"),
     ],
 )

@@ -356,7 +356,7 @@ def test_an_empty_range_is_refused_in_words_and_the_rest_runs(comfyui_page: Page
     total["widgets_values"][:2] = [2, 1]
     comfyui_page.evaluate(LOAD, workflow)
     ((number, words),) = (result := comfyui_page.evaluate(RUN))["refused"]
-    assert number == str(total["id"]) and "The range 2-1 is empty: start has to be less than end" in words
+    assert number == str(total["id"]) and "The range 2-1 is empty: start must be less than end" in words
     assert result["failed"] is None
 
 

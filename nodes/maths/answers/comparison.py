@@ -111,10 +111,10 @@ class Comparison:
         obstacle = self._obstacle(image)
         if obstacle or (self.values[image][self.counted[image]] > 0).any():
             return obstacle
-        return "The map has no values above 0: there is no relevance mass. Its magnitude has one, or its negative side."
+        return "The map has no values above 0: it has no relevance mass. Choose the sign 'magnitude' or 'negative'."
 
     def _obstacle(self, image: int) -> str:
-        """Why there is at most a ranking, "" where there is more."""
+        """Why there is a ranking at most, "" if there is more."""
         counted, truth = self.counted[image], self.truth[image]
         other = "the mask" if self.second is None else "the second map"
         if not counted.any():

@@ -73,8 +73,8 @@ def average_precision(values: np.ndarray, truth: np.ndarray) -> float:
 def largest_share(values: np.ndarray, count: int) -> np.ndarray:
     """How much each of the values belongs to the `count` largest, count > 0: 1, 0, or for ties at the boundary a share.
 
-    Equal values share the places that are left for them, so that none is preferred for where it stands. None of those that equal
-    the smallest value belongs.
+    Equal values share the places that are left for them, so that their position does not matter. Values that equal the smallest
+    value never belong.
     """
     bound = np.partition(values.ravel(), -count)[-count]
     above, tied = values > bound, (values == bound) & (values > values.min())

@@ -295,7 +295,7 @@ def split_labels(text: str) -> list[str]:
     check_count(labels)
     twice = next((label for place, label in enumerate(labels) if label in labels[:place]), None)
     if twice is not None:
-        raise ValueError(f"The labels contain {twice!r} twice. Remove one of them: a label can't be compared with itself.")
+        raise ValueError(f"The labels contain {twice!r} twice. Leave one of them out: a label can't be compared with itself.")
     return labels
 
 

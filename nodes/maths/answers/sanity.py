@@ -28,7 +28,7 @@ RANDOMISED_FALLS = 0.3
 """Spearman's rank correlation, of magnitudes, that a shuffled network may have at most. The bundled model's had 0.17 at most."""
 
 DOUBTFUL = 0.9
-"""If independent maps agree more often than in this share of trials of noise alone, but not than in 99 of 100: not decided."""
+"""Agreement of independent maps that noise alone reaches in 1 to 10 of 100 trials neither passes nor fails."""
 
 LEAST_EVIDENCE = 1.0
 """Nats: odds of less than e to 1 are "not worth more than a bare mention" (Kass & Raftery 1995)."""
@@ -222,7 +222,8 @@ def check_other_noise(first: NoisePredictions) -> Check:
     if needed > compared:
         return Check(name, None, figure, "Too few maps of independent noise to tell. Take more steps or samples.")
     correlation = rank_correlation(maps[: len(maps) // 2 * 2 : 2].sum(dim=0), maps[1::2].sum(dim=0))
-    words = f"Maps of independent noise, each against the next; the rank correlation of both halves is {correlation:.2f}."
+    halves = f"{correlation:.2f}".replace("-", "−")
+    words = f"Maps of independent noise, each against the next; every second one against the others: Spearman {halves}."
     if agreeing >= needed:
         return Check(name, True, figure, words)
     if agreeing >= agreements_needed(compared, DOUBTFUL):

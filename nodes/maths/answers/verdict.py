@@ -255,7 +255,7 @@ def headline(verdict: Verdict, image: int) -> str:
     if verdict.strange[image]:
         leading = f"{_with_error(verdict, image, abs(nats))} nats for {_leading(verdict, image)}"
         known = "was never shown all of these words" if verdict.unseen else "does not know this picture well enough"
-        return f"No label is preferred, for the model {known}: {leading}"
+        return f"No label is preferred, because the model {known}: {leading}"
     if not verdict.decided[image]:
         return f"Undecided between {target} and {contrast}: {_with_error(verdict, image, nats)} nats"
     return f"The model prefers {_leading(verdict, image)} by {_with_error(verdict, image, abs(nats))} nats"
