@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +57,12 @@ spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep traces in a folder for each ComfyUI, since every run begins by emptying its own; `--output` names another."""
+    """Keep traces in a folder for each ComfyUI, since every run begins by emptying its own; `--output` names another.
+
+    Quick tests take one thread: their tensors are so small that two would wait for each other.
+    """
+    if config.option.quick:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     if config.option.output == "test-results":  # pytest-playwright's default, in the current folder
         tested = Path(os.environ.get("COMFYUI_PATH", "")).name or "comfyui"
         config.option.output = str(ROOT / "output" / "traces" / tested)
@@ -64,6 +70,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="only tests that need no ComfyUI, no browser and little time")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With --quick leave alone, unread, the files that a mark of their own leaves out: reading some takes seconds."""
+    if not config.option.quick or collection_path.suffix != ".py":
+        return None
+    text = collection_path.read_text(encoding="utf-8")
+    return True if re.search(r'^pytestmark = pytest\.mark\.(slow|usefixtures\("comfy)', text, re.MULTILINE) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -11,6 +11,8 @@ from sdexplain.benchmarks.ground_truth.classifier import Classifier, as_input
 from sdexplain.example.scenes import CLASSES
 from torch import Tensor, nn
 
+pytestmark = pytest.mark.slow  # networks of diffusers and hundreds of questions
+
 OWN, TWIN = "zebra", "horse"
 ROW, COLUMN = 40, 84  # of the planted feature, in pixels of 128
 SIGNED = [name for name in METHODS if not name.startswith("LayerCAM")]

@@ -11,6 +11,8 @@ from diffusers import StableDiffusionPipeline
 from sdexplain.benchmarks.ground_truth.diffedit import as_diffedit, diffedit, soft_map
 from sdexplain.example.scenes import draw, sample_scene
 
+pytestmark = pytest.mark.slow  # networks of diffusers and hundreds of questions
+
 MODEL = Path(__file__).resolve().parent.parent.parent / "example" / "model"
 OWN, TWIN = "a photo of a zebra", "a photo of a horse"
 SEED = 7
@@ -43,7 +45,6 @@ def test_the_soft_map_binarised_is_the_pipelines_own_mask(found: tuple[np.ndarra
     assert 0 < mask.sum() < mask.size
 
 
-@pytest.mark.slow
 def test_each_noise_asks_the_unet_four_times_and_ten_noises_are_the_default(
     pipeline, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

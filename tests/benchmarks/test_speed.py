@@ -15,6 +15,8 @@ from sdexplain.benchmarks.timing.work import BARE, LOOP, MASK, OURS, SINGLY, Wor
 from sdexplain.training import architecture
 from sdexplain.training.tokenizer import build_tokenizer
 
+pytestmark = pytest.mark.slow  # networks of diffusers and hundreds of questions
+
 LATENT = (4, 8, 8)
 
 

@@ -32,6 +32,8 @@ from sdexplain.benchmarks.ground_truth.stored import Stored, select
 from sdexplain.example.scenes import PAIRS
 from sdexplain.training.architecture import build_pipeline, build_unet, build_vae, save_pipeline
 
+pytestmark = pytest.mark.slow  # networks of diffusers and hundreds of questions
+
 STEPS = 2
 EXTENT = Extent(report=1, choice=1, deep=1, seed=0)
 QUICK = [variant for variant in VARIANTS if variant.method == "Grad-CAM 16"]
@@ -86,14 +88,12 @@ def stamps(folder: Path) -> dict[Path, int]:
 # ---------------------------------------------------------------------------------------------------- what is asked, once
 
 
-@pytest.mark.slow
 def test_what_is_answered_is_not_asked_again(setting: Setting, output: Path) -> None:
     before = stamps(output / "answers")
     assert collect(setting, parts(EXTENT), output / "answers", workers=1) == 0
     assert stamps(output / "answers") == before
 
 
-@pytest.mark.slow
 def test_a_lost_or_damaged_answer_alone_is_asked_again_and_comes_out_the_same(
     setting: Setting, output: Path, stored: Stored, case: Case
 ) -> None:
@@ -108,7 +108,6 @@ def test_a_lost_or_damaged_answer_alone_is_asked_again_and_comes_out_the_same(
         assert torch.allclose(stored.read(question)["predictions"], predictions, atol=1e-6)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("changed", [{"fingerprint": "of another model"}, {"steps": STEPS + 1}])
 def test_answers_of_another_model_or_schedule_are_refused(stored: Stored, case: Case, changed: dict) -> None:
     stale = dataclasses.replace(stored, setting=dataclasses.replace(stored.setting, **changed))
@@ -146,7 +145,6 @@ def test_twins_share_their_noise_and_scenes_do_not(setting: Setting) -> None:
     assert torch.equal(noise[0][1], -noise[0][0])
 
 
-@pytest.mark.slow
 def test_diffedit_draws_other_noise_when_it_is_asked_again(stored: Stored, case: Case) -> None:
     first, again, other = stored.mask(case, 5), stored.mask(case, 5, draw=1), stored.mask(case, 10)
     assert not torch.allclose(first["soft"], again["soft"])
@@ -205,7 +203,6 @@ def test_present_and_absent_features_are_measured_apart(target: Target) -> None:
     assert measured["absent"] == pytest.approx(0.5)
 
 
-@pytest.mark.slow
 def test_swapping_the_labels_flips_the_evidence_and_no_other_map(stored: Stored, case: Case) -> None:
     there, back = stored.predictions(case, case.label, case.twin), stored.predictions(case, case.twin, case.label)
     for recipe in candidates(STEPS):
@@ -213,7 +210,6 @@ def test_swapping_the_labels_flips_the_evidence_and_no_other_map(stored: Stored,
         assert np.allclose(recipe.draw(there), sign * recipe.draw(back), atol=1e-6)
 
 
-@pytest.mark.slow
 def test_the_parts_of_the_schedule_add_up(stored: Stored, case: Case) -> None:
     predictions = stored.predictions(case, case.label, case.twin)
     for name in ("evidence", "information", "sum of magnitudes"):
@@ -221,7 +217,6 @@ def test_the_parts_of_the_schedule_add_up(stored: Stored, case: Case) -> None:
         assert torch.allclose(whole, parts_, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.slow
 def test_many_samples_begin_with_the_few(stored: Stored, case: Case) -> None:
     few, many = (stored.predictions(case, case.label, case.twin, samples) for samples in (2, 16))
     first = select(many, [0, 1], range(STEPS))
@@ -257,7 +252,6 @@ def test_the_choice_takes_the_best_of_the_choice_scenes() -> None:
 # ------------------------------------------------------------------------------------------------------- the bundled model
 
 
-@pytest.mark.slow
 def test_the_bundled_model_s_maps_are_true(tmp_path: Path) -> None:
     folder = truth.ROOT / "example" / "model"
     bundled = Stored(Setting(folder, 3, fingerprint_of(folder)), tmp_path)
@@ -276,7 +270,6 @@ def test_the_bundled_model_s_maps_are_true(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------ the report
 
 
-@pytest.mark.slow
 def test_the_report_has_every_table_and_figure(results: Results, stored: Stored, tmp_path: Path) -> None:
     truth.write(results, {"all": 1 / 6}, stored, tmp_path)
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
@@ -290,7 +283,6 @@ def test_the_report_has_every_table_and_figure(results: Results, stored: Stored,
     assert pictures == {"methods", "ranges", "present_absent", "cost", "calibration", "verdicts", "worst"}
 
 
-@pytest.mark.slow
 def test_what_was_measured_is_not_measured_again(results: Results, setting: Setting, output: Path) -> None:
     before = stamps(output / "records")
     again = truth.measure(setting, EXTENT, output / "classifier.safetensors", output, workers=1, variants=QUICK)
@@ -298,13 +290,11 @@ def test_what_was_measured_is_not_measured_again(results: Results, setting: Sett
     assert str(again.records) == str(results.records)  # as text: NaN is no other NaN's equal
 
 
-@pytest.mark.slow
 def test_a_map_is_no_better_than_itself(results: Results) -> None:
     name = next(iter(results.measures))
     assert all(at.value == 0 for at in results.difference(name, name).values())
 
 
-@pytest.mark.slow
 def test_measuring_without_answers_says_what_to_do(setting: Setting, output: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Run the collection first"):
         truth.measure(setting, EXTENT, output / "classifier.safetensors", tmp_path, workers=1, variants=QUICK)

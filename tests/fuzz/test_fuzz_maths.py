@@ -35,6 +35,8 @@ from sdexplain.tools.trials import contract
 from sdexplain.tools.trials.predictions import made_predictions
 from torch import Tensor
 
+pytestmark = pytest.mark.slow
+
 fuzzed = hypothesis.settings.get_profile("fuzz")
 drawn = hypothesis.settings(fuzzed, max_examples=fuzzed.max_examples // 3)  # what draws pictures takes longer
 

@@ -15,6 +15,7 @@ def test_the_pages_own_unit_tests_pass() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("project", ["tsconfig.json", "tsconfig.newest.json"], ids=["pinned page", "newest types"])
 def test_the_pages_types_hold_to_those_of_comfyui(project: str) -> None:
     try:

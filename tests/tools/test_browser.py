@@ -59,6 +59,7 @@ def run_page_test(folder: Path, test: str, browser_is: str = "", **settings: str
     return subprocess.run(command, cwd=folder, env=os.environ | settings, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("required", "outcome", "code"), [("", "1 skipped", 0), ("1", "1 error", 1)])
 def test_page_tests_are_skipped_with_the_reason_or_fail_where_they_are_required(
     tmp_path: Path, required: str, outcome: str, code: int
@@ -83,6 +84,7 @@ def test_that_fails(page):
 """
 
 
+@pytest.mark.slow
 def test_a_failed_page_test_names_the_pages_problems_and_alone_leaves_a_trace(tmp_path: Path) -> None:
     if browser.find() is None:
         pytest.skip("there is no browser")

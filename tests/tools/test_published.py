@@ -78,6 +78,7 @@ print("picture:", *picture.shape)
 """
 
 
+@pytest.mark.slow
 def test_the_archive_alone_loads_with_all_its_nodes(unpacked: Path) -> None:
     host = find_host()
     command = [str(host.python), "-c", LOADS_THE_PACK, str(host.folder), str(unpacked)]
