@@ -212,6 +212,8 @@ def compare_with_mask(first: Map, mask: Tensor, inside: Tensor | None = None) ->
 def compare_maps(first: Map, second: Map, share: float = 0.1, inside: Tensor | None = None) -> Comparison:
     """Compare two maps of one picture; the second one's largest values, `share` of all places, count as true.
 
+    Equal values at the boundary are all true or none, whichever is nearer to that share.
+
     Maps of different sizes meet at the smaller one, with the larger one averaged. A place counts if at least half of it lies in
     `inside` [B or 1,H,W], a mask of the picture's size.
 
