@@ -11,6 +11,8 @@ ELLIPSIS = "…"
 WEIGHTING_WORDS = {"uniform": "equally weighted", "information": "weighted by their share of log SNR"}
 UNITS = {"uniform": "noise variances", "information": "nats"}
 """The unit of squares of predictions, by their weighting."""
+NATS = "2.3 nats mean ten times as likely."
+"""What the unit means, in a sentence: e to the power of 2.3 is 10."""
 PER_CELL = " per latent cell"
 """What the unit of a cell's number says in addition to that of a sum over cells."""
 SENTENCES = {

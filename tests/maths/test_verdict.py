@@ -275,7 +275,7 @@ def test_where_the_interval_holds_0_it_is_undecided_and_says_so(spread: float, u
     # mean 2, standard error `spread`, one degree of freedom: 95 % lie within 12.7 standard errors
     text = words([[[2 + spread]], [[2 - spread]]])
     assert ("Undecided between “zebra” and “horse”: 2.00 ± 0.17 nats" in text) == undecided
-    assert "Where the 95% interval holds 0 it is undecided" in text
+    assert "If the 95% interval contains 0, it is undecided." in text
     assert ("1 of 1 steps speak for “zebra”" in text) == undecided
 
 

@@ -15,7 +15,7 @@ from ..method.noising import step_shares
 from ..method.prediction import NoisePredictions
 from ..method.scalar import ROUNDING_PER_STEP
 from ..method.uncertainty import error_of_sum, sum_blocks, variance_of_mean, variance_of_total
-from ..wording import format_value, format_with_error, plain_text, quoted, shorten, telling_part
+from ..wording import NATS, format_value, format_with_error, plain_text, quoted, shorten, telling_part
 
 CONFIDENCE = 0.95  # a verdict is undecided if the interval of this confidence contains 0
 LONGEST_LABEL = 60  # characters, of a label within a sentence
@@ -313,13 +313,13 @@ def range_words(verdict: Verdict) -> str:
 
 
 def reading_rule(verdict: Verdict) -> str:
-    """Which steps and samples the numbers are from, and what ± and "undecided" mean."""
+    """Which steps and samples the numbers are from, and what ±, "undecided" and nats mean."""
     samples = len(verdict.evidence)
     taken = "one noise sample" if samples == 1 else f"mean over {samples} noise samples"
     made = f"Sum over {range_words(verdict)}, {taken}{' in antithetic pairs' if verdict.antithetic else ''}"
     if verdict.error is None:
-        return f"{made}."
-    return f"{made}; ± is one standard error. Where the {CONFIDENCE:.0%} interval holds 0 it is undecided."
+        return f"{made}. {NATS}"
+    return f"{made}; ± is one standard error. If the {CONFIDENCE:.0%} interval contains 0, it is undecided. {NATS}"
 
 
 def _leading(verdict: Verdict, image: int) -> str:

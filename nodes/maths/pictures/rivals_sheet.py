@@ -16,7 +16,7 @@ from ..method.difference import NoiseDifference, Weighting, join_images, sum_ste
 from ..method.heatmap import Heatmap, make_heatmap
 from ..method.prediction import NoisePredictions
 from ..method.reading import read_map
-from ..wording import WEIGHTING_WORDS, format_value, format_with_error, plain_text, quoted, shorten
+from ..wording import NATS, WEIGHTING_WORDS, format_value, format_with_error, plain_text, quoted, shorten
 from .lettering import paragraph
 from .overlay import USUAL, Appearance, overlay
 from .paper import INK, PAPER
@@ -94,15 +94,15 @@ def status(standing: Standing) -> str:
 def reading_rule(contest: Contest) -> str:
     """What the numbers are, and when a label is out."""
     noised = contest.noised
-    pairs = " in opposite pairs" if noised.antithetic else ""
+    pairs = " in antithetic pairs" if noised.antithetic else ""
     count = f"{noised.samples} noise sample{'s' * (noised.samples > 1)}{pairs}"
-    sentences = [f"Log-odds against the winner in nats, over all {noised.steps} steps and up to {count}."]
-    opposite = "; two opposite ones count as one" if noised.antithetic else ""
+    sentences = [f"Log-odds against the winner in nats, over all {noised.steps} steps and up to {count}. {NATS}"]
+    opposite = "; an antithetic pair counts as one" if noised.antithetic else ""
     if noised.estimates < 2:
         sentences.append(f"No standard error and no test: that takes 2 independent samples or more{opposite}.")
     else:
         sentences.append(
-            f"± is one standard error. Out: behind with {100 * contest.confidence:g} % confidence for all labels and looks "
+            f"± is one standard error. Out: behind with {100 * contest.confidence:g} % confidence for all labels and rounds "
             "together (paired t tests)."
         )
         if len(contest.looks) > 1:
@@ -178,13 +178,14 @@ def name_sides(
     label = contest.labels[target]
     names = "”, “".join(contest.labels[rival].strip() for rival in rivals)  # the legend puts the outer quotation marks
     evidence = heatmap.positive.startswith("speaks for")
+    out = "; out: clearly behind after that many samples" if bool(contest.out.any()) else ""
     return replace(
         speak_for_all(heatmap, threshold, "Maps"),
         target_label=label,
         contrast_label=names,
         positive=f"speaks for {quoted(label)}" if evidence else heatmap.positive,
         negative="speaks for the rival" if evidence else heatmap.negative,
-        source=f"All {contest.noised.steps} steps, {WEIGHTING_WORDS[weighting]}, each rival over the samples that it has",
+        source=f"All {contest.noised.steps} steps, {WEIGHTING_WORDS[weighting]}, each rival over the samples that it has{out}",
     )
 
 
