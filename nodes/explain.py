@@ -125,7 +125,7 @@ class ExplainImage(io.ComfyNode):
                 io.Image.Output(
                     display_name="decoded",
                     tooltip="The summed difference, decoded by the VAE: what would have to be added to make the picture more "
-                    "like the target. Grey is no change. A hint, not a picture.",
+                    "like the target. Grey means no change. A hint, not a picture.",
                 ),
                 io.String.Output(display_name="verdict", tooltip="Which prompt the model prefers, and how surely, in words."),
                 types.NoisePredictions.Output(

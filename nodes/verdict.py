@@ -54,7 +54,7 @@ class LabelVerdict(io.ComfyNode):
                     display_name="log_odds",
                     is_output_list=True,
                     tooltip="A list with one number for each image: the evidence in nats, for the target (above 0) or for the "
-                    "contrast (below 0). 0 is no difference; 2.3 nats mean ten times as likely.",
+                    "contrast (below 0). 0 means no difference; 2.3 nats mean ten times as likely.",
                 ),
                 io.Float.Output(
                     display_name="standard_error",
@@ -66,7 +66,7 @@ class LabelVerdict(io.ComfyNode):
                     display_name="probability",
                     is_output_list=True,
                     tooltip="Each image's probability of the target against the contrast, 0 to 1: sigmoid(log-odds / "
-                    "temperature). 0.5 is no difference.",
+                    "temperature). 0.5 means no difference.",
                 ),
                 io.Image.Output(
                     display_name="plot",
