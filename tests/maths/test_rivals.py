@@ -162,7 +162,7 @@ def test_a_label_that_is_as_good_as_the_best_is_seldom_out(confidence: float) ->
 
 
 # how the variance is spread over the steps, and how much a total's exceeds that of its blocks
-STEPS, BLOCKS, RACES = 10, 64, 400
+STEPS, BLOCKS, RACES = 10, 64, 200
 EQUAL, ONE_ALONE = torch.ones(STEPS), torch.cat([torch.full((STEPS - 1,), 0.01 / (STEPS - 1)), torch.tensor([0.99])])
 INDEPENDENT, CORRELATED = torch.ones(STEPS), torch.logspace(math.log10(4), 0, STEPS)
 

@@ -237,7 +237,8 @@ def check_evidence(first: NoisePredictions) -> Check:
     The uncertainty is the verdict's: of the noise, and of the few steps.
     """
     name, verdict = "Evidence against its standard error", judge(first)
-    odds, error, reach = (None if each is None else float(each[0]) for each in (verdict.log_odds, verdict.error, verdict.reach))
+    odds = float(verdict.log_odds[0])
+    error, reach = (None if each is None else float(each[0]) for each in (verdict.error, verdict.reach))
     figure = f"{format_with_error(odds, error)} nats"
     if abs(odds) < LEAST_EVIDENCE:
         words = f"Less than {LEAST_EVIDENCE:g} nat in all: the prompts hardly matter to the model, or both fit this picture."
