@@ -13,7 +13,9 @@ from sdexplain.tools.environment import ROOT
 
 
 @pytest.mark.parametrize(
-    "command", [["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"]], ids=["form", "style", "types"]
+    "command",
+    [["ruff", "format", "--check", "."], ["ruff", "check", "."], pytest.param(["mypy"], marks=pytest.mark.slow)],
+    ids=["form", "style", "types"],
 )
 def test_the_checks_of_the_code_find_nothing(command: list[str]) -> None:
     found = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True)

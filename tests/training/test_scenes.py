@@ -22,6 +22,8 @@ from sdexplain.example.scenes import (
     twin_of,
 )
 
+pytestmark = pytest.mark.slow  # hundreds of pictures are drawn
+
 SEEDS = range(2_000_000, 2_000_040)
 SIZE = 128
 

@@ -13,6 +13,8 @@ from sdexplain.training.tokenizer import build_tokenizer
 from sdexplain.training.train_denoiser import PromptSampler, draw_timesteps, for_twins
 from sdexplain.training.training_data import TwinPictures, training_scene, twin_pictures
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 
 @pytest.fixture
 def pictures() -> TwinPictures:
