@@ -1,7 +1,8 @@
 """Write the measured figures into README.md and docs/*.md: `python dev.py run benchmarks.figures_in_docs`.
 
-Every measured figure comes from a CSV file in benchmarks/results, a limit from the code, and stands between two comments, which Markdown does not show:
-`<!--=flips-->99.1 %<!--/-->`. A table stands between the same comments on lines of their own. All other text is written by hand.
+Every measured figure comes from a CSV file in benchmarks/results, a limit from the code. Each stands between two comments, which
+Markdown does not show: `<!--=flips-->99.1 %<!--/-->`. A table stands between the same comments on lines of their own. All other
+text is written by hand.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--scenes", type=int, default=4, help="scenes a pair; each is drawn as both classes (default: 4)")
     made.add_argument("--steps", type=int, default=25)
-    made.add_argument("--model", type=Path, default=ROOT / "example" / "model")
+    made.add_argument("--model", type=Path, default=ROOT / "bundled" / "model")
     made.add_argument("--output", type=Path, default=ROOT / "output" / "precision", help="answers and tables")
     made.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, of one thread each")
     return made

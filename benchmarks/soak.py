@@ -198,7 +198,7 @@ def main() -> int:
         (server.base / "input" / "saved.safetensors").write_bytes(pack(made_predictions()))
         client = WordlessClient(server.url)
         info = client.object_info()
-        fresh = good_runs(client, info)
+        fresh_noise = good_runs(client, info)
         soak = Soak(client, info, options.seed)
         for number in range(1, options.runs + 1):
             began = time.monotonic()
@@ -211,7 +211,7 @@ def main() -> int:
                 sep=" | ",
                 flush=True,
             )
-        identical = good_runs(client, info) == fresh
+        identical = good_runs(client, info) == fresh_noise
     with (place / "soak.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(Row._fields)

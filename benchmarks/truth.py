@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--choice-scenes", type=int, default=40, help="other scenes a pair, to choose ranges and defaults by")
     made.add_argument("--deep-scenes", type=int, default=10, help="scenes a pair to report on with 16 noise samples")
     made.add_argument("--steps", type=int, default=25)
-    made.add_argument("--model", type=Path, default=ROOT / "example" / "model")
+    made.add_argument("--model", type=Path, default=ROOT / "bundled" / "model")
     made.add_argument("--output", type=Path, default=ROOT / "output" / "truth", help="answers, records, tables and figures")
     made.add_argument("--pictures", type=Path, default=ROOT / "output" / "training", help="the training's, for the classifier")
     made.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, of one thread each")

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ..example.scenes import CLASSES, draw, sample_scene, truth_mask, twin_of
+from ..bundled.scenes import CLASSES, draw, sample_scene, truth_mask, twin_of
 from .inputs.schema import schema
 
 

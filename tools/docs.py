@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..example.scenes import CLASSES
+from ..bundled.scenes import CLASSES
 from .client import Client, Picture, Run
 from .environment import ROOT, find_host
 from .server import Server

@@ -1,1 +1,1 @@
-"""Training the bundled model from nothing, on the scenes that `example` draws."""
+"""Training the bundled model from nothing, on the scenes that `bundled` draws."""

@@ -17,7 +17,7 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor
 from tqdm import tqdm
 
-from ..example.scenes import CLASSES, PAIRS, draw, sample_scene
+from ..bundled.scenes import CLASSES, PAIRS, draw, sample_scene
 from ..nodes.maths.method.familiarity import LEVELS, Familiarity, measure_prompts
 from ..nodes.maths.method.noising import NoisedLatents, draw_noise
 from ..nodes.maths.method.own_pictures import SHARES, OwnPictures
@@ -33,7 +33,7 @@ VERSION = 1
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--model", type=Path, default=ROOT / "example" / "model", help="the finished pipeline's folder")
+    parser.add_argument("--model", type=Path, default=ROOT / "bundled" / "model", help="the finished pipeline's folder")
     parser.add_argument("--scenes", type=int, default=40, help="held-out scenes a pair; each is drawn as both classes")
     options = parser.parse_args()
     own = own_pictures(options.model, options.scenes)

@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 from transformers import CLIPTextModel
 
-from ..example.scenes import PAIRS
+from ..bundled.scenes import PAIRS
 from . import architecture, checkpoint
 from .tokenizer import build_tokenizer
 

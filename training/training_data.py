@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..example.scenes import PAIRS, draw, sample_scene
+from ..bundled.scenes import PAIRS, draw, sample_scene
 
 # Seeds below this are for training; evaluation and tests draw their scenes from above it.
 FIRST_HELD_OUT_SEED = 1_000_000

@@ -28,7 +28,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 
-from ...example.scenes import CLASSES, PAIRS, draw
+from ...bundled.scenes import CLASSES, PAIRS, draw
 from ...training.training_data import training_scene
 from .classifier import INPUT_SIZE, Classifier, as_input
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...example.scenes import PAIRS, Scene, clutter_masks, draw, object_mask, present_mask, sample_scene, truth_mask
+from ...bundled.scenes import PAIRS, Scene, clutter_masks, draw, object_mask, present_mask, sample_scene, truth_mask
 from ...training.training_data import FIRST_HELD_OUT_SEED
 
 MEASURED_SIZE = 128  # maps and masks are compared at this size: four pixels to a latent cell

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from ...example.scenes import CLASSES, PAIRS, draw, sample_scene
+from ...bundled.scenes import CLASSES, PAIRS, draw, sample_scene
 from ...tools.environment import ROOT
 from ...training import checkpoint
 from ...training.training_data import FIRST_HELD_OUT_SEED, TwinPictures, twin_pictures

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...example import scenes
+from ...bundled import scenes
 from ...nodes.maths.answers import measures, verdict
 from ...nodes.maths.answers.measures import Scores, auroc, score
 from ...nodes.maths.answers.verdict import evidence_of_steps

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ...example.scenes import PAIRS
+from ...bundled.scenes import PAIRS
 from ..statistics import Interval, expected_calibration_error, intervals, log_loss, share
 from ..tables import Cell, Table
 from .choose import FAMILIES, Choice

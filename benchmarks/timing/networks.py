@@ -78,7 +78,7 @@ def build(name: str) -> Network:
 def bundled() -> Network:
     from ...nodes.host.loading.diffusers_folder import load_pipeline
 
-    folder = Path(__file__).resolve().parents[2] / "example" / "model"
+    folder = Path(__file__).resolve().parents[2] / "bundled" / "model"
     model, clip, _ = load_pipeline(folder, [])
     prompts = [clip.encode_from_tokens_scheduled(clip.tokenize(text))[0][0] for text in PROMPTS]
     pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32, safety_checker=None, local_files_only=True)

@@ -61,7 +61,7 @@ def _reached(model: ModelPatcher, noised: NoisedLatents, prompts: dict[str, Cond
     """
     if not any(PLACED & set(entry) for prompt in prompts.values() for _, entry in prompt):
         return []
-    frames = (1,) if noised.framed else ()
+    frames = (1,) if noised.single_frame else ()
     x = torch.ones(noised.images, 1, *frames, *noised.x0.shape[2:])
     entries = {name: _resolved(model, prompt, x, name) for name, prompt in prompts.items()}
     found: list[tuple[int, dict[str, Tensor]]] = []

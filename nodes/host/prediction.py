@@ -77,7 +77,7 @@ def predict(
     guider.inner_set_conds({"prompt": conditioning})
     # ComfyUI reserves memory for twice the batch that it is shown. Per-image conditionings must see the true batch.
     batch = -(-sampler.size // 2) if sampler.mix_levels else noised.images
-    placeholder = _as_frames(torch.zeros(batch, *noised.x0.shape[1:]), noised.framed)
+    placeholder = _as_frames(torch.zeros(batch, *noised.x0.shape[1:]), noised.single_frame)
     try:
         with torch.inference_mode():
             guider.sample(placeholder, placeholder, sampler, noised.sigmas, disable_pbar=True, seed=0)
@@ -187,10 +187,10 @@ class _Collector(comfy.samplers.Sampler):
         scale = noise_scale(model_wrap.model_patcher)
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-            x = _as_frames(x * scale, self.noised.framed).to(noise.device)
+            x = _as_frames(x * scale, self.noised.single_frame).to(noise.device)
             with self._same_chance(noise.device):
                 denoised = model_wrap.denoise(x, sigma.to(noise.device), extra_args["model_options"]) / scale
-            return denoised.squeeze(2) if self.noised.framed else denoised
+            return denoised.squeeze(2) if self.noised.single_frame else denoised
 
         network = getattr(model_wrap.inner_model, "diffusion_model", None)
         layers = Layers(network if self.patches and countable(model_wrap.model_patcher) else None)
@@ -314,9 +314,9 @@ class _Collector(comfy.samplers.Sampler):
                 )
 
 
-def _as_frames(x: Tensor, framed: bool) -> Tensor:
-    """[N,C,h,w] as the model takes it: [N,C,1,h,w], videos of one frame, if it is `framed`."""
-    return x[:, :, None] if framed else x
+def _as_frames(x: Tensor, single_frame: bool) -> Tensor:
+    """[N,C,h,w] as the model takes it: [N,C,1,h,w], videos of one frame, if it is `single_frame`."""
+    return x[:, :, None] if single_frame else x
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -32,7 +32,7 @@ class LatentSpace:
     """[C] float32 on the CPU."""
     downscale: int
     """Image pixels per latent cell, along one side."""
-    framed: bool
+    single_frame: bool
     """Whether the model takes a picture for a video of one frame, [B,C,1,h,w]."""
 
     @property
@@ -46,7 +46,7 @@ class LatentSpace:
             "latent_scale": self.scale,
             "latent_shift": self.shift,
             "downscale": self.downscale,
-            "framed": self.framed,
+            "single_frame": self.single_frame,
         }
 
 
@@ -133,8 +133,8 @@ def latent_space(model: ModelPatcher) -> LatentSpace:
     """
     latent_format = model.get_model_object("latent_format")
     _check_pictures(model, latent_format)
-    channels, framed = latent_format.latent_channels, latent_format.latent_dimensions == 3
-    frame = (1,) if framed else ()
+    channels, single_frame = latent_format.latent_channels, latent_format.latent_dimensions == 3
+    frame = (1,) if single_frame else ()
     # the least that shows what becomes of a latent: the first cell gives the shift, the second the scale
     probe = torch.linspace(-3, 3, channels * 4).reshape(1, channels, 2, 2)
     probe[..., 0, 0], probe[..., 0, 1] = 0, 1
@@ -144,7 +144,7 @@ def latent_space(model: ModelPatcher) -> LatentSpace:
         shift = there[0, :, 0, 0].clone()
         scale = there[0, :, 0, 1] - shift
         if torch.allclose(there, to_vae_space(probe, scale, shift), rtol=1e-4, atol=1e-5):
-            return LatentSpace(scale * noise_scale(model), shift, _downscale(latent_format), framed)
+            return LatentSpace(scale * noise_scale(model), shift, _downscale(latent_format), single_frame)
     raise ValueError(
         f"The latent format {type(latent_format).__name__} does more than scale and shift each channel. Models that "
         "use it are not supported."
@@ -178,15 +178,15 @@ def model_latent(model: ModelPatcher, samples: Tensor) -> Tensor:
         ValueError: samples that are not a finite image latent with the model's channels.
     """
     space = latent_space(model)
-    samples = _without_frames(samples, space.framed)
+    samples = _without_frames(samples, space.single_frame)
     check_latent(samples, space.channels)
     samples = samples.detach().to(device="cpu", dtype=torch.float32)
     process_in = model.get_model_object("latent_format").process_in
-    x0 = process_in(samples[:, :, None]).squeeze(2) if space.framed else process_in(samples)
+    x0 = process_in(samples[:, :, None]).squeeze(2) if space.single_frame else process_in(samples)
     return x0 / noise_scale(model)
 
 
-def _without_frames(samples: Tensor, framed: bool) -> Tensor:
+def _without_frames(samples: Tensor, single_frame: bool) -> Tensor:
     """[B,C,1,h,w] as [B,C,h,w] where the model takes videos; a latent that is not a video is left as it is.
 
     Raises:
@@ -195,7 +195,7 @@ def _without_frames(samples: Tensor, framed: bool) -> Tensor:
     if getattr(samples, "is_nested", False) or samples.ndim != 5:
         return samples
     frames = samples.shape[2]
-    if frames == 1 and framed:
+    if frames == 1 and single_frame:
         return samples.squeeze(2)
     if frames == 1:
         raise ValueError(
@@ -219,9 +219,11 @@ def check_same_model(model: ModelPatcher, noised: NoisedLatents) -> None:
     channels = noised.x0.shape[1]
     if space.channels != channels:
         raise ValueError(f"The noised latents have {channels} channels, but the model takes {space.channels}. {remedy}")
-    if space.framed != noised.framed:
+    if space.single_frame != noised.single_frame:
         kinds = ("pictures", "videos of one frame")
-        raise ValueError(f"The noised latents are {kinds[noised.framed]}, but the model takes {kinds[space.framed]}. {remedy}")
+        raise ValueError(
+            f"The noised latents are {kinds[noised.single_frame]}, but the model takes {kinds[space.single_frame]}. {remedy}"
+        )
     if not torch.allclose(space.scale, noised.latent_scale) or not torch.allclose(space.shift, noised.latent_shift):
         raise ValueError(f"The noised latents were scaled for another model's latent space. {remedy}")
     try:

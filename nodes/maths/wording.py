@@ -49,7 +49,7 @@ def quoted(label: str) -> str:
     return f"“{label.strip()}”" if label.strip() else "an unnamed prompt"
 
 
-def telling_part(label: str, other: str, longest: int = 32) -> str:
+def differing_part(label: str, other: str, longest: int = 32) -> str:
     """A label of more than `longest` characters without the words that both labels have at the same end, except for one."""
     words, others = label.split(), other.split()
     head = len(commonprefix([words, others]))

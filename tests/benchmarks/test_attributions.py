@@ -8,7 +8,7 @@ import torch
 from sdexplain.benchmarks.ground_truth import attributions
 from sdexplain.benchmarks.ground_truth.attributions import BASELINES, METHODS, Question, Variant
 from sdexplain.benchmarks.ground_truth.classifier import Classifier, as_input
-from sdexplain.example.scenes import CLASSES
+from sdexplain.bundled.scenes import CLASSES
 from torch import Tensor, nn
 
 pytestmark = pytest.mark.slow  # networks of diffusers and hundreds of questions

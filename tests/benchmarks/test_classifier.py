@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from sdexplain.benchmarks.ground_truth import classifier
-from sdexplain.example.scenes import CLASSES, PAIRS
+from sdexplain.bundled.scenes import CLASSES, PAIRS
 from sdexplain.training.training_data import TwinPictures
 
 

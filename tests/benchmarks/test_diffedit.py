@@ -9,11 +9,11 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from sdexplain.benchmarks.ground_truth.diffedit import as_diffedit, diffedit, soft_map
-from sdexplain.example.scenes import draw, sample_scene
+from sdexplain.bundled.scenes import draw, sample_scene
 
 pytestmark = pytest.mark.slow  # networks of diffusers and hundreds of questions
 
-MODEL = Path(__file__).resolve().parent.parent.parent / "example" / "model"
+MODEL = Path(__file__).resolve().parent.parent.parent / "bundled" / "model"
 OWN, TWIN = "a photo of a zebra", "a photo of a horse"
 SEED = 7
 

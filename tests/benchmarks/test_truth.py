@@ -29,7 +29,7 @@ from sdexplain.benchmarks.ground_truth.questions import (
 )
 from sdexplain.benchmarks.ground_truth.report import Results, tables
 from sdexplain.benchmarks.ground_truth.stored import Stored, select
-from sdexplain.example.scenes import PAIRS
+from sdexplain.bundled.scenes import PAIRS
 from sdexplain.training.architecture import build_pipeline, build_unet, build_vae, save_pipeline
 
 pytestmark = pytest.mark.slow  # networks of diffusers and hundreds of questions
@@ -253,7 +253,7 @@ def test_the_choice_takes_the_best_of_the_choice_scenes() -> None:
 
 
 def test_the_bundled_model_s_maps_are_true(tmp_path: Path) -> None:
-    folder = truth.ROOT / "example" / "model"
+    folder = truth.ROOT / "bundled" / "model"
     bundled = Stored(Setting(folder, 3, fingerprint_of(folder)), tmp_path)
     shown = cases("report", 1, seed=1)
     collect(bundled.setting, {"few": [both_labels(case) for case in shown]}, tmp_path, workers=1)

@@ -211,7 +211,7 @@ def test_predictions_with_a_changed_byte_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", sorted(path.relative_to(ROOT / "example/model").as_posix() for path in (ROOT / "example/model").rglob("*.*"))
+    "file", sorted(path.relative_to(ROOT / "bundled/model").as_posix() for path in (ROOT / "bundled/model").rglob("*.*"))
 )
 def test_a_pipeline_with_a_cut_file_is_refused(file: str, comfy_host: Path, factor: int, tmp_path: Path) -> None:
     if file.endswith(".md"):
@@ -219,13 +219,13 @@ def test_a_pipeline_with_a_cut_file_is_refused(file: str, comfy_host: Path, fact
     import torch
     from sdexplain.nodes.host.loading.diffusers_folder import load_pipeline
 
-    shutil.copytree(ROOT / "example/model", tmp_path / "cut", copy_function=link)
-    place, content = tmp_path / "cut" / file, (ROOT / "example/model" / file).read_bytes()
+    shutil.copytree(ROOT / "bundled/model", tmp_path / "cut", copy_function=link)
+    place, content = tmp_path / "cut" / file, (ROOT / "bundled/model" / file).read_bytes()
     chance = random.Random(file)
     head = range(0, min(len(content), 1 << 17), 1024) if len(content) > 4096 else range(0, len(content) - 1, 64)
     cuts = [*head, *(chance.randrange(len(content) - 1) for _ in range(20))]
     place.unlink()
-    whole = encoded(load_pipeline(ROOT / "example/model", []))
+    whole = encoded(load_pipeline(ROOT / "bundled/model", []))
     for cut in chance.sample(cuts, min(len(cuts), 8 * factor)):
         place.write_bytes(content[:cut])
         try:
@@ -253,7 +253,7 @@ def test_a_cut_pipeline_leaves_no_memory_behind(comfy_host: Path, tmp_path: Path
     import torch
     from sdexplain.nodes.host.loading.diffusers_folder import load_pipeline
 
-    shutil.copytree(ROOT / "example/model", tmp_path / "cut", copy_function=link)
+    shutil.copytree(ROOT / "bundled/model", tmp_path / "cut", copy_function=link)
     weights = tmp_path / "cut/unet/diffusion_pytorch_model.safetensors"
     content = weights.read_bytes()
     weights.unlink()

@@ -76,7 +76,7 @@ def all_predictions(draw: st.DrawFn, most_cells: int = 9) -> NoisePredictions:
         labels=(draw(texts), draw(texts)),
         spread=draw(st.sampled_from([0.0, 1e-8, 0.1, 1e4, 1e18])),
         antithetic=draw(st.booleans()),
-        fresh=draw(st.booleans()),
+        fresh_noise=draw(st.booleans()),
     )
     if draw(st.booleans()):
         return made

@@ -242,7 +242,7 @@ def test_a_video_models_picture_is_one_frame(shape: tuple[int, ...]) -> None:
 
     samples, model = torch.randn(shape), families.without_network("QwenImage")
     noised, view = NoiseLatent.execute(model, {"samples": samples}, STEPS, "normal", 0, 1, "fresh per step").result
-    assert noised.x0.shape == (2, 16, 4, 6) and noised.framed
+    assert noised.x0.shape == (2, 16, 4, 6) and noised.single_frame
     torch.testing.assert_close(noised.to_vae(noised.x0), samples.reshape(2, 16, 1, 4, 6))
     assert view["samples"].shape == (STEPS * 2, 16, 1, 4, 6)
 
@@ -262,7 +262,7 @@ def test_frames_are_decoded_and_saved_as_frames(tmp_path: Path) -> None:
     both = torch.randn(2, *predictions_shape(noised))
     archive.write(tmp_path / "frames.safetensors", archive.pack(NoisePredictions(noised, *both, "zebra", "horse")))
     predictions = archive.read(tmp_path / "frames.safetensors")
-    assert predictions.noised.framed
+    assert predictions.noised.single_frame
     difference = sum_steps(predictions)
     decoded = torch.rand(2, 1, 32, 48, 3)
     pictures = decode_pictures(lambda latents: decoded, difference.to_vae(difference.mean))
@@ -281,7 +281,7 @@ def test_latents_of_pictures_and_of_frames_are_told_apart() -> None:
     with pytest.raises(
         ValueError, match="noised latents are pictures, but the model takes videos of one frame. Connect the model"
     ):
-        check_same_model(model, replace(noised, framed=False))
+        check_same_model(model, replace(noised, single_frame=False))
 
 
 @pytest.mark.parametrize(

@@ -640,7 +640,7 @@ class TestNode:
 
         below = ([str(tmp_path / "diffusers")], {"folder"})
         monkeypatch.setitem(folder_paths.folder_names_and_paths, "diffusers", below)
-        monkeypatch.setattr(folders, "BUNDLED_FOLDER", tmp_path / "example" / "model")
+        monkeypatch.setattr(folders, "BUNDLED_FOLDER", tmp_path / "bundled" / "model")
         return load_diffusers
 
     def test_lists_the_bundled_model_first_and_pipelines_at_any_depth(self, node: Any, tmp_path: Path) -> None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import analytic
 import pytest
 import torch
-from sdexplain.nodes.maths.answers.cases import CLEANEST, ERRORS, MARGIN, Cases, telling_steps, unknown_words, unknown_words_note
+from sdexplain.nodes.maths.answers.cases import (
+    CLEANEST,
+    ERRORS,
+    MARGIN,
+    Cases,
+    meaningful_steps,
+    unknown_words,
+    unknown_words_note,
+)
 
 FAR = MARGIN + 20
 
@@ -59,7 +67,7 @@ def test_every_image_has_its_own_case_and_words() -> None:
 
 def test_telling_steps_leave_out_the_cleanest() -> None:
     noised = analytic.noised_latents(torch.randn(1, 4, 3, 5), steps=12)
-    steps = telling_steps(noised)
+    steps = meaningful_steps(noised)
     assert steps == list(range(len(steps))) and 0 < len(steps) < 12
     assert float(noised.log_snr[steps[-1]]) <= CLEANEST < float(noised.log_snr[len(steps)])
 

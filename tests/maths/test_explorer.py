@@ -45,7 +45,7 @@ VIEW = {
 def made(
     samples: int = 4,
     steps: int = 5,
-    fresh: bool = True,
+    fresh_noise: bool = True,
     antithetic: bool = False,
     images: int = 2,
     cells: tuple[int, int] = (6, 8),
@@ -54,7 +54,7 @@ def made(
     generator = torch.Generator().manual_seed(5)
     x0 = torch.randn(images, 3, *cells, generator=generator)
     sigmas = torch.logspace(1, -1, steps)
-    noise = draw_noise((3, *cells), 7, samples, steps, per_step=fresh, antithetic=antithetic)
+    noise = draw_noise((3, *cells), 7, samples, steps, per_step=fresh_noise, antithetic=antithetic)
     noised = NoisedLatents(x0, noise, sigmas, torch.ones(steps), torch.ones(3), torch.zeros(3), antithetic=antithetic)
     contrast = torch.randn(samples, steps, images, 3, *cells, generator=generator)
     change = 0.3 * torch.randn(contrast.shape, generator=generator)
@@ -300,7 +300,7 @@ def test_page_and_python_agree_on_every_size(page_says: Callable[..., dict[str, 
 def test_page_and_python_agree_on_errors_for_every_kind_of_noise(
     page_says: Callable[..., dict[str, Any]], fresh: bool, antithetic: bool
 ) -> None:
-    predictions = made(fresh=fresh, antithetic=antithetic)
+    predictions = made(fresh_noise=fresh, antithetic=antithetic)
     said, summed = page_says(predictions), sum_steps(predictions, 1, 4, "evidence", "information")
     np.testing.assert_allclose(said["errors"], summed.variance[1].sum(0).sqrt().flatten(), rtol=1e-4)
     assert said["total"]["error"] == pytest.approx(summed.total_error[1].item(), rel=1e-4)

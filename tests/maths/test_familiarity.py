@@ -223,7 +223,7 @@ def test_the_words_name_the_ratio_and_what_the_latent_may_be() -> None:
         "The model does not know this picture: it predicts the noise no better than smoothing (1.1 of smoothing’s noise error;"
     )
     assert "2.3 times that of predicting nothing" in unknown and "another VAE" in unknown
-    assert "hardly better than smoothing (0.70 of 1; 99% of its own pictures are below 0.40)" in hardly
+    assert "hardly better than smoothing (0.70 of smoothing’s noise error; its own pictures: below 0.40)" in hardly
     assert known.startswith("The model knows such pictures") and "VAE" not in known
 
 

@@ -17,7 +17,7 @@ from sdexplain.nodes.maths.method.difference import NoiseDifference
 from sdexplain.nodes.maths.method.heatmap import automatic_limit, make_heatmap, show_only
 from sdexplain.nodes.maths.method.reading import read_map
 from sdexplain.nodes.maths.method.scalar import Scalar
-from sdexplain.nodes.maths.wording import format_value, telling_part
+from sdexplain.nodes.maths.wording import differing_part, format_value
 from torch import Tensor
 
 SIGNED = ("channel mean", "decoded luminance")
@@ -299,7 +299,7 @@ def test_values_have_three_digits_and_a_true_minus(value: float, text: str) -> N
     ],
 )
 def test_long_labels_are_cut_to_what_tells_them_apart(label: str, other: str, part: str | None) -> None:
-    assert telling_part(label, other) == (part or label)
+    assert differing_part(label, other) == (part or label)
 
 
 def test_the_legend_knows_the_steps_and_the_weighting() -> None:

@@ -59,7 +59,7 @@ def test_a_pair_is_one_estimate_and_noise_is_fresh_where_every_step_has_its_own(
         return replace(analytic.noised_latents(latents(1, 4, 3, 3), steps=5), noise=noise, antithetic=antithetic)
 
     assert (noised(6, True, True).estimates, noised(6, True, False).estimates) == (3, 6)
-    assert noised(2, True, False).fresh and not noised(2, False, False).fresh
+    assert noised(2, True, False).fresh_noise and not noised(2, False, False).fresh_noise
 
 
 def test_all_noise_is_independent_and_unit_gaussian() -> None:

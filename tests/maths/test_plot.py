@@ -43,7 +43,7 @@ def a_verdict(nats: list[float], samples: int = 2, start: int = 0, end: int | No
         end=len(nats) if end is None else end,
         temperature=1.0,
         antithetic=False,
-        fresh=True,
+        fresh_noise=True,
         target_label="zebra",
         contrast_label="horse",
     )

@@ -37,15 +37,15 @@ def test_the_variance_of_the_mean_is_that_of_the_estimates_over_their_number() -
 def test_a_single_estimate_has_no_error(samples: int, antithetic: bool) -> None:
     parts = torch.ones(samples, 3, 2)
     assert variance_of_mean(parts, antithetic) is None
-    assert error_of_sum(parts, antithetic, fresh=True) is None
-    assert error_of_sum(parts, antithetic, fresh=False) is None
+    assert error_of_sum(parts, antithetic, fresh_noise=True) is None
+    assert error_of_sum(parts, antithetic, fresh_noise=False) is None
 
 
 def test_steps_with_their_own_noise_add_their_variances_and_steps_with_one_noise_their_values() -> None:
     parts = torch.tensor([[1.0, 4.0], [3.0, 0.0]])
     # Each step: variances 2 and 8 of two values, 1 and 4 of their means. The sums are 5 and 3: variance 2, of the mean 1.
-    assert error_of_sum(parts, antithetic=False, fresh=True).item() == pytest.approx(5**0.5)
-    assert error_of_sum(parts, antithetic=False, fresh=False).item() == pytest.approx(1.0)
+    assert error_of_sum(parts, antithetic=False, fresh_noise=True).item() == pytest.approx(5**0.5)
+    assert error_of_sum(parts, antithetic=False, fresh_noise=False).item() == pytest.approx(1.0)
 
 
 # ------------------------------------------------------------------------------------------------------- over many seeds

@@ -129,8 +129,8 @@ def test_the_error_of_two_independent_samples_is_half_their_distance() -> None:
     verdict = judge(predictions_saying(nats))
     assert verdict.step_error[:, 0].tolist() == pytest.approx([1.5, 2.0], rel=1e-4)
     # Student's t for 95 % of the sums of both samples: so few cells tell nothing of the steps' variances
-    assert verdict.sums_reach[:, 0].tolist() == pytest.approx([d * stats.t.ppf(0.975, 1) for d in (1.5, 3.5)], rel=1e-4)
-    assert verdict.reach.item() == pytest.approx(3.5 * stats.t.ppf(0.975, 1), rel=1e-4)
+    assert verdict.sums_half_width[:, 0].tolist() == pytest.approx([d * stats.t.ppf(0.975, 1) for d in (1.5, 3.5)], rel=1e-4)
+    assert verdict.half_width.item() == pytest.approx(3.5 * stats.t.ppf(0.975, 1), rel=1e-4)
 
 
 # how the variance is spread over the steps, and how much a total's exceeds that of its blocks
@@ -150,7 +150,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(estimates: int, ratio: Te
     part = ((ratio - 1) / blocks).sqrt()[None, :, None, None]
     parts = (own + part * shared) * profile.sqrt()[None, :, None, None]
     totals = parts.sum(-1)
-    variance, degrees = variance_of_total(totals, parts, antithetic=False, fresh=True)
+    variance, degrees = variance_of_total(totals, parts, antithetic=False, fresh_noise=True)
     reach = torch.from_numpy(stats.t.ppf(0.975, degrees.numpy())) * variance.sqrt()
     missed = (totals.double().sum(1).mean(0).abs() > reach).double().mean()
     # at most 6 %, and 3 standard deviations of a share that was counted 4,000 times
@@ -165,7 +165,7 @@ def test_the_exact_log_odds_of_gaussians_lie_within_the_interval_though_pairs_le
         verdict = judge(collect(replace(noised, noise=noise, antithetic=True), analytic.wrapped(GAUSSIANS, "eps")))
         exact = GAUSSIANS.log_odds(noised.x0).sum()
         assert verdict.error.item() < 1e-3 * abs(exact)
-        assert abs(verdict.log_odds.item() - exact) <= verdict.reach.item()
+        assert abs(verdict.log_odds.item() - exact) <= verdict.half_width.item()
         assert schedule_error(verdict).item() < 0.2 * abs(exact), "an interval that holds everything says nothing"
 
 
@@ -281,7 +281,7 @@ def test_where_the_interval_holds_0_it_is_undecided_and_says_so(spread: float, u
 
 def test_one_sample_has_no_error_and_the_text_says_what_it_takes() -> None:
     verdict = judge(predictions_saying([[[5.0]]]))
-    assert verdict.error is None and verdict.step_error is None and verdict.reach is None and verdict.sums_reach is None
+    assert verdict.error is None and verdict.step_error is None and verdict.half_width is None and verdict.sums_half_width is None
     text = report(verdict)
     assert "The model prefers “zebra” by 5 nats." in text and "±" not in text
     assert "Uncertainty unknown: take 2 or more noise samples." in text
@@ -392,5 +392,5 @@ def test_what_a_verdict_carries_has_the_shapes_it_says() -> None:
     assert (verdict.images, verdict.steps) == (3, STEPS)
     assert verdict.evidence.shape == (4, STEPS, 3)
     assert verdict.step_evidence.shape == verdict.step_error.shape == (STEPS, 3)
-    assert verdict.sums.shape == verdict.sums_reach.shape == (4, 3)
+    assert verdict.sums.shape == verdict.sums_half_width.shape == (4, 3)
     assert verdict.log_odds.shape == verdict.error.shape == verdict.decided.shape == (3,)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from sdexplain.example.scenes import CLASSES, DIFFERENCE_THRESHOLD, draw, sample_scene, truth_mask, twin_of
+from sdexplain.bundled.scenes import CLASSES, DIFFERENCE_THRESHOLD, draw, sample_scene, truth_mask, twin_of
 
 if TYPE_CHECKING:
     from sdexplain.tools.client import Client

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
-from sdexplain.example.scenes import twin_of
+from sdexplain.bundled.scenes import twin_of
 from sdexplain.tools import demo
 from sdexplain.tools.client import Interrupted, NodeFailed, Progress, PromptRejected
 from sdexplain.tools.graphs import short

@@ -27,18 +27,18 @@ ALLOWED = {
         "nodes/maths",
         *(f"nodes/maths/{part}" for part in ("method", "answers", "pictures", "files")),
     },
-    "nodes": {"nodes/*", "example"},
-    "example": set(),
-    "training": {"example", "tools", "nodes/maths", "nodes/maths/method"},
-    "tools": {"nodes/*", "example", "training"},
-    "benchmarks": {"nodes/*", "nodes", "example", "training", "tools"},
+    "nodes": {"nodes/*", "bundled"},
+    "bundled": set(),
+    "training": {"bundled", "tools", "nodes/maths", "nodes/maths/method"},
+    "tools": {"nodes/*", "bundled", "training"},
+    "benchmarks": {"nodes/*", "nodes", "bundled", "training", "tools"},
     "": {"nodes", "nodes/*", "tools"},
 }
-SHIPPED = ("nodes", "example", "__init__.py")
+SHIPPED = ("nodes", "bundled", "__init__.py")
 
 FILES = sorted(
     file.relative_to(ROOT)
-    for folder in ("nodes", "example", "training", "tools", "benchmarks")
+    for folder in ("nodes", "bundled", "training", "tools", "benchmarks")
     for file in (ROOT / folder).rglob("*.py")
     if "probe_pack" not in file.parts
 ) + [Path("__init__.py"), Path("dev.py")]
@@ -67,10 +67,10 @@ def test_a_file_imports_its_own_folder_and_those_that_it_may(file: Path) -> None
         assert may, f"{file} imports {other}"
 
 
-def test_what_is_shipped_reaches_example_and_nothing_else_outside_nodes() -> None:
+def test_what_is_shipped_reaches_bundled_and_nothing_else_outside_nodes() -> None:
     for file in FILES:
         if file.parts[0] in SHIPPED:
-            assert {other.parts[0] for other in IMPORTS[file][0]} <= {"nodes", "example"}, file
+            assert {other.parts[0] for other in IMPORTS[file][0]} <= {"nodes", "bundled"}, file
 
 
 def test_nothing_outside_the_tests_imports_from_them() -> None:

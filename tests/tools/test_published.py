@@ -43,15 +43,15 @@ def unpacked(published: list[str], tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_the_archive_holds_what_a_user_needs_and_nothing_of_the_workshop(published: list[str]) -> None:
     assert {name.split("/")[0] for name in published} == {
-        *("__init__.py", "nodes", "js", "locales", "workflows", "subgraphs", "example", "docs"),
+        *("__init__.py", "nodes", "js", "locales", "workflows", "subgraphs", "bundled", "docs"),
         *("README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "requirements.txt"),
     }
-    weights = ROOT / "example" / "model"
+    weights = ROOT / "bundled" / "model"
     assert {file.relative_to(ROOT).as_posix() for file in weights.rglob("*.safetensors")} <= set(published)
 
 
 def test_all_but_the_bundled_model_is_small(published: list[str]) -> None:
-    sizes = {name: (ROOT / name).stat().st_size for name in published if not name.startswith("example/model/")}
+    sizes = {name: (ROOT / name).stat().st_size for name in published if not name.startswith("bundled/model/")}
     largest = sorted(sizes.items(), key=lambda item: -item[1])[:5]
     assert sum(sizes.values()) < ALL_BUT_THE_MODEL, largest
 
@@ -142,3 +142,9 @@ def test_the_changelog_tells_of_this_version() -> None:
     version = re.search('^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
     heads = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert heads[0] == "Unreleased" and version in heads
+
+
+def test_no_other_folder_takes_the_place_of_the_templates(published: list[str]) -> None:
+    """ComfyUI serves the first of these folders that a pack has, and lists the files of all of them."""
+    offered = {"example_workflows", "example", "examples", "workflow", "workflows"}
+    assert {name.split("/")[0] for name in published} & offered == {"workflows"}

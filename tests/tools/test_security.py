@@ -236,7 +236,7 @@ def test_no_name_leads_a_loader_out_of_comfyuis_folders(client: Client, nothing_
 
     (name,) = client.object_info(kind)[kind]["input"]["required"]
     (nothing_happened / "secret").mkdir(exist_ok=True)
-    shutil.copy(ROOT / "example" / "model" / "model_index.json", nothing_happened / "secret" / "model_index.json")
+    shutil.copy(ROOT / "bundled" / "model" / "model_index.json", nothing_happened / "secret" / "model_index.json")
     (nothing_happened / "secret.safetensors").write_bytes(b"x")
     for outside in OUTSIDE:
         for tried in (outside, f"{outside}.safetensors"):
@@ -276,7 +276,7 @@ class Bomb:
 
 def hostile(folder: Path, marker: Path) -> None:
     """A copy of the bundled model in which everything that could be executed makes a file."""
-    shutil.copytree(ROOT / "example" / "model", folder)
+    shutil.copytree(ROOT / "bundled" / "model", folder)
     code = (
         f"from pathlib import Path\nPath({str(marker)!r}).touch()\nclass CLIPTokenizer: pass\nclass UNet2DConditionModel: pass\n"
     )

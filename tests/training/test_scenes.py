@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sdexplain.example.backgrounds import CLUTTER, PLACES
-from sdexplain.example.scenes import (
+from sdexplain.bundled.backgrounds import CLUTTER, PLACES
+from sdexplain.bundled.scenes import (
     CLASSES,
     DIFFERENCE_THRESHOLD,
     PAIRS,

@@ -19,12 +19,12 @@ def made_predictions(
     labels: tuple[str, str] = ("zebra", "horse"),
     spread: float = 0.1,
     antithetic: bool = False,
-    fresh: bool = True,
+    fresh_noise: bool = True,
 ) -> NoisePredictions:
     """Predictions that are the noise and a little more, which differs between the prompts by about `spread`."""
     generator = torch.Generator().manual_seed(seed)
     x0 = torch.randn(images, channels, height, width, generator=generator)
-    noise = draw_noise((channels, height, width), seed, samples, steps, fresh, antithetic and samples % 2 == 0)
+    noise = draw_noise((channels, height, width), seed, samples, steps, fresh_noise, antithetic and samples % 2 == 0)
     sigmas = torch.logspace(1.1, -1.5, steps)
     ones = torch.ones(channels)
     noised = NoisedLatents(x0, noise, sigmas, torch.ones(steps), ones, 0 * ones, 8, antithetic and samples % 2 == 0)

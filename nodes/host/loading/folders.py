@@ -11,7 +11,7 @@ import folder_paths
 from .diffusers_denoiser import is_denoiser
 
 BUNDLED = "bundled model"
-BUNDLED_FOLDER = Path(__file__).resolve().parents[3] / "example" / "model"
+BUNDLED_FOLDER = Path(__file__).resolve().parents[3] / "bundled" / "model"
 
 
 def pipeline_folders() -> dict[str, Path]:

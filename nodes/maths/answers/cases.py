@@ -83,7 +83,7 @@ def _wins(nats: Tensor, error: Tensor | None, margin: float) -> Tensor:
     return nats > margin + ERRORS * (torch.zeros_like(nats) if error is None else error)
 
 
-def telling_steps(noised: NoisedLatents) -> list[int]:
+def meaningful_steps(noised: NoisedLatents) -> list[int]:
     """The steps whose evidence tells whether words fit: those up to the log SNR CLEANEST that are not pure noise."""
     return [step for step, level in enumerate(noised.log_snr.tolist()) if -float("inf") < level <= CLEANEST]
 

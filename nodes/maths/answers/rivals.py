@@ -146,7 +146,7 @@ class Contest:
         level = (1 - self.confidence) / ((len(self.labels) - 1) * len(self.looks))
         for label in range(len(self.labels)):
             nats, blocks = (_deficit(array[:, :samples], label, leaders) for array in (self.errors, self.blocks))
-            behind = is_above_noise(nats, blocks, self.noised.antithetic, self.noised.fresh, 1 - level)
+            behind = is_above_noise(nats, blocks, self.noised.antithetic, self.noised.fresh_noise, 1 - level)
             self.out[label] |= inside[label] & behind
 
     def winner(self, image: int) -> int:
@@ -184,7 +184,7 @@ class Contest:
         """log p(image|first) - log p(image|second) over the samples that both have."""
         count = self.shared_samples(first, second, image)
         parts = self.errors[second, :count, :, image] - self.errors[first, :count, :, image]
-        error = error_of_sum(parts, self.noised.antithetic, self.noised.fresh)
+        error = error_of_sum(parts, self.noised.antithetic, self.noised.fresh_noise)
         return LogOdds(float(parts.sum(dim=1).mean()), None if error is None else float(error))
 
     def pair(self, predictions: Sequence[Tensor], target: int, contrast: int, image: int | None = None) -> NoisePredictions:
@@ -250,13 +250,13 @@ def _deficit(errors: Tensor, label: int, leaders: Tensor) -> Tensor:
     return errors[label] - of_leaders.movedim(0, 2)
 
 
-def is_above_noise(parts: Tensor, blocks: Tensor, antithetic: bool, fresh: bool, confidence: float) -> Tensor:
+def is_above_noise(parts: Tensor, blocks: Tensor, antithetic: bool, fresh_noise: bool, confidence: float) -> Tensor:
     """Whether the mean of each total is above 0 with this confidence, [B]; nowhere if there is a single estimate.
 
     parts [R,S,B] and blocks [R,S,B,P] of every sample and step. A one-sided t test with what `variance_of_total` knows of the
     noise, so that it holds where one step carries nearly all of it.
     """
-    found = variance_of_total(parts, blocks, antithetic, fresh)
+    found = variance_of_total(parts, blocks, antithetic, fresh_noise)
     if found is None:
         return torch.zeros(parts.shape[2], dtype=torch.bool)
     variance, degrees = found

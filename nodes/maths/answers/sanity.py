@@ -88,7 +88,7 @@ def take_part(noised: NoisedLatents, steps: int, samples: int) -> NoisedLatents:
     return replace(
         noised,
         x0=noised.x0[:1],
-        noise=noised.noise[:samples, chosen] if noised.fresh else noised.noise[:samples],
+        noise=noised.noise[:samples, chosen] if noised.fresh_noise else noised.noise[:samples],
         sigmas=noised.sigmas[chosen],
         alphas=noised.alphas[chosen],
         antithetic=noised.antithetic and samples % 2 == 0,
@@ -238,19 +238,19 @@ def check_evidence(first: NoisePredictions) -> Check:
     """
     name, verdict = "Evidence against its standard error", judge(first)
     odds = float(verdict.log_odds[0])
-    error, reach = (None if each is None else float(each[0]) for each in (verdict.error, verdict.reach))
+    error, half_width = (None if each is None else float(each[0]) for each in (verdict.error, verdict.half_width))
     figure = f"{format_with_error(odds, error)} nats"
     if abs(odds) < LEAST_EVIDENCE:
         words = f"Less than {LEAST_EVIDENCE:g} nat in all: the prompts hardly matter to the model, or both fit this picture."
         return Check(name, False, f"{figure}, bound {LEAST_EVIDENCE:g}", words)
-    if reach is None:
+    if half_width is None:
         words = f"Its uncertainty is unknown. Take {4 if first.noised.antithetic else 2} noise samples or more."
         return Check(name, None, f"{figure}, uncertainty unknown", words)
-    figure += f", bound ± {format_value(reach)}"
+    figure += f", bound ± {format_value(half_width)}"
     words = f"The {CONFIDENCE:.0%} interval of the verdict over these steps: noise, and that the steps are few."
-    if abs(odds) < reach:
+    if abs(odds) < half_width:
         words += " It contains 0: neither prompt is clearly preferred. Take more steps or samples."
-    return Check(name, abs(odds) >= reach, figure, words)
+    return Check(name, abs(odds) >= half_width, figure, words)
 
 
 def independent_maps(predictions: NoisePredictions) -> Tensor:
@@ -265,7 +265,7 @@ def independent_maps(predictions: NoisePredictions) -> Tensor:
         for step, weight in enumerate(step_weights(noised, "information"))
         if weight != 0
     ]
-    return torch.cat(maps) if noised.fresh else torch.stack(maps).sum(dim=0)
+    return torch.cat(maps) if noised.fresh_noise else torch.stack(maps).sum(dim=0)
 
 
 def evidence_map(predictions: NoisePredictions) -> Tensor:

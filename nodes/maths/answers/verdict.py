@@ -15,7 +15,7 @@ from ..method.noising import step_shares
 from ..method.prediction import NoisePredictions
 from ..method.scalar import ROUNDING_PER_STEP
 from ..method.uncertainty import error_of_sum, sum_blocks, variance_of_mean, variance_of_total
-from ..wording import NATS, format_value, format_with_error, plain_text, quoted, shorten, telling_part
+from ..wording import NATS, differing_part, format_value, format_with_error, plain_text, quoted, shorten
 
 CONFIDENCE = 0.95  # a verdict is undecided if the interval of this confidence contains 0
 LONGEST_LABEL = 60  # characters, of a label within a sentence
@@ -48,7 +48,7 @@ class Verdict:
     """What the log-odds are divided by to be a probability."""
     antithetic: bool
     """See `NoisedLatents`; so for the next."""
-    fresh: bool
+    fresh_noise: bool
     target_label: str
     """Untrusted text of any length, as the next."""
     contrast_label: str
@@ -80,7 +80,7 @@ class Verdict:
     @property
     def step_error(self) -> Tensor | None:
         """[S,B] its standard error, None if it is unknown."""
-        return error_of_sum(self.evidence[:, None], self.antithetic, self.fresh)
+        return error_of_sum(self.evidence[:, None], self.antithetic, self.fresh_noise)
 
     @property
     def sums(self) -> Tensor:
@@ -88,10 +88,10 @@ class Verdict:
         return self.step_evidence[self.start : self.end].cumsum(dim=0)
 
     @property
-    def sums_reach(self) -> Tensor | None:
+    def sums_half_width(self) -> Tensor | None:
         """[end-start,B] half the width of their confidence intervals, None if it is unknown."""
-        reaches = [self._reach(end) for end in range(self.start + 1, self.end + 1)]
-        known = [reach for reach in reaches if reach is not None]
+        half_widths = [self._half_width(end) for end in range(self.start + 1, self.end + 1)]
+        known = [half_width for half_width in half_widths if half_width is not None]
         return torch.stack(known) if known else None
 
     @property
@@ -102,20 +102,20 @@ class Verdict:
     @property
     def error(self) -> Tensor | None:
         """[B] the standard error of the log-odds, None if it is unknown."""
-        return error_of_sum(self.evidence[:, self.start : self.end], self.antithetic, self.fresh)
+        return error_of_sum(self.evidence[:, self.start : self.end], self.antithetic, self.fresh_noise)
 
     @property
-    def reach(self) -> Tensor | None:
+    def half_width(self) -> Tensor | None:
         """[B] half the width of the confidence interval of the log-odds, None if it is unknown.
 
         By Student's t, which few samples widen; the schedule's own error is added.
         """
-        reach = self._reach(self.end)
-        return None if reach is None else reach + schedule_error(self)
+        half_width = self._half_width(self.end)
+        return None if half_width is None else half_width + schedule_error(self)
 
-    def _reach(self, end: int) -> Tensor | None:
+    def _half_width(self, end: int) -> Tensor | None:
         steps = slice(self.start, end)
-        found = variance_of_total(self.evidence[:, steps], self.blocks[:, steps], self.antithetic, self.fresh)
+        found = variance_of_total(self.evidence[:, steps], self.blocks[:, steps], self.antithetic, self.fresh_noise)
         if found is None:
             return None
         variance, degrees = found
@@ -132,8 +132,8 @@ class Verdict:
 
         Never where the model does not know the image, or hardly.
         """
-        reach = self.reach
-        sure = self.log_odds != 0 if reach is None else (self.log_odds != 0) & (self.log_odds.abs() >= reach)
+        half_width = self.half_width
+        sure = self.log_odds != 0 if half_width is None else (self.log_odds != 0) & (self.log_odds.abs() >= half_width)
         return self.differs & sure & ~self.strange
 
     @property
@@ -176,7 +176,7 @@ def judge(predictions: NoisePredictions, start: int = 0, end: int | None = None,
         end=end,
         temperature=temperature,
         antithetic=noised.antithetic,
-        fresh=noised.fresh,
+        fresh_noise=noised.fresh_noise,
         target_label=predictions.target_label,
         contrast_label=predictions.contrast_label,
         familiarity=measure(predictions),
@@ -298,7 +298,7 @@ def details(verdict: Verdict, image: int) -> list[str]:
 def label_words(verdict: Verdict) -> tuple[str, str]:
     """Target and contrast in quotation marks, short enough for a sentence, but still different."""
     target, contrast = plain_text(verdict.target_label), plain_text(verdict.contrast_label)
-    return _short_words(telling_part(target, contrast)), _short_words(telling_part(contrast, target))
+    return _short_words(differing_part(target, contrast)), _short_words(differing_part(contrast, target))
 
 
 def _short_words(label: str) -> str:

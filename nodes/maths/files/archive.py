@@ -30,6 +30,8 @@ from ..wording import quoted
 FORMAT = "SDExplain noise predictions"
 VERSION = 1
 NOISED = "noised."
+NAMES = {"single_frame": "framed"}
+"""Fields of the noised latents that are called otherwise in files, where a name never changes."""
 AGAIN = "Copy the file again from where it came from, or save the predictions anew with Save Noise Predictions."
 
 
@@ -44,7 +46,7 @@ def pack(predictions: NoisePredictions, precision: Precision = "float32") -> byt
     """
     if precision not in get_args(Precision):
         raise ValueError(f"The precision is {precision!r}; expected one of {', '.join(get_args(Precision))}.")
-    noised = {field.name: getattr(predictions.noised, field.name) for field in fields(NoisedLatents)}
+    noised = {NAMES.get(field.name, field.name): getattr(predictions.noised, field.name) for field in fields(NoisedLatents)}
     tensors = {NOISED + name: value for name, value in noised.items() if isinstance(value, Tensor)}
     tensors |= {name: _rounded(getattr(predictions, name), precision) for name in ("target", "contrast")}
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
@@ -77,9 +79,9 @@ def _rounded(array: Tensor, precision: Precision) -> Tensor:
 def checksum(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
     """SHA-256 over the metadata without the checksum, and every tensor's name, type, shape and values."""
     digest = hashlib.sha256()
-    told = {name: text for name, text in metadata.items() if name != "checksum"}
+    described = {name: text for name, text in metadata.items() if name != "checksum"}
     shapes = {name: [str(tensor.dtype), list(tensor.shape)] for name, tensor in tensors.items()}
-    digest.update(json.dumps([told, shapes], sort_keys=True).encode())
+    digest.update(json.dumps([described, shapes], sort_keys=True).encode())
     for name in sorted(tensors):
         digest.update(tensors[name].numpy().data)
     return digest.hexdigest()
@@ -164,7 +166,9 @@ def unpack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> NoisePredict
         if not torch.isfinite(tensors[name]).all():
             raise ValueError(f"{name} contains NaN or infinity.")
     own: dict[str, Any] = {name.removeprefix(NOISED): tensor for name, tensor in tensors.items() if name.startswith(NOISED)}
-    noised = NoisedLatents(**own, **_plain(json.loads(metadata["noised"])))
+    fields_of = {file: field for field, file in NAMES.items()}
+    plain = {fields_of.get(name, name): value for name, value in _plain(json.loads(metadata["noised"])).items()}
+    noised = NoisedLatents(**own, **plain)
     labels = {name: str(label) for name, label in json.loads(metadata["labels"]).items()}
     fingerprints = {str(name): str(text) for name, text in json.loads(metadata["fingerprints"]).items()}
     both = tensors["target"], tensors["contrast"]

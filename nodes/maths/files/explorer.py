@@ -27,7 +27,7 @@ from ..method.reading import read_map
 from ..method.reliability import CONFIDENCE
 from ..method.scalar import ROUNDING_PER_STEP, Scalar
 from ..pictures.colours import AUTOMATIC, DIVERGING, SEQUENTIAL, colour_map_name, colour_table, end_colours
-from ..wording import PER_CELL, SENTENCES, quoted, telling_part
+from ..wording import PER_CELL, SENTENCES, differing_part, quoted
 from .latent_colours import decoder_colours, picture_colours
 
 FORMAT = "SDExplain explorer"
@@ -78,14 +78,14 @@ def digest(predictions: NoisePredictions, pictures: Tensor, *others: str) -> str
     values = [getattr(noised, field.name) for field in fields(NoisedLatents)]
     tensors = [*(value for value in values if isinstance(value, Tensor)), predictions.target, predictions.contrast, pictures]
     labels = [predictions.target_label, predictions.contrast_label, predictions.unseen]
-    told = [
+    described = [
         VERSION,
         labels,
         others,
         *(value for value in values if not isinstance(value, Tensor)),
         *(list(t.shape) for t in tensors),
     ]
-    made = hashlib.blake2b(json.dumps(told).encode(), digest_size=12)
+    made = hashlib.blake2b(json.dumps(described).encode(), digest_size=12)
     for tensor in tensors:
         made.update(tensor.contiguous().numpy().data)
     return made.hexdigest()
@@ -121,7 +121,7 @@ def _shapes(noised: NoisedLatents, size: Size) -> dict[str, Any]:
 def _levels(noised: NoisedLatents) -> dict[str, Any]:
     """The noise's levels and kind; None in place of an infinite log SNR."""
     log_snr = [value if math.isfinite(value) else None for value in noised.log_snr.tolist()]
-    kind = {"antithetic": noised.antithetic, "fresh": noised.fresh, "layers": layers(noised)}
+    kind = {"antithetic": noised.antithetic, "fresh": noised.fresh_noise, "layers": layers(noised)}
     return {**kind, "sigmas": noised.sigmas.tolist(), "log_snr": log_snr, "rounding": ROUNDING_PER_STEP, "confidence": CONFIDENCE}
 
 
@@ -136,7 +136,7 @@ def _meaning(predictions: NoisePredictions) -> dict[str, Any]:
         "familiarity": [predictions.unseen or familiarity.answer(image) for image in range(predictions.noised.images)],
         "strange": [bool(predictions.unseen) or not known for known in familiarity.may_be_sure.tolist()],
         "title": f"{quoted(labels[0])} vs {quoted(labels[1])}",
-        "short": [quoted(telling_part(*labels)), quoted(telling_part(*labels[::-1]))],
+        "short": [quoted(differing_part(*labels)), quoted(differing_part(*labels[::-1]))],
         "readings": list(get_args(Reading)),
         "weightings": list(get_args(Weighting)),
         "words": words(predictions),

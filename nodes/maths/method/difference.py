@@ -53,7 +53,7 @@ class NoiseDifference:
     """[C] see latent_scale."""
     downscale: int = 8
     """Image pixels per latent cell, along one side."""
-    framed: bool = False
+    single_frame: bool = False
     """Whether the VAE takes a picture for a video of one frame, [B,C,1,h,w]."""
     variance: Tensor | None = None
     """[B,K,h,w] squared standard error of `mean`; None if the samples are too few: one sample, or one antithetic pair."""
@@ -90,8 +90,8 @@ class NoiseDifference:
         return self.reading in SIGNED
 
     def to_vae(self, latent: Tensor) -> Tensor:
-        """Model space [n,C,h,w] to VAE space, that of ComfyUI's LATENT: same shape, [n,C,1,h,w] if it is `framed`."""
-        return to_vae_space(latent, self.latent_scale, self.latent_shift, self.framed)
+        """Model space [n,C,h,w] to VAE space, that of ComfyUI's LATENT: same shape, [n,C,1,h,w] if it is `single_frame`."""
+        return to_vae_space(latent, self.latent_scale, self.latent_shift, self.single_frame)
 
 
 def sum_steps(
@@ -119,7 +119,7 @@ def sum_steps(
         raise ValueError(f"The reading is {reading!r}; expected one of {', '.join(get_args(Reading))}.")
     weights = step_weights(noised, weighting)
     values = torch.zeros(())
-    totals, spread = [], Spread(noised.samples, noised.antithetic, noised.fresh, reading in SIGNED)
+    totals, spread = [], Spread(noised.samples, noised.antithetic, noised.fresh_noise, reading in SIGNED)
     for step in range(start, end):
         part = weights[step] * read_step(predictions, step, reading)
         values = values + part
@@ -141,7 +141,7 @@ def sum_steps(
         estimates=noised.estimates,
         familiarity=tuple(predictions.unseen or familiarity.answer(image) for image in range(noised.images)),
         strange=tuple(bool(predictions.unseen) or not known for known in familiarity.may_be_sure.tolist()),
-        total_error=error_of_sum(torch.stack(totals, dim=1), noised.antithetic, noised.fresh),
+        total_error=error_of_sum(torch.stack(totals, dim=1), noised.antithetic, noised.fresh_noise),
         reading=reading,
         weighting=weighting,
         start=start,
@@ -152,7 +152,7 @@ def sum_steps(
         latent_scale=noised.latent_scale,
         latent_shift=noised.latent_shift,
         downscale=noised.downscale,
-        framed=noised.framed,
+        single_frame=noised.single_frame,
     )
 
 

@@ -34,7 +34,7 @@ class NoisedLatents:
     """Image pixels per latent cell, along one side."""
     antithetic: bool = False
     """Whether the noise of every sample 2k + 1 is the negative of that of sample 2k."""
-    framed: bool = False
+    single_frame: bool = False
     """Whether model and VAE take a picture for a video of one frame: [B,C,1,h,w] where the pack has [B,C,h,w]."""
 
     def __post_init__(self) -> None:
@@ -86,7 +86,7 @@ class NoisedLatents:
         return self.samples // 2 if self.antithetic else self.samples
 
     @property
-    def fresh(self) -> bool:
+    def fresh_noise(self) -> bool:
         """Whether every step has noise of its own."""
         return self.noise.shape[1] == self.steps
 
@@ -122,8 +122,8 @@ class NoisedLatents:
         return torch.cat([self.at(sample, step) * scales[step] for step in range(self.steps)])
 
     def to_vae(self, latent: Tensor) -> Tensor:
-        """Model space [n,C,h,w] to VAE space, that of ComfyUI's LATENT: same shape, [n,C,1,h,w] if it is `framed`."""
-        return to_vae_space(latent, self.latent_scale, self.latent_shift, self.framed)
+        """Model space [n,C,h,w] to VAE space, that of ComfyUI's LATENT: same shape, [n,C,1,h,w] if it is `single_frame`."""
+        return to_vae_space(latent, self.latent_scale, self.latent_shift, self.single_frame)
 
 
 def check_latent(latent: Tensor, channels: int | None = None) -> None:
@@ -243,13 +243,13 @@ def step_shares(log_snrs: Tensor) -> Tensor:
     return torch.zeros_like(log_snrs).masked_scatter(finite, edges.diff())
 
 
-def to_vae_space(latent: Tensor, scale: Tensor, shift: Tensor, framed: bool = False) -> Tensor:
+def to_vae_space(latent: Tensor, scale: Tensor, shift: Tensor, single_frame: bool = False) -> Tensor:
     """latent * scale + shift per channel: model space [n,C,h,w] to the VAE's own space; scale and shift are [C].
 
-    Where it is `framed` the VAE takes videos, and gets the picture as a single frame, [n,C,1,h,w].
+    Where it is `single_frame` the VAE takes videos, and gets the picture as a single frame, [n,C,1,h,w].
     """
     scaled = latent * scale[:, None, None] + shift[:, None, None]
-    return scaled[:, :, None] if framed else scaled
+    return scaled[:, :, None] if single_frame else scaled
 
 
 def draw_noise(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..images import Decode
-from ..wording import PER_CELL, UNITS, WEIGHTING_WORDS, format_with_error, quoted, say, telling_part
+from ..wording import PER_CELL, UNITS, WEIGHTING_WORDS, differing_part, format_with_error, quoted, say
 from .difference import NoiseDifference
 from .map import Map
 from .scalar import Scalar, is_signed, scalar_map, smallest_value
@@ -90,7 +90,7 @@ def evidence_totals(difference: NoiseDifference) -> tuple[str, ...]:
             "total",
             value=format_with_error(abs(mean), None if errors is None else errors[image].item()),
             unit=UNITS[difference.weighting],
-            label=quoted(telling_part(*(labels if mean > 0 else labels[::-1]))),
+            label=quoted(differing_part(*(labels if mean > 0 else labels[::-1]))),
         )
         words.append(f"{say('unsure_total', total=total)}. {_few_samples(difference)}." if errors is None else total)
     return tuple(words)
@@ -112,8 +112,8 @@ def _few_samples(difference: NoiseDifference) -> str:
 
 def _words(difference: NoiseDifference, scalar: Scalar) -> tuple[str, str, str, str]:
     """What the positive and the negative end of the scale mean, what the number is, and its unit."""
-    target = quoted(telling_part(difference.target_label, difference.contrast_label))
-    contrast = quoted(telling_part(difference.contrast_label, difference.target_label))
+    target = quoted(differing_part(difference.target_label, difference.contrast_label))
+    contrast = quoted(differing_part(difference.contrast_label, difference.target_label))
     if scalar == "decoded luminance":
         return (
             f"brighter as {target}",

@@ -50,8 +50,8 @@ class Spread:
     For a reading without a sign squares are tested by products of independent estimates, see `products_of_pairs`.
     """
 
-    def __init__(self, samples: int, antithetic: bool, fresh: bool, signed: bool) -> None:
-        self.antithetic, self.fresh, self.signed = antithetic, fresh, signed
+    def __init__(self, samples: int, antithetic: bool, fresh_noise: bool, signed: bool) -> None:
+        self.antithetic, self.fresh_noise, self.signed = antithetic, fresh_noise, signed
         self.estimates = samples // 2 if antithetic else samples
         self.agreeing: Tensor | None = None
         """[B] in how many comparisons two estimates of a step's whole map are alike; None if the steps share one noise."""
@@ -63,19 +63,19 @@ class Spread:
         if self.estimates < 2 or weight == 0:
             return
         products = products_of_pairs(part if self.signed else difference, self.antithetic)
-        if self.fresh:
+        if self.fresh_noise:
             alike = (products.sum(dim=(2, 3)) > 0).sum(dim=0)
             self.agreeing = alike if self.agreeing is None else self.agreeing + alike
             self.compared += len(products)
         if not self.signed:
             self._gather(weight / 2 * products[:, :, None])
-        elif self.fresh:
+        elif self.fresh_noise:
             self._variance = self._variance + _known(variance_of_mean(part, self.antithetic))
 
     def _gather(self, products: Tensor) -> None:
         self._tested = self._tested + products.mean(dim=0)
         self._products = self._products + products / len(products)
-        if self.fresh:
+        if self.fresh_noise:
             self._variance = self._variance + (products / len(products)).square().sum(dim=0)
 
     def result(self, values: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -83,28 +83,28 @@ class Spread:
         if self.estimates < 2:
             return None, None
         if self.signed:
-            return (self._variance if self.fresh else variance_of_mean(values, self.antithetic)), None
-        return (self._variance if self.fresh else self._products.square().sum(dim=0)), self._tested
+            return (self._variance if self.fresh_noise else variance_of_mean(values, self.antithetic)), None
+        return (self._variance if self.fresh_noise else self._products.square().sum(dim=0)), self._tested
 
 
 def _known(variance: Tensor | None) -> Tensor:
     return torch.zeros(()) if variance is None else variance
 
 
-def error_of_sum(parts: Tensor, antithetic: bool, fresh: bool) -> Tensor | None:
+def error_of_sum(parts: Tensor, antithetic: bool, fresh_noise: bool) -> Tensor | None:
     """Standard error of the mean over samples of the sum over steps; parts [R,S,...] to [...], None as `variance_of_mean`."""
-    variances = variances_of_sum(parts, antithetic, fresh)
+    variances = variances_of_sum(parts, antithetic, fresh_noise)
     return None if variances is None else variances.sum(dim=0).sqrt()
 
 
-def variances_of_sum(parts: Tensor, antithetic: bool, fresh: bool) -> Tensor | None:
+def variances_of_sum(parts: Tensor, antithetic: bool, fresh_noise: bool) -> Tensor | None:
     """The variances whose sum is the square of `error_of_sum`, [S,...], or [1,...] of the whole sum.
 
-    fresh: every step has noise of its own. The steps' errors are then independent and their variances add up, each
+    fresh_noise: every step has noise of its own. The steps' errors are then independent and their variances add up, each
     estimated from few samples, but all of them together from many. Otherwise all steps share one noise, and only the
     spread of the sums is known.
     """
-    return variance_of_mean(parts if fresh else parts.sum(dim=1, keepdim=True), antithetic)
+    return variance_of_mean(parts if fresh_noise else parts.sum(dim=1, keepdim=True), antithetic)
 
 
 def sum_blocks(values: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ def sum_blocks(values: Tensor) -> Tensor:
     return out.index_add(-1, block, values.flatten(-2))
 
 
-def variance_of_total(parts: Tensor, blocks: Tensor, antithetic: bool, fresh: bool) -> tuple[Tensor, Tensor] | None:
+def variance_of_total(parts: Tensor, blocks: Tensor, antithetic: bool, fresh_noise: bool) -> tuple[Tensor, Tensor] | None:
     """Squared standard error of a total over steps and cells, and on how many degrees of freedom it rests; [B] float64 each.
 
     parts [R,S,B] each step's total, blocks [R,S,B,P] the same by `sum_blocks`. None as `variance_of_mean`.
@@ -127,8 +127,8 @@ def variance_of_total(parts: Tensor, blocks: Tensor, antithetic: bool, fresh: bo
     the blocks, which are many, times the ratio of total to blocks (the blocks' errors are correlated) as its neighbours in the
     schedule have it; the larger sum of both counts. The degrees are halved, since the ratio is not quite the same everywhere.
     """
-    own = variances_of_sum(parts.double(), antithetic, fresh)
-    of_blocks = variances_of_sum(blocks.double(), antithetic, fresh)
+    own = variances_of_sum(parts.double(), antithetic, fresh_noise)
+    of_blocks = variances_of_sum(blocks.double(), antithetic, fresh_noise)
     if own is None or of_blocks is None:
         return None
     estimates = len(independent(parts, antithetic))

@@ -55,7 +55,7 @@ def animate(
     legend = draw_legend(heatmap, strongest, lengths, appearance)
     heights = step_magnitudes(predictions, quantity.reading, quantity.weighting)
     frames = [
-        stack([framed(cell, lengths), draw_schedule(heights[:, image], noised.log_snr, span, lengths), legend])
+        stack([single_frame(cell, lengths), draw_schedule(heights[:, image], noised.log_snr, span, lengths), legend])
         for image in range(noised.images)
         for cell, span in zip(cells[:, image], spans, strict=True)
     ]
@@ -82,7 +82,7 @@ def step_magnitudes(predictions: NoisePredictions, reading: Reading, weighting: 
     return shares
 
 
-def framed(picture: Tensor, lengths: Lengths) -> Image.Image:
+def single_frame(picture: Tensor, lengths: Lengths) -> Image.Image:
     """The picture in the middle of paper as wide as the legend."""
     paper = Image.new("RGB", (lengths.width, len(picture)), PAPER)
     paper.paste(to_image(picture), ((lengths.width - picture.shape[1]) // 2, 0))

@@ -76,8 +76,8 @@ def draw_steps(axes: Axes, verdict: Verdict, image: int) -> None:
     for bar, value, inside in zip(bars, nats, chosen, strict=True):
         bar.set(color=SPEAKS_FOR if value > 0 else SPEAKS_AGAINST, alpha=1.0 if inside else LEFT_OUT, linewidth=0)
     if verdict.step_error is not None:
-        reach = verdict.step_error[:, image].numpy()
-        axes.vlines(steps, nats - reach, nats + reach, color=BAND, linewidth=LENGTHS(1.5), zorder=4)
+        half_width = verdict.step_error[:, image].numpy()
+        axes.vlines(steps, nats - half_width, nats + half_width, color=BAND, linewidth=LENGTHS(1.5), zorder=4)
     _limit(axes, nats)
     dress(axes, "nats per step")
 
@@ -86,10 +86,10 @@ def draw_sums(axes: Axes, verdict: Verdict, image: int) -> None:
     """The sum from the first step of the range on, with its confidence interval as a band; its end is the log-odds."""
     nats = np.concatenate([[0.0], verdict.sums[:, image].numpy()])
     edges = np.arange(verdict.start, verdict.end + 1) - 0.5
-    reaches = verdict.sums_reach
-    if reaches is not None:
-        reach = np.concatenate([[0.0], reaches[:, image].numpy()])
-        axes.fill_between(edges, nats - reach, nats + reach, color=BAND, alpha=0.45, linewidth=0, zorder=2)
+    half_widths = verdict.sums_half_width
+    if half_widths is not None:
+        half_width = np.concatenate([[0.0], half_widths[:, image].numpy()])
+        axes.fill_between(edges, nats - half_width, nats + half_width, color=BAND, alpha=0.45, linewidth=0, zorder=2)
     colour = SPEAKS_FOR if nats[-1] > 0 else SPEAKS_AGAINST
     axes.plot(edges, nats, color=colour, zorder=4)
     axes.plot(edges[-1:], nats[-1:], "o", color=colour, markersize=LENGTHS(5), zorder=5, clip_on=False)
