@@ -10,7 +10,7 @@ from ..bundled.scenes import CLASSES, draw, sample_scene, truth_mask, twin_of
 from .inputs.schema import schema
 
 
-def to_image(picture: np.ndarray) -> torch.Tensor:
+def as_image(picture: np.ndarray) -> torch.Tensor:
     """Return a uint8 picture [H,W,3] as a ComfyUI IMAGE, float32 [1,H,W,3] in 0..1."""
     return torch.from_numpy(picture.astype(np.float32) / 255.0)[None]
 
@@ -83,5 +83,5 @@ class ExamplePicture(io.ComfyNode):
         twin_name = twin_of(class_name)
         scene = sample_scene(class_name, seed)
         truth = torch.from_numpy(truth_mask(scene, size).astype(np.float32))[None]
-        image, twin = (to_image(draw(scene, label, size)) for label in (class_name, twin_name))
+        image, twin = (as_image(draw(scene, label, size)) for label in (class_name, twin_name))
         return io.NodeOutput(image, twin, truth, class_name, twin_name)

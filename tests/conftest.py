@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import ConsoleMessage, Page
+    from playwright.sync_api import BrowserContext, ConsoleMessage, Page
     from sdexplain.tools.client import Client
     from sdexplain.tools.server import Server
 
@@ -49,6 +49,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HOSTS = {"comfyui_server", "comfy_host", "besieged", "watched"}
 """Fixtures with a ComfyUI behind them; the last two are servers of their own, in fuzz and in test_security.py."""
 LONG = ("host", "page", "slow")
+FAILED = pytest.StashKey[bool]()
 
 
 # `python -m pytest` puts the current folder on the path: from the root, the pack's `nodes` would then hide ComfyUI's nodes.py.
@@ -146,6 +147,29 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 @pytest.fixture(scope="session")
 def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
     return browser_context_args | {"viewport": {"width": 1600, "height": 1000}}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Let fixtures know at their end whether the test has failed."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
+@pytest.fixture
+def context(context: BrowserContext, request: pytest.FixtureRequest, output_path: str) -> Iterator[BrowserContext]:
+    """Keep the trace of a test that fails: what it did, what the page logged and loaded.
+
+    Without pictures of every step, which pytest-playwright's own --tracing has: they take as long again as the tests.
+    """
+    if request.config.getoption("--tracing") != "off":
+        yield context
+        return
+    context.tracing.start()
+    yield context
+    failed = request.node.stash.get(FAILED, False)
+    context.tracing.stop(**({"path": Path(output_path) / "trace.zip"} if failed else {}))
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def run_page_test(folder: Path, test: str, browser_is: str = "", **settings: str
         f"from sdexplain.tools import browser\n{browser_is}"
     )
     (folder / "test_page.py").write_text(test)
-    options = ["-ra", "--tracing=retain-on-failure", "--output=traces"]
+    options = ["-ra", "--screenshot=only-on-failure", "--output=traces"]
     command = [sys.executable, "-m", "pytest", *options, "test_page.py"]
     return subprocess.run(command, cwd=folder, env=os.environ | settings, capture_output=True, text=True)
 
