@@ -24,8 +24,8 @@ rendered        that page, once in the classic renderer and once in Nodes 2.0; t
 explorer        the same with a graph whose explorer has run.
 
 Where there is no browser, tests with a page are skipped with the reason; with SDEXPLAIN_REQUIRE_BROWSER set they fail.
-A page test that fails leaves its trace in output/traces: `.venv/bin/playwright show-trace output/traces/…/trace.zip` shows
-what was done, step by step, with the page before and after.
+A page test that fails is run once more and leaves its trace in output/traces: `.venv/bin/playwright show-trace
+output/traces/…/trace.zip` shows what was done, step by step, with the page before and after.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +42,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+    from playwright.sync_api import ConsoleMessage, Page
     from sdexplain.tools.client import Client
     from sdexplain.tools.server import Server
 
@@ -50,6 +51,7 @@ HOSTS = {"comfyui_server", "comfy_host", "besieged", "watched"}
 """Fixtures with a ComfyUI behind them; the last two are servers of their own, in fuzz and in test_security.py."""
 LONG = ("host", "page", "slow")
 FAILED = pytest.StashKey[bool]()
+MOST_TRACED = 10
 
 
 # `python -m pytest` puts the current folder on the path: from the root, the pack's `nodes` would then hide ComfyUI's nodes.py.
@@ -151,25 +153,20 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Let fixtures know at their end whether the test has failed."""
     report = yield
     item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
     return report
 
 
-@pytest.fixture
-def context(context: BrowserContext, request: pytest.FixtureRequest, output_path: str) -> Iterator[BrowserContext]:
-    """Keep the trace of a test that fails: what it did, what the page logged and loaded.
-
-    Without pictures of every step, which pytest-playwright's own --tracing has: they take as long again as the tests.
-    """
-    if request.config.getoption("--tracing") != "off":
-        yield context
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Run the page tests that failed once more, to keep a trace of each: tracing every test takes a third as long again."""
+    failed = [item for item in getattr(session, "items", ()) if item.stash.get(FAILED, False) and "page" in item.keywords]
+    if not failed or session.config.getoption("--tracing") != "off":
         return
-    context.tracing.start()
-    yield context
-    failed = request.node.stash.get(FAILED, False)
-    context.tracing.stop(**({"path": Path(output_path) / "trace.zip"} if failed else {}))
+    session.config.get_terminal_writer().line(f"\n\nOnce more with a trace, the page tests that failed ({len(failed)}):")
+    tests = [f"{session.config.rootpath / item.nodeid}" for item in failed[:MOST_TRACED]]
+    options = ["--tracing=retain-on-failure", f"--output={Path(session.config.option.output, 'again')}"]
+    subprocess.run([sys.executable, "-m", "pytest", *options, *tests], cwd=session.config.invocation_params.dir)
 
 
 @pytest.fixture

@@ -89,7 +89,9 @@ def test_a_failed_page_test_names_the_pages_problems_and_alone_leaves_a_trace(tm
     if browser.find() is None:
         pytest.skip("there is no browser")
     done = run_page_test(tmp_path, FAILS_ON_A_PAGE)
-    assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    assert "1 failed, 1 passed" in done.stdout and "Once more with a trace, the page tests that failed (1)" in done.stdout, (
+        done.stdout + done.stderr
+    )
     assert "broken" in done.stdout and "nobody is not defined" in done.stdout
     (trace,) = (tmp_path / "traces").rglob("*.zip")
     assert "test-that-fails" in trace.parent.name
