@@ -13,6 +13,7 @@ from ..maths.answers.sanity import Answers
 from ..maths.method.noising import NoisedLatents
 from ..maths.method.prediction import NoisePredictions, list_evaluations, predictions_shape, side_names
 from .coverage import check_coverage
+from .loading.about_model import about_model
 from .prediction import Conditioning, check_conditioning, predict
 from .randomised import shuffled_weights
 
@@ -66,7 +67,7 @@ class Interview:
     def ask(self, model: ModelPatcher, target: Conditioning, contrast: Conditioning, kind: str = "") -> NoisePredictions:
         """The predictions under both prompts; `kind` is what errors add to their names."""
         both = self._predict(model, target, f"target{kind}"), self._predict(model, contrast, f"contrast{kind}")
-        return NoisePredictions(self.noised, *both, *self.labels)
+        return NoisePredictions(self.noised, *both, *self.labels, own_pictures=about_model(model).own_pictures)
 
     def _predict(self, model: ModelPatcher, prompt: Conditioning, name: str) -> Tensor:
         predictions = torch.empty(predictions_shape(self.noised))

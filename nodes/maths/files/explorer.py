@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..images import Size
 from ..method.difference import SIGNED, NoiseDifference, Reading, Weighting, read_step, step_weights, sum_steps
-from ..method.familiarity import measure
+from ..method.familiarity import recognise
 from ..method.noising import NoisedLatents
 from ..method.placing import covered_box
 from ..method.prediction import NoisePredictions
@@ -128,13 +128,13 @@ def _levels(noised: NoisedLatents) -> dict[str, Any]:
 def _meaning(predictions: NoisePredictions) -> dict[str, Any]:
     """What everything is called, and every sentence about it."""
     labels = predictions.target_label, predictions.contrast_label
-    familiarity = measure(predictions)
+    familiarity, strange = recognise(predictions)
     legend = {name: sentence for name, sentence in SENTENCES.items() if name != "source"}  # the page has "steps" in its place
     return {
         "target": labels[0],
         "contrast": labels[1],
-        "familiarity": [predictions.unseen or familiarity.answer(image) for image in range(predictions.noised.images)],
-        "strange": [bool(predictions.unseen) or not known for known in familiarity.may_be_sure.tolist()],
+        "familiarity": familiarity,
+        "strange": strange,
         "title": f"{quoted(labels[0])} vs {quoted(labels[1])}",
         "short": [quoted(differing_part(*labels)), quoted(differing_part(*labels[::-1]))],
         "readings": list(get_args(Reading)),

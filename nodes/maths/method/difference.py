@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from .familiarity import measure
+from .familiarity import recognise
 from .noising import NoisedLatents, to_vae_space
 from .prediction import NoisePredictions
 from .uncertainty import Spread, error_of_sum
@@ -131,7 +131,7 @@ def sum_steps(
             "model."
         )
     variance, tested = spread.result(values)
-    familiarity = measure(predictions)
+    familiarity, strange = recognise(predictions)
     return NoiseDifference(
         values=values,
         variance=variance,
@@ -139,8 +139,8 @@ def sum_steps(
         agreeing=spread.agreeing,
         compared=spread.compared,
         estimates=noised.estimates,
-        familiarity=tuple(predictions.unseen or familiarity.answer(image) for image in range(noised.images)),
-        strange=tuple(bool(predictions.unseen) or not known for known in familiarity.may_be_sure.tolist()),
+        familiarity=familiarity,
+        strange=strange,
         total_error=error_of_sum(torch.stack(totals, dim=1), noised.antithetic, noised.fresh_noise),
         reading=reading,
         weighting=weighting,

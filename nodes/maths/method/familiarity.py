@@ -135,6 +135,13 @@ def measure(predictions: NoisePredictions) -> Familiarity:
     return _measured[predictions]
 
 
+def recognise(predictions: NoisePredictions) -> tuple[tuple[str, ...], tuple[bool, ...]]:
+    """Each image's sentence for a legend, and whether no sure answer is in order: picture or words are not known."""
+    found = measure(predictions)
+    words = tuple(predictions.unseen or found.answer(image) for image in range(predictions.noised.images))
+    return words, tuple(bool(predictions.unseen) or not sure for sure in found.may_be_sure.tolist())
+
+
 def measure_prompts(noised: NoisedLatents, predictions: Sequence[Tensor], own: OwnPictures | None = None) -> Familiarity:
     """The familiarity of each image from its predictions [R,S,B,C,h,w] under one or more prompts, each step under its best.
 
