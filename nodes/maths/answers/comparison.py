@@ -269,7 +269,7 @@ def take_sign(map: Map, sign: Sign) -> Map:
         return alone
     one_sided = replace(alone, signed=False, quantity=f"{map.quantity}, {SIDES[sign]}", negative="no difference")
     if sign == "magnitude":
-        return replace(one_sided, values=map.values.abs(), positive="predictions differ most")
+        return replace(one_sided, values=map.values.abs(), positive=map.strongest)
     if sign == "positive":
         return replace(one_sided, values=map.values.clamp(min=0))
     return replace(one_sided, values=(-map.values).clamp(min=0), positive=map.negative)

@@ -39,6 +39,8 @@ class Map:
     """h, w: which part of a picture the values cover follows from it."""
     downscale: int
     """Image pixels per latent cell, along one side."""
+    strongest: str = "predictions differ most"
+    """What the largest magnitude means, whatever its sign."""
     floor: float
     """How large float rounding alone can make the difference of equal predictions; an image below it has "no difference"."""
     error: Tensor | None = None
