@@ -3,6 +3,9 @@
 With `--quick` run those alone that need no ComfyUI, no browser and little time: neither `host` nor `page`, which are set here,
 nor `slow`, which is written above a test that takes more than about 2 s of one core.
 
+`dev.py` runs them in two processes, file by file. Each has a ComfyUI, a browser and a temporary folder of its own, so that the
+files of the two never meet: a file may count on nothing that another one left.
+
 The pack is loaded as `sdexplain`, whatever this checkout's folder is called, the way ComfyUI loads a folder of
 custom_nodes: tests write `from sdexplain.nodes.maths.method import noising`.
 
@@ -16,16 +19,17 @@ comfy_host      puts ComfyUI on the import path of this process, on the CPU and 
                 returns that folder (`folder_paths.base_path`). For tests of `nodes/host` and of node classes: take it
                 (`pytestmark = pytest.mark.usefixtures("comfy_host")`) and import comfy, and the modules that need it,
                 inside tests and fixtures, never at the top of a file.
-page            pytest-playwright's: a new tab in headless Chromium for each test, closed after it. `page.problems` lists
-                what its console reported as errors and the exceptions nobody caught.
-comfyui_page    the same with the real page of `comfyui` open and no dialog over the graph; of the problems until then
-                only the pack's are kept.
+page            pytest-playwright's: a new tab in headless Chromium for each test, closed after it. The tabs share a cache, so
+                that ComfyUI's 500 files are read once. `page.problems` lists what its console reported as errors and the
+                exceptions nobody caught.
+comfyui_page    the same with the real page of `comfyui` open, as on a first visit and with no dialog over the graph; of the
+                problems until then only the pack's are kept.
 rendered        that page, once in the classic renderer and once in Nodes 2.0; the pack must cause no error and no warning in it.
 explorer        the same with a graph whose explorer has run.
 
 Where there is no browser, tests with a page are skipped with the reason; with SDEXPLAIN_REQUIRE_BROWSER set they fail.
-A page test that fails is run once more and leaves its trace in output/traces: `.venv/bin/playwright show-trace
-output/traces/…/trace.zip` shows what was done, step by step, with the page before and after.
+A page test that fails leaves a screenshot in output/traces; it is run once more and leaves its trace there:
+`.venv/bin/playwright show-trace output/traces/…/trace.zip` shows what was done, step by step, with the page before and after.
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,7 +47,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import ConsoleMessage, Page
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
     from sdexplain.tools.client import Client
     from sdexplain.tools.server import Server
 
@@ -51,7 +56,10 @@ HOSTS = {"comfyui_server", "comfy_host", "besieged", "watched"}
 """Fixtures with a ComfyUI behind them; the last two are servers of their own, in fuzz and in test_security.py."""
 LONG = ("host", "page", "slow")
 FAILED = pytest.StashKey[bool]()
+FAILED_PAGES: list[str] = []
 MOST_TRACED = 10
+ORDER = ("page", "fuzz", "nodes", "host", "benchmarks", "training", "tools", "maths")
+"""The folders whose files take longest come first, so that the two processes end together."""
 
 
 # `python -m pytest` puts the current folder on the path: from the root, the pack's `nodes` would then hide ComfyUI's nodes.py.
@@ -62,13 +70,18 @@ spec.loader.exec_module(importlib.util.module_from_spec(spec))
 def pytest_configure(config: pytest.Config) -> None:
     """Keep traces in a folder for each ComfyUI, since every run begins by emptying its own; `--output` names another.
 
-    Quick tests take one thread: their tensors are so small that two would wait for each other.
+    All takes one thread: the tensors are so small that two would wait for each other.
     """
-    if config.option.quick:
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     if config.option.output == "test-results":  # pytest-playwright's default, in the current folder
         tested = Path(os.environ.get("COMFYUI_PATH", "")).name or "comfyui"
         config.option.output = str(ROOT / "output" / "traces" / tested)
+    config.option.output = str(Path(config.option.output, process_name(config)))
+
+
+def process_name(config: pytest.Config) -> str:
+    """Which of several test processes this is; empty for the first, which only hands out the files, or the only one."""
+    return getattr(config, "workerinput", {}).get("workerid", "")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -84,7 +97,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests that a ComfyUI or a browser takes part in; with --quick keep what has no mark of `LONG`."""
+    """Put long files first, mark tests that a ComfyUI or a browser takes part in; --quick keeps what has no mark of `LONG`."""
+    items.sort(key=lambda item: ORDER.index(folder) if (folder := item.path.parent.name) in ORDER else len(ORDER))
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if HOSTS & fixtures:
@@ -158,23 +172,51 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     return report
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.failed and "page" in report.keywords and report.nodeid not in FAILED_PAGES:
+        FAILED_PAGES.append(report.nodeid)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Run the page tests that failed once more, to keep a trace of each: tracing every test takes a third as long again."""
-    failed = [item for item in getattr(session, "items", ()) if item.stash.get(FAILED, False) and "page" in item.keywords]
-    if not failed or session.config.getoption("--tracing") != "off":
+    options = session.config.option
+    if process_name(session.config) or options.tracing != "off" or options.collectonly:
         return
-    session.config.get_terminal_writer().line(f"\n\nOnce more with a trace, the page tests that failed ({len(failed)}):")
-    tests = [f"{session.config.rootpath / item.nodeid}" for item in failed[:MOST_TRACED]]
-    options = ["--tracing=retain-on-failure", f"--output={Path(session.config.option.output, 'again')}"]
-    subprocess.run([sys.executable, "-m", "pytest", *options, *tests], cwd=session.config.invocation_params.dir)
+    again = Path(options.output, "again")
+    shutil.rmtree(again, ignore_errors=True)
+    if FAILED_PAGES:
+        session.config.get_terminal_writer().line(
+            f"\n\nOnce more with a trace, the page tests that failed ({len(FAILED_PAGES)}):"
+        )
+        tests = [f"{session.config.rootpath / name}" for name in FAILED_PAGES[:MOST_TRACED]]
+        command = [sys.executable, "-m", "pytest", "--tracing=retain-on-failure", f"--output={again}", *tests]
+        subprocess.run(command, cwd=session.config.invocation_params.dir)
+
+
+@pytest.fixture(scope="session")
+def cached_context(browser: Browser, browser_context_args: dict[str, Any]) -> Iterator[BrowserContext]:
+    with browser.new_context(**browser_context_args) as context:
+        yield context
 
 
 @pytest.fixture
-def page(page: Page) -> Page:
+def context(request: pytest.FixtureRequest) -> BrowserContext:
+    """All tabs are of one context and share its cache; where a trace is asked for, each test has one of its own."""
+    if request.config.option.tracing != "off":
+        return request.getfixturevalue("new_context")()
+    return request.getfixturevalue("cached_context")
+
+
+@pytest.fixture
+def page(context: BrowserContext, request: pytest.FixtureRequest, output_path: str) -> Iterator[Page]:
+    page = context.new_page()
     page.problems = []
     page.on("console", lambda message: page.problems.append(described(message)) if message.type == "error" else None)
     page.on("pageerror", lambda error: page.problems.append(str(error)))
-    return page
+    yield page
+    if request.node.stash.get(FAILED, False) and not page.is_closed():
+        page.screenshot(path=Path(output_path, "failed.png"))
+    page.close()
 
 
 def described(message: ConsoleMessage) -> str:
@@ -183,6 +225,8 @@ def described(message: ConsoleMessage) -> str:
 
 @pytest.fixture
 def comfyui_page(page: Page, comfyui_server: Server) -> Page:
+    stored = {"origin": comfyui_server.url, "storageTypes": "all"}  # all but the cache
+    page.context.new_cdp_session(page).send("Storage.clearDataForOrigin", stored)
     page.goto(comfyui_server.url)
     page.wait_for_function("window.app?.graph?.nodes.length")  # the page's own first graph: from now on it loads what it is given
     # what the page reports by itself while it starts (absent user.css and the like) is not the pack's

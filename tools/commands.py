@@ -16,6 +16,8 @@ from .server import Server, ServerError, free_port, require_port
 PYTHON = venv_python(ROOT / ".venv")
 LAUNCH = ROOT / "tools" / "launch.py"
 USUAL_PORT = 8188
+# Two test processes, each with a ComfyUI, its model and a browser, some 4 GB. One process runs all tests of a file.
+PROCESSES = ("-n2", "--dist=loadfile", "--no-loadscope-reorder")
 NO_TESTS = 5  # pytest's exit code when none of the tests that were asked for is left
 
 
@@ -115,7 +117,7 @@ def test(options: argparse.Namespace) -> int:
     if not quick:
         subprocess.run([str(PYTHON), str(LAUNCH), "tools.browser"])  # it says what it found, or why there is no browser
     named = any(Path(argument.partition("::")[0]).resolve().is_relative_to(tests) for argument in options.rest)
-    arguments = ["-m", "pytest", *options.rest, *([] if named else [str(tests)])]
+    arguments = ["-m", "pytest", *options.rest] if named else ["-m", "pytest", *PROCESSES, *options.rest, str(tests)]
     if not further:
         replace_process([str(PYTHON), *arguments])
     codes = {"all tests": subprocess.run([str(PYTHON), *arguments]).returncode}

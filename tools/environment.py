@@ -93,7 +93,7 @@ def find_further_hosts(root: Path = ROOT, environ: Mapping[str, str] = os.enviro
         if not is_comfyui(folder):
             raise SetupError(f"SDEXPLAIN_HOSTS names {given!r}, but {folder} holds no main.py with a comfy folder beside it.")
         python = own_python(folder) or venv_python(root / ".venv")
-        if subprocess.run([str(python), "-c", "import pytest, pytest_playwright"], capture_output=True).returncode:
+        if subprocess.run([str(python), "-c", "import pytest, pytest_playwright, xdist"], capture_output=True).returncode:
             raise SetupError(
                 f"The Python of the ComfyUI in {folder} has no test tools. Install them there:\n"
                 f"{python} -m pip install -r {root / 'requirements-dev.txt'}\n"

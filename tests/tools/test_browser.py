@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,9 @@ def test_installed_browsers_are_found_by_name(monkeypatch: pytest.MonkeyPatch, t
     assert browser.find() == chrome
 
 
-def run_page_test(folder: Path, test: str, browser_is: str = "", **settings: str) -> subprocess.CompletedProcess:
+def run_page_test(
+    folder: Path, test: str, browser_is: str = "", options: Sequence[str] = (), **settings: str
+) -> subprocess.CompletedProcess:
     """Run one test with a page in a folder of its own, with the fixtures of all tests."""
     (folder / "conftest.py").write_text(
         f"import runpy; shared = runpy.run_path({str(TESTS / 'conftest.py')!r})\n"
@@ -54,8 +57,7 @@ def run_page_test(folder: Path, test: str, browser_is: str = "", **settings: str
         f"from sdexplain.tools import browser\n{browser_is}"
     )
     (folder / "test_page.py").write_text(test)
-    options = ["-ra", "--screenshot=only-on-failure", "--output=traces"]
-    command = [sys.executable, "-m", "pytest", *options, "test_page.py"]
+    command = [sys.executable, "-m", "pytest", "-ra", *options, "--output=traces", "test_page.py"]
     return subprocess.run(command, cwd=folder, env=os.environ | settings, capture_output=True, text=True)
 
 
@@ -85,15 +87,18 @@ def test_that_fails(page):
 
 
 @pytest.mark.slow
-def test_a_failed_page_test_names_the_pages_problems_and_alone_leaves_a_trace(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["-n1"]], ids=["in this process", "in another"])
+def test_a_failed_page_test_names_the_pages_problems_and_alone_leaves_a_trace(tmp_path: Path, options: list[str]) -> None:
     if browser.find() is None:
         pytest.skip("there is no browser")
-    done = run_page_test(tmp_path, FAILS_ON_A_PAGE)
+    done = run_page_test(tmp_path, FAILS_ON_A_PAGE, options=options)
     assert "1 failed, 1 passed" in done.stdout and "Once more with a trace, the page tests that failed (1)" in done.stdout, (
         done.stdout + done.stderr
     )
     assert "broken" in done.stdout and "nobody is not defined" in done.stdout
-    (trace,) = (tmp_path / "traces").rglob("*.zip")
+    (picture,) = set((tmp_path / "traces").rglob("*.png")) - set((tmp_path / "traces" / "again").rglob("*.png"))
+    (trace,) = (tmp_path / "traces" / "again").rglob("*.zip")
+    assert "test-that-fails" in picture.parent.name and picture.read_bytes().startswith(b"\x89PNG")
     assert "test-that-fails" in trace.parent.name
     with zipfile.ZipFile(trace) as archive:
         assert "setContent" in archive.read("trace.trace").decode()

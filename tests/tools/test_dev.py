@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sdexplain.tools import environment
+from sdexplain.tools import commands, environment
 from sdexplain.tools.environment import ROOT, Host, SetupError, find_host
 from sdexplain.tools.server import PACK_NODE, Server, ServerError, free_port
 
@@ -315,8 +315,6 @@ def allow_small_disks(checkout: Checkout) -> None:
 
 
 def test_a_full_disk_is_explained_wherever_it_shows(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sdexplain.tools import commands
-
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     monkeypatch.setattr(commands, "install", lambda: Path("/dev/full").write_text("a picture"))
@@ -398,9 +396,8 @@ sys.exit(1 if "broken" in place else 5 if "idle" in place else 0)
 
 @pytest.fixture
 def testing(ready: Checkout) -> Checkout:
-    write_wheel(
-        ready.wheels, "pytest", "1.0", {"pytest/__init__.py": "", "pytest/__main__.py": SAYS_WHERE, "pytest_playwright.py": ""}
-    )
+    tools = {"pytest/__init__.py": "", "pytest/__main__.py": SAYS_WHERE, "pytest_playwright.py": "", "xdist.py": ""}
+    write_wheel(ready.wheels, "pytest", "1.0", tools)
     (ready.root / "requirements-dev.txt").write_text("tiny==1.0\npytest==1.0\n")
     (ready.root / "tests").mkdir()
     (ready.root / "tools" / "browser.py").write_text("def main(): pass\n")
@@ -415,7 +412,7 @@ def test_the_tests_run_once_more_on_each_further_host_and_the_end_says_which_pas
     hosts = [write_host(tmp_path / name) for name in ("newer", "broken", "idle")]
     (hosts[0] / "comfyui_version.py").write_text('__version__ = "0.99.1"\n')
     done = testing.dev("test", "-x", SDEXPLAIN_HOSTS=os.pathsep.join(map(str, hosts)))
-    usual = ["-x", str(testing.root / "tests")]
+    usual = [*commands.PROCESSES, "-x", str(testing.root / "tests")]
     assert done.stderr == ""
     assert lines_of(done, "pytest") == [f"pytest usual {usual}"] + [
         f"pytest {host.name} {[*usual, '-m', 'host']}" for host in hosts
@@ -432,14 +429,16 @@ def test_the_tests_run_once_more_on_each_further_host_and_the_end_says_which_pas
 
 def test_without_further_hosts_the_tests_run_once(testing: Checkout) -> None:
     done = testing.dev("test")
-    assert lines_of(done, "pytest", "passed") == [f"pytest usual {[str(testing.root / 'tests')]}"]
+    assert lines_of(done, "pytest", "passed") == [f"pytest usual {[*commands.PROCESSES, str(testing.root / 'tests')]}"]
 
 
 def test_quick_tests_run_once_look_for_no_browser_and_take_pytests_arguments(testing: Checkout) -> None:
     (testing.root / "tools" / "browser.py").write_text("raise SystemExit('a browser was looked for')\n")
     done = testing.dev("test", "--quick", "-x", SDEXPLAIN_HOSTS="elsewhere")
     assert (done.returncode, done.stderr) == (0, "")
-    assert lines_of(done, "pytest", "passed") == [f"pytest usual {['--quick', '-x', str(testing.root / 'tests')]}"]
+    assert lines_of(done, "pytest", "passed") == [
+        f"pytest usual {[*commands.PROCESSES, '--quick', '-x', str(testing.root / 'tests')]}"
+    ]
 
 
 def test_a_further_host_that_cannot_be_tested_is_named_before_any_test_runs(testing: Checkout, tmp_path: Path) -> None:
