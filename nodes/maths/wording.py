@@ -16,7 +16,7 @@ NATS = "2.3 nats mean ten times as likely."
 PER_CELL = " per latent cell"
 """What the unit of a cell's number says in addition to that of a sum over cells."""
 SENTENCES = {
-    "source": "Steps {start}–{end} of {steps}, {weighting}",
+    "source": "Steps {start}–{end} of {steps}{asked}, {weighting}",
     "total": "Whole picture: {value} {unit} for {label}",
     "no_total": "Whole picture: no evidence either way",
     "unsure_total": "{total}, standard error unknown",
@@ -37,6 +37,11 @@ SENTENCES = {
     "in_errors": "standard errors",
 }
 """What a map's legend says, for the values in braces: said by Python on a picture, and by the Explorer's page while one drags."""
+
+
+def asked_words(asked: int | None) -> str:
+    """How many of the steps just named the model was asked about, to follow them; nothing where it was all of them."""
+    return "" if asked is None else f" (asked: {asked})"
 
 
 def say(name: str, **values: object) -> str:

@@ -226,9 +226,9 @@ def rewritten(file: Path, tensors: dict[str, Tensor] | None = None, **metadata: 
 
 
 def test_a_newer_file_is_refused_with_both_versions(file: Path) -> None:
-    rewritten(file, version="2")
+    rewritten(file, version="3")
     words = refused(file)
-    assert "format version 2" in words and "up to 1" in words and "Update SDExplain" in words
+    assert "format version 3" in words and "up to 2" in words and "Update SDExplain" in words
 
 
 @pytest.mark.parametrize("version", ["", "one", "-1", "٢", "9" * 5000])

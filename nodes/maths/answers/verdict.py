@@ -15,7 +15,7 @@ from ..method.noising import step_shares
 from ..method.prediction import NoisePredictions
 from ..method.scalar import ROUNDING_PER_STEP
 from ..method.uncertainty import error_of_sum, sum_blocks, variance_of_mean, variance_of_total
-from ..wording import NATS, differing_part, format_value, format_with_error, plain_text, quoted, shorten
+from ..wording import NATS, asked_words, differing_part, format_value, format_with_error, plain_text, quoted, shorten
 
 CONFIDENCE = 0.95  # a verdict is undecided if the interval of this confidence contains 0
 LONGEST_LABEL = 60  # characters, of a label within a sentence
@@ -56,6 +56,8 @@ class Verdict:
     """Whether the model knows the images: of one that it does not know, nothing is decided."""
     unseen: str = ""
     """A sentence on words of the prompts that the model was never shown: then nothing is decided either; "" for none."""
+    asked: tuple[int, ...] | None = None
+    """The steps that the model was asked about, see `NoisedLatents`; the others have no evidence of their own."""
 
     @property
     def images(self) -> int:
@@ -181,6 +183,7 @@ def judge(predictions: NoisePredictions, start: int = 0, end: int | None = None,
         contrast_label=predictions.contrast_label,
         familiarity=measure(predictions),
         unseen=predictions.unseen,
+        asked=noised.asked,
     )
 
 
@@ -307,9 +310,10 @@ def _short_words(label: str) -> str:
 
 def range_words(verdict: Verdict) -> str:
     """Which steps the verdict is about."""
+    asked = asked_words(None if verdict.asked is None else int(verdict.counted[verdict.start : verdict.end].sum()))
     if verdict.whole:
-        return f"all {verdict.steps} steps" if verdict.steps > 1 else "the only step"
-    return f"steps {verdict.start}–{verdict.end} of {verdict.steps}"
+        return f"all {verdict.steps} steps{asked}" if verdict.steps > 1 else "the only step"
+    return f"steps {verdict.start}–{verdict.end} of {verdict.steps}{asked}"
 
 
 def reading_rule(verdict: Verdict) -> str:

@@ -25,10 +25,11 @@ from ..method.familiarity import measure
 from ..method.noising import NoisedLatents
 from ..method.own_pictures import OwnPictures
 from ..method.prediction import NoisePredictions, Precision
-from ..wording import quoted
+from ..wording import asked_words, quoted
 
 FORMAT = "SDExplain noise predictions"
-VERSION = 1
+VERSION = 2
+"""The newest that is read. Files are written as version 1, which older packs read too, unless only some steps were asked."""
 NOISED = "noised."
 NAMES = {"single_frame": "framed"}
 """Fields of the noised latents that are called otherwise in files, where a name never changes."""
@@ -47,6 +48,7 @@ def pack(predictions: NoisePredictions, precision: Precision = "float32") -> byt
     if precision not in get_args(Precision):
         raise ValueError(f"The precision is {precision!r}; expected one of {', '.join(get_args(Precision))}.")
     noised = {NAMES.get(field.name, field.name): getattr(predictions.noised, field.name) for field in fields(NoisedLatents)}
+    asked = noised.pop("asked")
     tensors = {NOISED + name: value for name, value in noised.items() if isinstance(value, Tensor)}
     tensors |= {name: _rounded(getattr(predictions, name), precision) for name in ("target", "contrast")}
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
@@ -55,10 +57,11 @@ def pack(predictions: NoisePredictions, precision: Precision = "float32") -> byt
         tensors["contrast"] = tensors["contrast"].clone()
     metadata = {
         "format": FORMAT,
-        "version": str(VERSION),
+        "version": "1" if predictions.noised.asked is None else "2",
         "labels": json.dumps({"target": predictions.target_label, "contrast": predictions.contrast_label}),
         "fingerprints": json.dumps(predictions.fingerprints),
         **({"unseen": predictions.unseen} if predictions.unseen else {}),
+        **({} if asked is None else {"asked": json.dumps(asked)}),
         **({} if predictions.own_pictures is None else {"own_pictures": json.dumps(asdict(predictions.own_pictures))}),
         "noised": json.dumps({name: value for name, value in noised.items() if not isinstance(value, Tensor)}),
         "sigmas": json.dumps(predictions.noised.sigmas.tolist()),
@@ -168,7 +171,8 @@ def unpack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> NoisePredict
     own: dict[str, Any] = {name.removeprefix(NOISED): tensor for name, tensor in tensors.items() if name.startswith(NOISED)}
     fields_of = {file: field for field, file in NAMES.items()}
     plain = {fields_of.get(name, name): value for name, value in _plain(json.loads(metadata["noised"])).items()}
-    noised = NoisedLatents(**own, **plain)
+    asked = tuple(int(step) for step in json.loads(metadata["asked"])) if "asked" in metadata else None
+    noised = NoisedLatents(**own, **plain, asked=asked)
     labels = {name: str(label) for name, label in json.loads(metadata["labels"]).items()}
     fingerprints = {str(name): str(text) for name, text in json.loads(metadata["fingerprints"]).items()}
     both = tensors["target"], tensors["contrast"]
@@ -206,9 +210,8 @@ def describe(predictions: NoisePredictions) -> str:
     """What predictions are of, in paragraphs of words; labels are untrusted text."""
     noised = predictions.noised
     images, channels, height, width = noised.x0.shape
-    sizes = (
-        f"{noised.samples} noise samples, {noised.steps} steps, {images} images of {channels} channels and {width}×{height} cells"
-    )
+    steps = f"{noised.steps} steps{asked_words(noised.asked_count)}"
+    sizes = f"{noised.samples} noise samples, {steps}, {images} images of {channels} channels and {width}×{height} cells"
     sigmas, log_snr = noised.sigmas[[0, -1]].tolist(), noised.log_snr[[0, -1]].tolist()
     levels = f"noise levels {sigmas[0]:.3g} to {sigmas[1]:.3g}, log SNR {log_snr[0]:.1f} to {log_snr[1]:.1f}"
     made_by = [f"{name}: {digest}" for name, digest in predictions.fingerprints.items()]

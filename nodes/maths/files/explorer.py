@@ -102,7 +102,7 @@ def overview(predictions: NoisePredictions, pictures: Tensor, decoder: Decoder |
     factors, fit = (picture_colours(pictures, noised), None) if decoder is None else decoder_colours(predictions, *decoder)
     header = {"kind": "overview", **_shapes(noised, tuple(pictures.shape[1:3])), **_levels(noised), **_meaning(predictions)}
     arrays = {
-        "curves": torch.stack([curve(predictions, reading) for reading in get_args(Reading)]),
+        "curves": torch.stack([curve(spread_out(predictions), reading) for reading in get_args(Reading)]),
         "weights": torch.stack([step_weights(noised, weighting) for weighting in get_args(Weighting)]),
         "colours": (torch.stack([colour_table(name) for name in COLOUR_MAPS]) * 255).round().byte(),
         "factors": factors,
@@ -129,6 +129,22 @@ def _meaning(predictions: NoisePredictions) -> dict[str, Any]:
     """What everything is called, and every sentence about it."""
     labels = predictions.target_label, predictions.contrast_label
     familiarity, strange = recognise(predictions)
+def _asked_sentence(noised: NoisedLatents) -> dict[str, str]:
+    """What the page says of the chosen steps, where only some of the schedule were asked."""
+    return {} if noised.asked is None else {"steps": f"{PAGE_SENTENCES['steps']}; asked: {len(noised.asked)} of {{steps}}"}
+
+
+def spread_out(predictions: NoisePredictions) -> NoisePredictions:
+    """The same, said to be asked at every step, without any difference at those that were not: the page sums by weights."""
+    noised = predictions.noised
+    if noised.asked is None:
+        return predictions
+    both = [torch.zeros_like(array) for array in (predictions.target, predictions.contrast)]
+    for array, known in zip(both, (predictions.target, predictions.contrast), strict=True):
+        array[:, noised.asked_steps] = known[:, noised.asked_steps]
+    return replace(predictions, noised=replace(noised, asked=None), target=both[0], contrast=both[1])
+
+
     legend = {name: sentence for name, sentence in SENTENCES.items() if name != "source"}  # the page has "steps" in its place
     return {
         "target": labels[0],
@@ -137,10 +153,11 @@ def _meaning(predictions: NoisePredictions) -> dict[str, Any]:
         "strange": strange,
         "title": f"{quoted(labels[0])} vs {quoted(labels[1])}",
         "short": [quoted(differing_part(*labels)), quoted(differing_part(*labels[::-1]))],
+    predictions = spread_out(predictions)
         "readings": list(get_args(Reading)),
         "weightings": list(get_args(Weighting)),
         "words": words(predictions),
-        "sentences": legend | PAGE_SENTENCES,
+        "sentences": legend | PAGE_SENTENCES | _asked_sentence(predictions.noised),
         "maps": [
             {"name": name, "signed": signed, "ends": list(end_colours(name, signed))} for name, signed in COLOUR_MAPS.items()
         ],
@@ -214,10 +231,10 @@ def curve(predictions: NoisePredictions, reading: Reading) -> Tensor:
 
 def words(predictions: NoisePredictions) -> list[dict[str, str | bool]]:
     """What the legend says for each reading, weighting and scalar."""
-    said = []
+    said, step = [], predictions.noised.asked_steps[0]
     for reading in get_args(Reading):
         for weighting in get_args(Weighting):
-            difference = sum_steps(predictions, 0, 1, reading, weighting)
+            difference = sum_steps(predictions, step, step + 1, reading, weighting)
             for scalar in SCALARS:
                 map = read_map(difference, scalar)
                 said.append(

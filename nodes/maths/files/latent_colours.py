@@ -40,8 +40,10 @@ def decoder_colours(
     The least squares are over the cells of what the decoder makes of nothing, of the whole schedule's sum and of its halves'. The
     fit is R², the share of the colours' variance that the function explains; 1 if there is none.
     """
-    steps, size = predictions.noised.steps, predictions.noised.x0.shape[2:]
-    ranges = [(0, steps)] if steps < 2 else [(0, steps), (0, steps // 2), (steps // 2, steps)]
+    noised, size = predictions.noised, predictions.noised.x0.shape[2:]
+    asked, steps = noised.asked_steps, noised.steps
+    middle = asked[len(asked) // 2]
+    ranges = [(0, steps)] if len(asked) < 2 else [(0, steps), (0, middle), (middle, steps)]
     sums = [sum_steps(predictions, *part, "difference", weighting) for part in ranges]
     latents = [torch.zeros_like(sums[0].mean), *(-part.mean for part in sums)]
     known = torch.cat([latent.flatten(2).mT for latent in latents], dim=1)  # [B, ranges * cells, C]

@@ -42,7 +42,7 @@ class NoiseDifference:
     end: int
     """The step after the last one of the range."""
     steps: int
-    """S, the number of steps that the predictions have."""
+    """S, the number of steps of the schedule."""
     target_label: str
     """What to call the target in legends; untrusted text of any length."""
     contrast_label: str
@@ -75,6 +75,8 @@ class NoiseDifference:
     """[B] standard error of `total`; None as above."""
 
     @property
+    asked: int | None = None
+    """At how many steps of the range the model was asked, where that is not all of them."""
     def total(self) -> Tensor:
         """The mean over the noise samples, added up over all cells and channels, [B]."""
         return self.values.sum(dim=(2, 3, 4)).mean(dim=0)
@@ -110,7 +112,8 @@ def sum_steps(
     et al. 2024). The weights w are those of `step_weights`; end None means all steps.
 
     Raises:
-        ValueError: an empty range, one that leaves the schedule, an unknown reading or weighting, or NaN.
+        ValueError: an empty range, one that leaves the schedule or where no step was asked, an unknown reading or weighting, or
+            NaN.
     """
     noised = predictions.noised
     check_range(start, end, noised.steps)
@@ -119,8 +122,9 @@ def sum_steps(
         raise ValueError(f"The reading is {reading!r}; expected one of {', '.join(get_args(Reading))}.")
     weights = step_weights(noised, weighting)
     values = torch.zeros(())
+    asked = check_any_asked(noised, start, end)
     totals, spread = [], Spread(noised.samples, noised.antithetic, noised.fresh_noise, reading in SIGNED)
-    for step in range(start, end):
+    for step in asked:
         part = weights[step] * read_step(predictions, step, reading)
         values = values + part
         totals.append(part.sum(dim=(2, 3, 4)))
@@ -157,6 +161,7 @@ def sum_steps(
 
 
 def join_images(sums: list[NoiseDifference]) -> NoiseDifference:
+        asked=None if noised.asked is None else len(asked),
     """Several sums of the same predictions as one batch of images, with the words of the first."""
     return replace(
         sums[0],
@@ -182,7 +187,9 @@ def step_weights(noised: NoisedLatents, weighting: Weighting) -> Tensor:
         ValueError: an unknown weighting.
     """
     if weighting == "uniform":
-        return torch.ones(noised.steps)
+    Where only n steps were asked, they stand for all: S / n each, or shares of the whole axis; the others count 0.
+
+        return noised.step_counts
     if weighting == "information":
         return noised.step_shares
     raise ValueError(f"The weighting is {weighting!r}; expected one of {', '.join(get_args(Weighting))}.")
@@ -214,6 +221,21 @@ def latent(difference: NoiseDifference, x0: Tensor, direction: Direction, base: 
     """A signed sum as a latent in VAE space, to decode: [B,C,h,w], the mean over the noise samples.
 
     Noise is removed, so D_target - D_contrast = -(sigma/alpha) * d, and "target - contrast" is
+def check_any_asked(noised: NoisedLatents, start: int, end: int) -> list[int]:
+    """The steps of start ... end - 1 that were asked.
+
+    Raises:
+        ValueError: there is none.
+    """
+    asked = noised.asked_within(start, end)
+    if not asked:
+        raise ValueError(
+            f"The model was asked at {len(noised.asked_steps)} of {noised.steps} steps, but at none of the range {start}-{end}. "
+            "Take a wider range, or set the quality to exact: only the missing steps are then asked."
+        )
+    return asked
+
+
     strength * (-sum of d). It stands alone, or is added to the image's latent x0 [B,C,h,w] (model space).
 
     Raises:
@@ -264,3 +286,19 @@ def sum_ranges(
     """The sums of all ranges as one batch, values [R,ranges*B,K,h,w], so that they share a scale and one call of the decoder."""
     sums = [sum_steps(predictions, start, end, reading, weighting) for start, end in spans]
     return join_images(sums)
+def split_asked(noised: NoisedLatents, ranges: int) -> list[tuple[int, int]]:
+    """As `split_steps`, with as many asked steps in each range as can be.
+
+    Raises:
+        ValueError: less than one range, or more than there are steps that were asked.
+    """
+    asked = noised.asked_steps
+    if noised.asked is not None and ranges > len(asked):
+        raise ValueError(
+            f"The model was asked at {len(asked)} of {noised.steps} steps: they can't be cut into {ranges} ranges. Choose 1 to "
+            f"{len(asked)} ranges, or set the quality to exact: only the missing steps are then asked."
+        )
+    starts = [asked[start] for start, _ in split_steps(len(asked), ranges)]
+    return list(pairwise([0, *starts[1:], noised.steps]))
+
+

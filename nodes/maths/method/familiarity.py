@@ -149,15 +149,16 @@ def measure_prompts(noised: NoisedLatents, predictions: Sequence[Tensor], own: O
     `smoothing_error`. Where both are 0 (nothing to see, and nothing wrong) the ratio is 1.
     """
     low, high = LEVELS
-    steps = tuple(step for step, level in enumerate(noised.log_snr.tolist()) if low <= level <= high)
+    steps = tuple(step for step in noised.asked_steps if low <= noised.log_snr[step] <= high)
+    cleanest = noised.asked_steps[-1]
     spectrum = power_spectrum(noised.x0)
     ratios = [_ratio(_error(noised, predictions, step), smoothing_error(spectrum, *_level(noised, step))) for step in steps]
-    nothing = noised.noise_of(noised.steps - 1).square().mean()
+    nothing = noised.noise_of(cleanest).square().mean()
     return Familiarity(
         ratios=torch.stack(ratios).log().mean(dim=0).exp() if ratios else None,
         steps=steps,
         structure=smoothing_error(spectrum, 1, 1),
-        cleanest_error=_error(noised, predictions, noised.steps - 1) / nothing,
+        cleanest_error=_error(noised, predictions, cleanest) / nothing,
         own=own,
     )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -36,6 +38,8 @@ class NoisedLatents:
     """Whether the noise of every sample 2k + 1 is the negative of that of sample 2k."""
     single_frame: bool = False
     """Whether model and VAE take a picture for a video of one frame: [B,C,1,h,w] where the pack has [B,C,h,w]."""
+    asked: tuple[int, ...] | None = None
+    """Rising: the only steps that the model was asked about, where it was not asked about all; None for all of them."""
 
     def __post_init__(self) -> None:
         check_latent(self.x0)
@@ -59,6 +63,8 @@ class NoisedLatents:
                 "The noise is said to come in antithetic pairs, but its samples are not each other's negative. Draw it with "
                 "draw_noise, or leave antithetic off."
             )
+        if self.asked is not None:
+            check_asked(self.asked, self.steps)
         if self.latent_scale.shape != (channels,) or self.latent_shift.shape != (channels,):
             raise ValueError(
                 f"latent_scale and latent_shift have shapes {list(self.latent_scale.shape)} and "
@@ -74,6 +80,16 @@ class NoisedLatents:
     def steps(self) -> int:
         """S, the number of noise levels."""
         return self.sigmas.shape[0]
+
+    @property
+    def asked_steps(self) -> list[int]:
+        """The steps that the model was asked about, rising: all of them, unless `asked` says which."""
+        return list(range(self.steps) if self.asked is None else self.asked)
+
+    @property
+    def asked_count(self) -> int | None:
+        """At how many steps the model was asked, where that is not all of them."""
+        return None if self.asked is None else len(self.asked)
 
     @property
     def images(self) -> int:
@@ -97,8 +113,29 @@ class NoisedLatents:
 
     @cached_property
     def step_shares(self) -> Tensor:
-        """Delta-lambda, [S]: each step's share of the lambda axis, see the function of this name."""
-        return step_shares(self.log_snr)
+        """Delta-lambda, [S]: each step's share of the lambda axis, see the function of this name; 0 for steps not asked."""
+        return step_shares(self.log_snr, self.asked)
+
+    @cached_property
+    def step_counts(self) -> Tensor:
+        """For how many steps each one stands, [S]: 1, or where only n were asked S / n for these and 0 for the others."""
+        counts = torch.zeros(self.steps)
+        counts[self.asked_steps] = self.steps / len(self.asked_steps)
+        return counts
+
+    def asked_within(self, start: int, end: int) -> list[int]:
+        """The steps of start ... end - 1 that were asked."""
+        return [step for step in self.asked_steps if start <= step < end]
+
+    def only(self, asked: Collection[int], samples: int) -> NoisedLatents:
+        """The same schedule with only these steps asked, and the first samples alone; pairs stay pairs if they are whole."""
+        steps = tuple(sorted(asked))
+        return replace(
+            self,
+            noise=self.noise[:samples],
+            antithetic=self.antithetic and samples % 2 == 0,
+            asked=None if len(steps) == self.steps else steps,
+        )
 
     def noise_at(self, sample: int, step: int) -> Tensor:
         """The noise of one sample at one step, [C,h,w]."""
@@ -156,6 +193,20 @@ def check_latent(latent: Tensor, channels: int | None = None) -> None:
         raise ValueError(
             "The latent contains NaN or infinity. Encode the picture again; where the VAE ran in half precision, "
             "start ComfyUI with --fp32-vae or --bf16-vae."
+        )
+
+
+def check_asked(asked: Sequence[int], steps: int) -> None:
+    """Refuse a choice of steps that is empty, not rising, or leaves a schedule of `steps` steps.
+
+    Raises:
+        ValueError: as above.
+    """
+    rising = all(0 <= step < steps for step in asked) and all(first < second for first, second in pairwise(asked))
+    if not asked or not rising:
+        raise ValueError(
+            f"The steps that were asked are {str(list(asked))[:60]}; expected at least one of the steps 0 to {steps - 1}, each "
+            "once, the noisiest first."
         )
 
 
@@ -227,20 +278,23 @@ def log_snr(sigmas: Tensor, alphas: Tensor) -> Tensor:
     return 2 * (alphas.log() - sigmas.log())
 
 
-def step_shares(log_snrs: Tensor) -> Tensor:
+def step_shares(log_snrs: Tensor, asked: Sequence[int] | None = None) -> Tensor:
     """Delta-lambda: each step's share of the log-SNR axis by the midpoint rule, [S], adding up to lambda_last - lambda_0.
 
     A step reaches from the midpoint to the step before to the midpoint to the step after; the first and the last end at
-    their own lambda. A step at lambda = -inf (flow matching at sigma = 1, pure noise) says nothing about the image: its
-    share is 0, and the axis begins at the step after it. If all remaining steps stand at one place, there is no axis to
-    share: each gets the same part of 1.
+    the schedule's ends. Where only some steps were asked, these share the whole axis, and the others have 0. A step at
+    lambda = -inf (flow matching at sigma = 1, pure noise) says nothing about the image: its share is 0, and the axis begins
+    at the step after it. If all remaining steps stand at one place, there is no axis to share: each gets the same part of 1.
     """
-    finite = torch.isfinite(log_snrs)
-    axis = log_snrs[finite]
-    if axis.numel() == 0 or axis[0] == axis[-1]:
-        return finite.to(log_snrs) / max(1, axis.numel())
-    edges = torch.cat([axis[:1], (axis[1:] + axis[:-1]) / 2, axis[-1:]])
-    return torch.zeros_like(log_snrs).masked_scatter(finite, edges.diff())
+    counted = torch.isfinite(log_snrs)
+    axis = log_snrs[counted]
+    if asked is not None:
+        counted = counted & torch.isin(torch.arange(len(log_snrs)), torch.tensor(asked))
+    places = log_snrs[counted]
+    if places.numel() == 0 or axis[0] == axis[-1]:
+        return counted.to(log_snrs) / max(1, places.numel())
+    edges = torch.cat([axis[:1], (places[1:] + places[:-1]) / 2, axis[-1:]])
+    return torch.zeros_like(log_snrs).masked_scatter(counted, edges.diff())
 
 
 def to_vae_space(latent: Tensor, scale: Tensor, shift: Tensor, single_frame: bool = False) -> Tensor:

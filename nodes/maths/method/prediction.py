@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -52,6 +52,15 @@ class NoisePredictions:
                     f"The {name} predictions have shape {list(predictions.shape)}; expected {list(expected)} "
                     "(samples, steps, images, channels, height, width) as the noised latents have it."
                 )
+
+
+def part_of(predictions: NoisePredictions, asked: Collection[int], samples: int) -> NoisePredictions:
+    """What is known when only these steps were asked, and only the first samples; it shares the arrays.
+
+    At the other steps the arrays may hold anything that is finite: every sum leaves them out.
+    """
+    noised = predictions.noised.only(asked, samples)
+    return replace(predictions, noised=noised, target=predictions.target[:samples], contrast=predictions.contrast[:samples])
 
 
 def side_names(target_label: str, contrast_label: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..images import Decode
-from ..wording import PER_CELL, UNITS, WEIGHTING_WORDS, differing_part, format_with_error, quoted, say
+from ..wording import PER_CELL, UNITS, WEIGHTING_WORDS, asked_words, differing_part, format_with_error, quoted, say
 from .difference import NoiseDifference
 from .map import Map
 from .scalar import Scalar, is_signed, scalar_map, smallest_value
@@ -47,6 +47,7 @@ def read_map(difference: NoiseDifference, scalar: Scalar = "channel norm", decod
         contrast_label=difference.contrast_label,
         latent_size=tuple(difference.values.shape[-2:]),
         downscale=difference.downscale,
+            asked=asked_words(difference.asked),
         floor=floor,
         error=error,
         error_missing=_why_no_error(difference, scalar) if error is None else "",

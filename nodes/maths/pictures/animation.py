@@ -12,6 +12,7 @@ from ..images import from_image, match_pictures, to_image
 from ..method.choices import AUTOMATIC_SCALE, WHERE_THEY_DIFFER, Quantity, Scaling
 from ..method.difference import Reading, Weighting, sum_ranges
 from ..method.heatmap import make_heatmap
+from ..method.noising import NoisedLatents
 from ..method.prediction import NoisePredictions
 from ..method.reading import read_map
 from ..wording import WEIGHTING_WORDS
@@ -43,10 +44,10 @@ def animate(
     """
     noised = predictions.noised
     pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]), noised.downscale)
-    spans = windows(noised.steps, window)
+    spans = asked_windows(noised, window)
     summed = sum_ranges(predictions, spans, quantity.reading, quantity.weighting)
     heatmap = make_heatmap(read_map(summed, quantity.scalar), **asdict(scaling))
-    source = f"A window of {window} of {noised.steps} steps, the noisiest first, {WEIGHTING_WORDS[quantity.weighting]}"
+    source = f"A window of {window} of {asked_or_all(noised)}, the noisiest first, {WEIGHTING_WORDS[quantity.weighting]}"
     heatmap = replace(heatmap, source=source, totals=(), reliability=())
     size = readable_size(*pictures.shape[1:3])
     lengths = legend_lengths(*size)
@@ -73,11 +74,32 @@ def windows(steps: int, window: int) -> list[tuple[int, int]]:
     return [(start, start + window) for start in range(steps - window + 1)]
 
 
+def asked_windows(noised: NoisedLatents, window: int) -> list[tuple[int, int]]:
+    """As `windows`, with `window` steps that were asked in each.
+
+    Raises:
+        ValueError: a window without steps, or one longer than what was asked.
+    """
+    asked = [*noised.asked_steps, noised.steps]
+    if noised.asked is not None and window > len(noised.asked):
+        raise ValueError(
+            f"A window of {window} steps is too long: the model was asked at {asked_or_all(noised)}. Choose a window of 1 to "
+            f"{len(noised.asked)} steps, or set the quality to exact: only the missing steps are then asked."
+        )
+    return [(asked[start], asked[end - 1] + 1) for start, end in windows(len(asked) - 1, window)]
+
+
+def asked_or_all(noised: NoisedLatents) -> str:
+    """How many steps there are, and how many of them were asked, if not all."""
+    return f"{noised.steps} steps" if noised.asked is None else f"{len(noised.asked)} asked steps out of {noised.steps}"
+
+
 def step_magnitudes(predictions: NoisePredictions, reading: Reading, weighting: Weighting) -> Tensor:
-    """How much each step says, [S,B]: the mean magnitude of its reading, as a share of the largest step's."""
-    steps = [(step, step + 1) for step in range(predictions.noised.steps)]
-    values = sum_ranges(predictions, steps, reading, weighting).mean
-    means = values.unflatten(0, (len(steps), -1)).abs().mean((2, 3, 4))
+    """How much each step says, [S,B]: the mean magnitude of its reading, as a share of the largest step's; 0 if not asked."""
+    noised = predictions.noised
+    values = sum_ranges(predictions, [(step, step + 1) for step in noised.asked_steps], reading, weighting).mean
+    means = torch.zeros(noised.steps, noised.images)
+    means[noised.asked_steps] = values.unflatten(0, (len(noised.asked_steps), -1)).abs().mean((2, 3, 4))
     shares: Tensor = means / means.amax(0).clamp(min=torch.finfo(means.dtype).tiny)
     return shares
 

@@ -12,12 +12,12 @@ from torch import Tensor
 from ..answers.verdict import judge, preferences
 from ..images import Decode, Size, decode_pictures, from_image, match_pictures, resize, to_image
 from ..method.choices import AUTOMATIC_SCALE, WHERE_THEY_DIFFER, Quantity, Scaling
-from ..method.difference import NoiseDifference, split_steps, sum_ranges
+from ..method.difference import NoiseDifference, split_asked, sum_ranges
 from ..method.heatmap import Heatmap, make_heatmap
 from ..method.placing import covered_box, scale_box
 from ..method.prediction import NoisePredictions
 from ..method.reading import read_map
-from ..wording import WEIGHTING_WORDS, quoted
+from ..wording import WEIGHTING_WORDS, asked_words, quoted
 from .legend import draw_legend, scale_words
 from .lettering import paragraph
 from .overlay import USUAL, Appearance, overlay
@@ -91,11 +91,11 @@ def step_sheet(
     """
     noised = predictions.noised
     pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]), noised.downscale)
-    spans = split_steps(noised.steps, ranges)
+    spans = split_asked(noised, ranges)
     summed = sum_ranges(predictions, spans, quantity.reading, quantity.weighting)
     heatmap = make_heatmap(read_map(summed, quantity.scalar, decode=decode), **asdict(scaling))
     cut = f" in {ranges} ranges, the noisiest first" if ranges > 1 else ""
-    source = f"Steps 0–{noised.steps}{cut}, {WEIGHTING_WORDS[quantity.weighting]}"
+    source = f"Steps 0–{noised.steps}{asked_words(noised.asked_count)}{cut}, {WEIGHTING_WORDS[quantity.weighting]}"
     heatmap = speak_for_all(replace(heatmap, source=source), scaling.threshold, "Ranges")
     columns = noised.images if one_sheet and ranges == 1 else ranges
     size = cell_size(pictures.shape[1:3], columns_per_band(columns))

@@ -1,0 +1,169 @@
+"""Schedules of which the model was asked only some steps: what stands for what, and that every answer says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import analytic
+import pytest
+import torch
+from sdexplain.nodes.maths.answers.verdict import evidence_of_steps, judge, report
+from sdexplain.nodes.maths.files import archive, explorer
+from sdexplain.nodes.maths.method.difference import split_asked, step_weights, sum_steps
+from sdexplain.nodes.maths.method.noising import step_shares
+from sdexplain.nodes.maths.method.order import golden_order
+from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect, part_of
+from sdexplain.nodes.maths.method.reading import read_map
+from sdexplain.nodes.maths.pictures.animation import animate, step_magnitudes
+from sdexplain.nodes.maths.pictures.sheet import step_sheet
+from sdexplain.nodes.maths.pictures.verdict_plot import plot_verdict
+from safetensors import torch as files
+from torch import Tensor
+
+STEPS, ASKED = 20, (2, 5, 11, 17)
+READINGS = ("difference", "absolute", "information", "evidence")
+
+
+@pytest.fixture(scope="module")
+def whole() -> NoisePredictions:
+    """Of a denoiser that is smooth in the noise level, so that a few steps can stand for all."""
+    x0 = torch.randn(1, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+    noised = analytic.noised_latents(x0, samples=2, steps=STEPS)
+    denoise = _towards(x0)
+    return collect(noised, denoise, target_label="zebra", contrast_label="horse")
+
+
+def _towards(x0: Tensor):
+    """D of Gaussians of spread 1 around x0 and its negative."""
+
+    def denoise(x: Tensor, sigma: Tensor, prompt: str) -> Tensor:
+        square = sigma.square().view(-1, 1, 1, 1)
+        mean = x0 if prompt == "target" else -x0
+        return (x + square * mean) / (1 + square)
+
+    return denoise
+
+
+@pytest.fixture(scope="module")
+def part(whole: NoisePredictions) -> NoisePredictions:
+    return part_of(whole, ASKED, 2)
+
+
+@pytest.mark.parametrize("weighting", ["uniform", "information"])
+def test_the_asked_steps_stand_for_all(whole: NoisePredictions, part: NoisePredictions, weighting: str) -> None:
+    weights = step_weights(part.noised, weighting)
+    assert weights.nonzero().flatten().tolist() == list(ASKED)
+    assert weights.sum().item() == pytest.approx(step_weights(whole.noised, weighting).sum().item(), rel=1e-6)
+
+
+def test_every_share_reaches_halfway_to_the_next_asked_step() -> None:
+    shares = step_shares(torch.arange(11.0), [1, 5, 8])
+    assert shares.tolist() == [0, 3, 0, 0, 0, 3.5, 0, 0, 3.5, 0, 0]
+
+
+def test_pure_noise_has_no_share_even_if_it_was_asked() -> None:
+    assert step_shares(torch.tensor([-torch.inf, 0, 1, 2]), [0, 2]).tolist() == [0, 0, 2, 0]
+
+
+def test_a_few_steps_give_nearly_what_all_give(whole: NoisePredictions) -> None:
+    for reading in ("information", "evidence"):
+        exact = sum_steps(whole, reading=reading, weighting="information").total
+        near = sum_steps(part_of(whole, golden_order(STEPS)[:8], 2), reading=reading, weighting="information").total
+        assert torch.allclose(near, exact, rtol=0.15)
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_steps_that_were_not_asked_never_count(part: NoisePredictions, reading: str) -> None:
+    other = [array.clone() for array in (part.target, part.contrast)]
+    for array in other:
+        array[:, [step for step in range(STEPS) if step not in ASKED]] = 1e4
+    changed = replace(part, target=other[0], contrast=other[1])
+    assert torch.equal(sum_steps(changed, reading=reading).values, sum_steps(part, reading=reading).values)
+    assert torch.equal(judge(changed).log_odds, judge(part).log_odds)
+    pages = [files.load(explorer.parts(each, reading, 0)) for each in (changed, part)]
+    assert all(torch.equal(tensor, pages[1][name]) for name, tensor in pages[0].items())
+
+
+@pytest.mark.parametrize("weighting", ["uniform", "information"])
+def test_ranges_add_up(part: NoisePredictions, weighting: str) -> None:
+    parts = sum(sum_steps(part, *span, "evidence", weighting).values for span in [(0, 4), (4, 12), (12, STEPS)])
+    assert torch.allclose(parts, sum_steps(part, 0, None, "evidence", weighting).values, rtol=1e-5, atol=1e-6)
+
+
+def test_all_steps_asked_is_the_same_as_before(whole: NoisePredictions) -> None:
+    again = part_of(whole, range(STEPS), 2)
+    assert again.noised.asked is None
+    assert torch.equal(
+        sum_steps(again, 3, 9, "evidence", "information").values, sum_steps(whole, 3, 9, "evidence", "information").values
+    )
+
+
+def test_a_range_without_an_asked_step_is_refused(part: NoisePredictions) -> None:
+    with pytest.raises(ValueError, match=r"4 of 20 steps, but at none of the range 6-11.*exact"):
+        sum_steps(part, 6, 11)
+
+
+@pytest.mark.parametrize("asked", [(), (3, 3), (5, 2), (0, STEPS), (-1, 4)])
+def test_other_choices_than_rising_steps_are_refused(whole: NoisePredictions, asked: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="each once"):
+        replace(whole.noised, asked=asked)
+
+
+def test_half_a_pair_is_not_a_pair(whole: NoisePredictions) -> None:
+    noise = torch.stack([whole.noised.noise[0], -whole.noised.noise[0]])
+    paired = replace(whole.noised, noise=noise, antithetic=True)
+    assert paired.only(ASKED, 2).antithetic and not paired.only(ASKED, 1).antithetic
+
+
+def test_every_answer_says_how_many_steps_were_asked(part: NoisePredictions) -> None:
+    assert "20 (asked: 4)" in read_map(sum_steps(part, 0, None, "evidence")).source
+    assert "20 (asked: 2)" in read_map(sum_steps(part, 0, 6, "evidence")).source
+    assert "20 steps (asked: 4)" in report(judge(part))
+    assert "20 steps (asked: 4)" in archive.describe(part)
+    assert b"asked: 4 of {steps}" in explorer.overview(part, torch.rand(1, 48, 48, 3))
+
+
+def test_nothing_says_so_where_all_were_asked(whole: NoisePredictions) -> None:
+    words = [read_map(sum_steps(whole)).source, report(judge(whole)), archive.describe(whole)]
+    assert not any("asked" in text for text in words)
+
+
+def test_the_verdict_is_near_that_of_all_steps(whole: NoisePredictions) -> None:
+    part = part_of(whole, golden_order(STEPS)[:8], 2)
+    assert torch.allclose(judge(part).log_odds, judge(whole).log_odds, rtol=0.15)
+    assert torch.equal(evidence_of_steps(part).sum(1) != 0, torch.ones(2, 1, dtype=torch.bool))
+    agreeing, counted = judge(part).agreeing(0)
+    assert counted == 8 and agreeing == 8
+
+
+def test_sheets_cut_the_schedule_where_it_was_asked(whole: NoisePredictions, part: NoisePredictions) -> None:
+    assert split_asked(part.noised, 2) == [(0, 11), (11, STEPS)]
+    assert split_asked(whole.noised, 3) == [(0, 7), (7, 13), (13, STEPS)]
+    picture = torch.rand(1, 48, 48, 3)
+    assert torch.isfinite(step_sheet(picture, part, 4)).all()
+    with pytest.raises(ValueError, match=r"4 of 20 steps.*5 ranges.*exact"):
+        step_sheet(picture, part, 5)
+
+
+def test_films_move_from_asked_step_to_asked_step(part: NoisePredictions) -> None:
+    assert len(animate(torch.rand(1, 48, 48, 3), part, 3)) == 2
+    assert step_magnitudes(part, "evidence", "uniform").nonzero()[:, 0].tolist() == list(ASKED)
+    with pytest.raises(ValueError, match=r"5 steps is too long.*4 asked steps out of 20"):
+        animate(torch.rand(1, 48, 48, 3), part, 5)
+
+
+def test_a_verdict_is_plotted(part: NoisePredictions) -> None:
+    assert torch.isfinite(plot_verdict(judge(part))).all()
+
+
+def test_saved_and_loaded_it_is_the_same(part: NoisePredictions, tmp_path: Path) -> None:
+    file = tmp_path / "part.safetensors"
+    archive.write(file, archive.pack(part))
+    loaded = archive.read(file)
+    assert loaded.noised.asked == ASKED
+    assert torch.equal(sum_steps(loaded, reading="evidence").values, sum_steps(part, reading="evidence").values)
+
+
+def test_only_files_of_some_steps_need_a_new_version(whole: NoisePredictions, part: NoisePredictions) -> None:
+    assert b'"version":"1"' in archive.pack(whole) and b'"version":"2"' in archive.pack(part)
