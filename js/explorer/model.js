@@ -112,6 +112,7 @@ export class Model {
             steps: shape[1],
             channels: shape[2],
             cells: this.cells,
+            width: this.header.width,
             antithetic: this.header.antithetic && !mean,
             fresh: this.header.fresh,
         }
@@ -128,6 +129,7 @@ export class Model {
 
     /** How a cell's one number is made. @param {View} view */
     scalar(view) {
+        if (view.reading === 'combined') return 'combined'
         return view.reading === 'difference' ? /** @type {import('./sums.js').Scalar} */ (view.scalar) : 'value'
     }
 

@@ -1,12 +1,13 @@
 // Sums of a reading over any range of steps, by prefix sums: what nodes/maths/method/difference.py's sum_steps does, in O(cells).
 
-/** @typedef {'channel norm' | 'channel mean' | 'value'} Scalar how a cell's one number is made of its channels */
+/** @typedef {'channel norm' | 'channel mean' | 'combined' | 'value'} Scalar how a cell's one number is made of its channels */
 /**
  * @typedef {object} Layout
  * @property {number} samples R that there are values of: all noise samples, or 1 for their mean
  * @property {number} steps S
  * @property {number} channels K
  * @property {number} cells h * w
+ * @property {number} [width] w, of which "combined" needs to know
  * @property {boolean} antithetic whether samples 2k and 2k + 1 are a pair
  * @property {boolean} fresh whether every step has noise of its own
  */
@@ -18,6 +19,11 @@
  * @property {Float32Array | null} [agreeing] [S] in how many comparisons independent estimates of a step's map are alike
  * @property {number} [compared] how many comparisons a step has
  */
+
+// as nodes/maths/method/scalar.py has them: how much the smoothed evidence counts, and what smooths it
+const EVIDENCE_SHARE = 0.5, BLUR = 0.6, REACH = 2
+const bell = Array.from({ length: 2 * REACH + 1 }, (_, i) => Math.exp(-((i - REACH) ** 2) / (2 * BLUR ** 2)))
+const KERNEL = bell.map(value => value / bell.reduce((sum, each) => sum + each))
 
 export class Sums {
     /**
@@ -94,7 +100,8 @@ export class Sums {
     }
 
     /**
-     * One number per cell, [cells]: the value itself, or of the difference's channels their norm or their negative mean.
+     * One number per cell, [cells]: the value itself, of the difference's channels their norm or their negative mean, or of
+     * information and evidence what is combined of them.
      * @param {number} start
      * @param {number} end
      * @param {number} sample
@@ -103,6 +110,7 @@ export class Sums {
      * @param {number} [first] the first of them
      */
     map(start, end, sample, scalar, out = new Float32Array(this.layout.cells), first = 0) {
+        if (scalar === 'combined') return this.#combine(this.range(start, end, sample), out, first)
         const { channels, cells } = this.layout
         const sums = this.prefix(sample), low = start * this.plane, high = end * this.plane
         for (let i = 0; i < out.length; i++) {
@@ -112,6 +120,27 @@ export class Sums {
                 total += scalar === 'channel norm' ? value * value : value
             }
             out[i] = scalar === 'channel norm' ? Math.sqrt(total) : scalar === 'channel mean' ? -total / channels : total
+        }
+        return out
+    }
+
+    /**
+     * information + ½ |smoothed evidence|, for the cells from `first` on.
+     * @param {Float32Array} both [2,cells]
+     * @param {Float32Array} out
+     * @param {number} first
+     */
+    #combine(both, out, first) {
+        const { cells, width = cells } = this.layout, last = cells / width - 1
+        const within = (/** @type {number} */ place, /** @type {number} */ most) => Math.min(Math.max(place, 0), most)
+        for (let i = 0; i < out.length; i++) {
+            const row = Math.floor((first + i) / width), column = (first + i) % width
+            let smooth = 0
+            for (let y = 0; y < KERNEL.length; y++) {
+                const line = cells + within(row + y - REACH, last) * width
+                for (let x = 0; x < KERNEL.length; x++) smooth += KERNEL[y] * KERNEL[x] * both[line + within(column + x - REACH, width - 1)]
+            }
+            out[i] = both[first + i] + EVIDENCE_SHARE * Math.abs(smooth)
         }
         return out
     }

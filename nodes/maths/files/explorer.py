@@ -18,14 +18,14 @@ from safetensors import torch as files
 from torch import Tensor
 
 from ..images import Size
-from ..method.difference import SIGNED, NoiseDifference, Reading, Weighting, read_step, step_weights, sum_steps
+from ..method.difference import COMBINED, SIGNED, NoiseDifference, Reading, Weighting, read_step, step_weights, sum_steps
 from ..method.familiarity import recognise
 from ..method.noising import NoisedLatents
 from ..method.placing import covered_box
 from ..method.prediction import NoisePredictions
 from ..method.reading import read_map
 from ..method.reliability import CONFIDENCE
-from ..method.scalar import ROUNDING_PER_STEP, Scalar
+from ..method.scalar import ROUNDING_PER_STEP, Scalar, combine
 from ..pictures.colours import AUTOMATIC, DIVERGING, SEQUENTIAL, colour_map_name, colour_table, end_colours
 from ..wording import PER_CELL, SENTENCES, differing_part, quoted
 from .latent_colours import decoder_colours, picture_colours
@@ -225,7 +225,8 @@ def curve(predictions: NoisePredictions, reading: Reading) -> Tensor:
     for step in range(predictions.noised.steps):
         part = read_step(predictions, step, reading)
         part = part.norm(dim=2, keepdim=True) if reading == "difference" else part
-        steps.append(part.sum((2, 3, 4)) if reading in ("information", "evidence") else part.mean((2, 3, 4)))
+        part = combine(part)[:, :, None] if reading == "combined" else part
+        steps.append(part.sum((2, 3, 4)) if reading in (*COMBINED, "combined") else part.mean((2, 3, 4)))
     return torch.stack(steps, dim=1)
 
 

@@ -15,10 +15,12 @@ from .noising import NoisedLatents, to_vae_space
 from .prediction import NoisePredictions
 from .uncertainty import Spread, error_of_sum
 
-Reading = Literal["difference", "absolute", "information", "evidence"]
+Reading = Literal["difference", "absolute", "information", "evidence", "combined"]
 Weighting = Literal["uniform", "information"]
 SIGNED = ("difference", "evidence")
 """The readings whose sign changes if the prompts are swapped."""
+COMBINED: tuple[Reading, ...] = ("information", "evidence")
+"""What the reading "combined" consists of."""
 Direction = Literal["target - contrast", "contrast - target"]
 Base = Literal["difference alone", "added to the image"]
 
@@ -32,7 +34,7 @@ class NoiseDifference:
     """
 
     values: Tensor
-    """[R,B,K,h,w] in model space: K = C channels for "difference", K = 1 for all others."""
+    """[R,B,K,h,w] in model space: K = C channels for "difference", 2 for "combined", 1 for all others."""
     reading: Reading
     """Which quantity was summed, see `sum_steps`."""
     weighting: Weighting
@@ -109,7 +111,8 @@ def sum_steps(
     the map of DiffEdit (Couairon et al. 2022). "information": sum of w/2 * sum over C of d^2, unsigned. "evidence": sum of
     w/2 * sum over C of (noise - eps_contrast)^2 - (noise - eps_target)^2, positive where it speaks for the target; its total is
     the log-odds of a diffusion classifier (Li et al. 2023). Weighted by information, both are in nats for each latent cell (Kong
-    et al. 2024). The weights w are those of `step_weights`; end None means all steps.
+    et al. 2024). "combined": both of them, values [R,B,2,h,w], of which `scalar.combine` makes one unsigned number. The weights w
+    are those of `step_weights`; end None means all steps.
 
     Raises:
         ValueError: an empty range, one that leaves the schedule or where no step was asked, an unknown reading or weighting, or
@@ -266,6 +269,8 @@ def read_step(predictions: NoisePredictions, step: int, reading: Reading) -> Ten
         noise = predictions.noised.noise_of(step)[:, None]
         both = predictions.target[:, step].float() + predictions.contrast[:, step].float()
         return (difference * (2 * noise - both)).sum(dim=2, keepdim=True) / 2
+    if reading == "combined":
+        return torch.cat([read_step(predictions, step, part) for part in COMBINED], dim=2)
     return difference
 
 

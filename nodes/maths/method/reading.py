@@ -11,7 +11,13 @@ from .difference import NoiseDifference
 from .map import Map
 from .scalar import Scalar, is_signed, scalar_map, smallest_value
 
-NOUNS = {"difference": "difference", "absolute": "difference", "information": "information", "evidence": "evidence"}
+NOUNS = {
+    "difference": "difference",
+    "absolute": "difference",
+    "information": "information",
+    "evidence": "evidence",
+    "combined": "difference",
+}
 
 
 def read_map(difference: NoiseDifference, scalar: Scalar = "channel norm", decode: Decode | None = None) -> Map:
@@ -127,6 +133,8 @@ def _words(difference: NoiseDifference, scalar: Scalar) -> tuple[str, str, str, 
         return f"speaks for {target}", f"speaks for {contrast}", "Evidence", squares
     if difference.reading == "information":
         return "predictions differ most", "no difference", "Information: half the squared difference", squares
+    if difference.reading == "combined":
+        return "predictions differ most", "no difference", "Information plus half the size of the smoothed evidence", squares
     unit = "noise standard deviations"
     if difference.reading == "absolute":
         return "predictions differ most", "no difference", "Sum of each step’s absolute difference", unit

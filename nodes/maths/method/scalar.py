@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from ..images import Decode, decode_pictures, luminance
@@ -14,14 +15,17 @@ Scalar = Literal["channel norm", "channel mean", "decoded luminance"]
 # Two float32 predictions of unit variance that a network computed in another order differ by some dozens of rounding steps.
 ROUNDING_PER_STEP = 64 * torch.finfo(torch.float32).eps
 SMALLEST_LUMINANCE = 0.5 / 255  # half a level of an 8-bit picture
+EVIDENCE_SHARE = 0.5  # how much the evidence counts in "combined", beside the information
+BLUR = 0.6  # cells: the standard deviation of what smooths it
+REACH = 2  # cells, along both axes: how far
 
 
 def scalar_map(difference: NoiseDifference, scalar: Scalar, decode: Decode | None = None) -> Tensor:
     """One number per place from the mean over the noise samples, [B,h,w] or [B,H,W].
 
     "channel norm": |sum d|, over the channels. "channel mean": the mean of -sum d over the channels. "decoded luminance": see
-    `decoded_luminance`. Minus, because d is noise that is removed: -sum d leads to the target. The reading "absolute" already has
-    one number per cell, which both channel scalars leave as it is.
+    `decoded_luminance`. Minus, because d is noise that is removed: -sum d leads to the target. The other readings already have
+    one number per cell, which both channel scalars leave as it is; that of "combined" is made by `combine`.
 
     Raises:
         ValueError: an unknown scalar, and what `decoded_luminance` refuses.
@@ -30,9 +34,24 @@ def scalar_map(difference: NoiseDifference, scalar: Scalar, decode: Decode | Non
         raise ValueError(f"The scalar is {scalar!r}; expected one of {', '.join(get_args(Scalar))}.")
     if scalar == "decoded luminance":
         return decoded_luminance(difference, decode)
+    if difference.reading == "combined":
+        return combine(difference.mean)
     if difference.reading != "difference":
         return difference.mean[:, 0]
     return difference.mean.norm(dim=1) if scalar == "channel norm" else -difference.mean.mean(dim=1)
+
+
+def combine(parts: Tensor) -> Tensor:
+    """information + 1/2 |smoothed evidence|, [...,2,h,w] in this order to [...,h,w].
+
+    Where the image is one of the target's and the model is exact, the mean of the evidence over the noise is the information, the
+    relative entropy of the two predictions (Kong et al. 2024): both are in the same unit. Each has noise of its own.
+    Smoothing comes before the magnitude, so that signs that change from cell to cell cancel.
+    """
+    information, evidence = parts.unbind(dim=-3)
+    widths = (0,) * (evidence.ndim - 2) + (BLUR, BLUR)
+    smooth = ndimage.gaussian_filter(evidence.numpy(), widths, mode="nearest", radius=tuple(REACH * (w > 0) for w in widths))
+    return information + EVIDENCE_SHARE * torch.from_numpy(smooth).abs()
 
 
 def decoded_luminance(difference: NoiseDifference, decode: Decode | None) -> Tensor:
