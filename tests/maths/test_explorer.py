@@ -201,6 +201,7 @@ def test_one_sample_alone_has_no_standard_error_and_must_be_there() -> None:
         ("information", "channel norm"),
         ("difference", "channel norm"),
         ("difference", "channel mean"),
+        ("combined", "channel norm"),
     ],
 )
 def test_page_and_python_say_the_same_of_every_reading(

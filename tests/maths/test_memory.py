@@ -89,7 +89,7 @@ def test_noise_is_drawn_and_checked_without_a_second_copy(antithetic: bool) -> N
     assert largest.taken < noise.nbytes / 50
 
 
-@pytest.mark.parametrize("reading", ["difference", "absolute", "information", "evidence"])
+@pytest.mark.parametrize("reading", ["difference", "absolute", "information", "evidence", "combined"])
 def test_sums_take_a_step_at_a_time_in_single_precision(reading: Reading) -> None:
     def largest(steps: int) -> tuple[int, int]:
         noised = latents(samples=4, steps=steps, images=2, shape=(4, 16, 16))

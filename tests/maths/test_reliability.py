@@ -227,7 +227,7 @@ def test_prompts_that_are_swapped_at_random_are_called_noise_as_often_as_promise
     assert taken_for_more([make_heatmap(read_map(summed), reliability="reliable only") for summed in sums]) <= MOST_BROKEN
 
 
-@pytest.mark.parametrize("reading", ["absolute", "information"])
+@pytest.mark.parametrize("reading", ["absolute", "information", "combined"])
 def test_a_reading_without_a_sign_finds_a_difference_that_its_samples_share(reading: Reading) -> None:
     """The same corner differs in every step, by a field whose sign changes from step to step."""
     for seed in range(10):
