@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -144,6 +143,8 @@ def undisturbed(network: nn.Module) -> Iterator[None]:
 
     Restored, whatever happens: which modules train, which parameters want a gradient, their `.grad`, and all hooks.
     """
+    with torch.inference_mode(False):
+        leave_inference(network)
     training = [(module, module.training) for module in network.modules()]
     wanted = [(parameter, parameter.requires_grad, parameter.grad) for parameter in network.parameters()]
     hooks = [
@@ -175,9 +176,17 @@ def leave_inference(network: nn.Module) -> None:
 
     Call it outside of inference mode, after the network was brought to its device.
     """
-    for tensor in itertools.chain(network.parameters(), network.buffers()):
-        if tensor.is_inference():
-            tensor.data = tensor.data.clone()
+    for module in network.modules():
+        kinds: tuple[dict[str, Any], ...] = (module._parameters, module._buffers)
+        for tensors in kinds:
+            for name, tensor in tensors.items():
+                if tensor is not None and tensor.is_inference():
+                    tensors[name] = _ordinary(tensor)
+
+
+def _ordinary(tensor: Tensor) -> Tensor:
+    copied = tensor.detach().clone()
+    return nn.Parameter(copied, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else copied
 
 
 def within_memory(call: Callable[[int], Answer], chunk: int) -> Answer:

@@ -75,10 +75,10 @@ class NoiseDifference:
     """Whether no sure answer is in order for each image: the model does not know it, or hardly."""
     total_error: Tensor | None = None
     """[B] standard error of `total`; None as above."""
-
-    @property
     asked: int | None = None
     """At how many steps of the range the model was asked, where that is not all of them."""
+
+    @property
     def total(self) -> Tensor:
         """The mean over the noise samples, added up over all cells and channels, [B]."""
         return self.values.sum(dim=(2, 3, 4)).mean(dim=0)
@@ -112,7 +112,8 @@ def sum_steps(
     w/2 * sum over C of (noise - eps_contrast)^2 - (noise - eps_target)^2, positive where it speaks for the target; its total is
     the log-odds of a diffusion classifier (Li et al. 2023). Weighted by information, both are in nats for each latent cell (Kong
     et al. 2024). "combined": both of them, values [R,B,2,h,w], of which `scalar.combine` makes one unsigned number. The weights w
-    are those of `step_weights`; end None means all steps.
+    are those of `step_weights`; end None means all steps. Where only some steps were asked, they
+    stand for the others.
 
     Raises:
         ValueError: an empty range, one that leaves the schedule or where no step was asked, an unknown reading or weighting, or
@@ -121,11 +122,11 @@ def sum_steps(
     noised = predictions.noised
     check_range(start, end, noised.steps)
     end = noised.steps if end is None else end
+    asked = check_any_asked(noised, start, end)
     if reading not in get_args(Reading):
         raise ValueError(f"The reading is {reading!r}; expected one of {', '.join(get_args(Reading))}.")
     weights = step_weights(noised, weighting)
     values = torch.zeros(())
-    asked = check_any_asked(noised, start, end)
     totals, spread = [], Spread(noised.samples, noised.antithetic, noised.fresh_noise, reading in SIGNED)
     for step in asked:
         part = weights[step] * read_step(predictions, step, reading)
@@ -160,11 +161,11 @@ def sum_steps(
         latent_shift=noised.latent_shift,
         downscale=noised.downscale,
         single_frame=noised.single_frame,
+        asked=None if noised.asked is None else len(asked),
     )
 
 
 def join_images(sums: list[NoiseDifference]) -> NoiseDifference:
-        asked=None if noised.asked is None else len(asked),
     """Several sums of the same predictions as one batch of images, with the words of the first."""
     return replace(
         sums[0],
@@ -186,12 +187,12 @@ def _joined(parts: list[Tensor | None]) -> Tensor | None:
 def step_weights(noised: NoisedLatents, weighting: Weighting) -> Tensor:
     """How much each step counts, [S]: "uniform" 1, "information" its share of the log-SNR axis (delta-lambda).
 
+    Where only n steps were asked, they stand for all: S / n each, or shares of the whole axis; the others count 0.
+
     Raises:
         ValueError: an unknown weighting.
     """
     if weighting == "uniform":
-    Where only n steps were asked, they stand for all: S / n each, or shares of the whole axis; the others count 0.
-
         return noised.step_counts
     if weighting == "information":
         return noised.step_shares
@@ -220,10 +221,6 @@ def check_range(start: int, end: int | None, steps: int | None = None) -> None:
         )
 
 
-def latent(difference: NoiseDifference, x0: Tensor, direction: Direction, base: Base, strength: float = 1.0) -> Tensor:
-    """A signed sum as a latent in VAE space, to decode: [B,C,h,w], the mean over the noise samples.
-
-    Noise is removed, so D_target - D_contrast = -(sigma/alpha) * d, and "target - contrast" is
 def check_any_asked(noised: NoisedLatents, start: int, end: int) -> list[int]:
     """The steps of start ... end - 1 that were asked.
 
@@ -239,6 +236,10 @@ def check_any_asked(noised: NoisedLatents, start: int, end: int) -> list[int]:
     return asked
 
 
+def latent(difference: NoiseDifference, x0: Tensor, direction: Direction, base: Base, strength: float = 1.0) -> Tensor:
+    """A signed sum as a latent in VAE space, to decode: [B,C,h,w], the mean over the noise samples.
+
+    Noise is removed, so D_target - D_contrast = -(sigma/alpha) * d, and "target - contrast" is
     strength * (-sum of d). It stands alone, or is added to the image's latent x0 [B,C,h,w] (model space).
 
     Raises:
@@ -285,12 +286,6 @@ def split_steps(steps: int, ranges: int) -> list[tuple[int, int]]:
     return list(pairwise(round(part * steps / ranges) for part in range(ranges + 1)))
 
 
-def sum_ranges(
-    predictions: NoisePredictions, spans: list[tuple[int, int]], reading: Reading, weighting: Weighting
-) -> NoiseDifference:
-    """The sums of all ranges as one batch, values [R,ranges*B,K,h,w], so that they share a scale and one call of the decoder."""
-    sums = [sum_steps(predictions, start, end, reading, weighting) for start, end in spans]
-    return join_images(sums)
 def split_asked(noised: NoisedLatents, ranges: int) -> list[tuple[int, int]]:
     """As `split_steps`, with as many asked steps in each range as can be.
 
@@ -307,3 +302,9 @@ def split_asked(noised: NoisedLatents, ranges: int) -> list[tuple[int, int]]:
     return list(pairwise([0, *starts[1:], noised.steps]))
 
 
+def sum_ranges(
+    predictions: NoisePredictions, spans: list[tuple[int, int]], reading: Reading, weighting: Weighting
+) -> NoiseDifference:
+    """The sums of all ranges as one batch, values [R,ranges*B,K,h,w], so that they share a scale and one call of the decoder."""
+    sums = [sum_steps(predictions, start, end, reading, weighting) for start, end in spans]
+    return join_images(sums)

@@ -136,10 +136,13 @@ def measure(predictions: NoisePredictions) -> Familiarity:
 
 
 def recognise(predictions: NoisePredictions) -> tuple[tuple[str, ...], tuple[bool, ...]]:
-    """Each image's sentence for a legend, and whether no sure answer is in order: picture or words are not known."""
-    found = measure(predictions)
-    words = tuple(predictions.unseen or found.answer(image) for image in range(predictions.noised.images))
-    return words, tuple(bool(predictions.unseen) or not sure for sure in found.may_be_sure.tolist())
+    """Each image's sentences for a legend, and whether no sure answer is in order: picture or words are not known, or unfit."""
+    found, cases = measure(predictions), predictions.cases
+    images = range(predictions.noised.images)
+    fits = ["" if cases is None else cases.told(image) for image in images]
+    words = tuple(" ".join(filter(None, (predictions.unseen or found.answer(image), fits[image]))) for image in images)
+    sure = found.may_be_sure if cases is None else found.may_be_sure & ~cases.neither
+    return words, tuple(bool(predictions.unseen) or not value for value in sure.tolist())
 
 
 def measure_prompts(noised: NoisedLatents, predictions: Sequence[Tensor], own: OwnPictures | None = None) -> Familiarity:

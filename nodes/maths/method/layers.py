@@ -52,7 +52,7 @@ def watch(question: Question, x: Tensor, names: list[str]) -> tuple[Tensor, Watc
 
     handles = [modules[name].register_forward_hook(hook(name)) for name in names]
     try:
-        return question.margin(x), watched
+        return question.margin(x.detach().requires_grad_()), watched
     finally:
         for handle in handles:
             handle.remove()

@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from .cases import Cases
 from .noising import NoisedLatents, add_noise
 from .own_pictures import OwnPictures
 
@@ -43,6 +44,10 @@ class NoisePredictions:
     """What the model made of pictures of its own, if that is known: see `familiarity.measure`."""
     unseen: str = ""
     """A sentence on words of the prompts that the model was never shown, which make every answer worthless; "" for none."""
+    temperature: float | None = None
+    """What log-odds are divided by to be probabilities, as it was fitted for the model; None if it was not."""
+    cases: Cases | None = None
+    """How both prompts compare with no words at all, if the model was asked without words."""
 
     def __post_init__(self) -> None:
         expected = predictions_shape(self.noised)
