@@ -13,7 +13,8 @@ from .inputs.schema import schema
 from .inputs.shared import shared
 from .maths.answers.comparison import Sign, compare
 from .maths.method.difference import NoiseDifference
-from .maths.method.reading import read_map
+from .maths.method.map import Map
+from .maths.method.reading import as_map
 from .maths.method.scalar import Scalar
 from .maths.pictures.comparison_sheet import agreement_sheet, report
 
@@ -35,13 +36,15 @@ class CompareMaps(io.ComfyNode):
             search_aliases=["metrics", "AUROC", "IoU", "pointing game", "Spearman", "evaluate", "mask"],
             is_output_node=True,
             inputs=[
-                types.NoiseDifference.Input("first", tooltip="The map to measure, from Sum Noise Difference."),
+                io.MultiType.Input(
+                    "first", types=types.MAPS, tooltip="The map to measure, from Sum Noise Difference or Attribution."
+                ),
                 io.MultiType.Input(
                     "second",
-                    types=[types.NoiseDifference, io.Mask],
-                    tooltip="What the first map is compared with: another sum from Sum Noise Difference, or a mask of the "
-                    "picture's size. A mask is true where it is 0.5 or more. (Example Picture gives a mask of the pixels that "
-                    "differ from the twin.)",
+                    types=[*types.MAPS, io.Mask],
+                    tooltip="What the first map is compared with: another map from Sum Noise Difference or Attribution, or a "
+                    "mask of the picture's size. A mask is true where it is 0.5 or more. (Example Picture gives a mask of the "
+                    "pixels that differ from the twin.)",
                 ),
                 *shared("scalar"),
                 io.Combo.Input(
@@ -111,8 +114,8 @@ class CompareMaps(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        first: NoiseDifference,
-        second: NoiseDifference | torch.Tensor,
+        first: NoiseDifference | Map,
+        second: NoiseDifference | Map | torch.Tensor,
         scalar: Scalar,
         sign: Sign,
         share: float,
@@ -121,7 +124,7 @@ class CompareMaps(io.ComfyNode):
         vae: VAE | None = None,
     ) -> io.NodeOutput:
         decode = vae and vae.decode
-        other = second if isinstance(second, torch.Tensor) else read_map(second, scalar, decode)
-        comparison = compare(read_map(first, scalar, decode), other, sign, share, inside)
+        other = second if isinstance(second, torch.Tensor) else as_map(second, scalar, decode)
+        comparison = compare(as_map(first, scalar, decode), other, sign, share, inside)
         text, picture = report(comparison), agreement_sheet(comparison, image)
         return io.NodeOutput(text, picture, *astuple(comparison.mean), ui=ui.PreviewImage(picture, cls=cls))

@@ -14,7 +14,8 @@ from .inputs.shared import collect, shared
 from .maths.method.choices import Scaling
 from .maths.method.difference import NoiseDifference
 from .maths.method.heatmap import Show, make_heatmap
-from .maths.method.reading import read_map
+from .maths.method.map import Map
+from .maths.method.reading import as_map
 from .maths.method.scalar import Scalar
 from .maths.pictures.drawing import draw_heatmap
 from .maths.pictures.overlay import Appearance
@@ -40,7 +41,9 @@ class HeatmapOverlay(io.ComfyNode):
             is_output_node=True,
             inputs=[
                 *shared("image"),
-                types.NoiseDifference.Input("difference", tooltip="From Sum Noise Difference."),
+                io.MultiType.Input(
+                    "difference", types=types.MAPS, tooltip="From Sum Noise Difference, or a classifier's map from Attribution."
+                ),
                 *shared("scalar"),
                 io.Combo.Input(
                     "sign",
@@ -99,7 +102,7 @@ class HeatmapOverlay(io.ComfyNode):
     def execute(
         cls,
         image: torch.Tensor,
-        difference: NoiseDifference,
+        difference: NoiseDifference | Map,
         scalar: Scalar,
         sign: Show,
         shared_scale: bool,
@@ -108,7 +111,7 @@ class HeatmapOverlay(io.ComfyNode):
         **given: Any,
     ) -> io.NodeOutput:
         scaling, drawn = collect(given, Scaling, Appearance)
-        read = read_map(difference, scalar, decode=vae and vae.decode)
+        read = as_map(difference, scalar, decode=vae and vae.decode)
         heatmap = make_heatmap(read, **asdict(replace(scaling, shared=shared_scale)))
         picture, coloured, mask_for, mask_against = draw_heatmap(image, heatmap, sign, drawn, legend)
         limit = heatmap.limits.max().item()

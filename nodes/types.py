@@ -12,3 +12,12 @@ NoisePredictions = io.Custom("NOISE_PREDICTIONS")
 
 NoiseDifference = io.Custom("NOISE_DIFFERENCE")
 """Carries `maths.method.difference.NoiseDifference`."""
+
+ImageClassifier = io.Custom("IMAGE_CLASSIFIER")
+"""Carries `maths.method.classifier.Classifier`."""
+
+ExplanationMap = io.Custom("EXPLANATION_MAP")
+"""Carries `maths.method.map.Map`."""
+
+MAPS = [NoiseDifference, ExplanationMap]
+"""What a map can be made of: a summed difference, or a map as it is; see `maths.method.reading.as_map`."""

@@ -67,6 +67,11 @@ def read_map(difference: NoiseDifference, scalar: Scalar = "channel norm", decod
     )
 
 
+def as_map(given: NoiseDifference | Map, scalar: Scalar = "channel norm", decode: Decode | None = None) -> Map:
+    """A summed difference as a map, see `read_map`; a map, such as a classifier's, as it is."""
+    return given if isinstance(given, Map) else read_map(given, scalar, decode)
+
+
 def standard_error(difference: NoiseDifference, scalar: Scalar) -> Tensor | None:
     """Standard error of each cell of a map, [B,h,w]; None if the samples are too few, and for decoded luminance.
 
