@@ -21,12 +21,15 @@ WORKFLOWS = ROOT / "workflows"
 OUTPUT = ROOT / "output"
 THUMBNAIL_WIDTH = 512
 OVERLAY_NODE = "SDExplainHeatmap"
+DRAWN = 1_000_027
+"""The seed of the picture in thumbnails of workflows that need a download."""
 
 
 def run_examples(host: Host, thumbnails: bool = False) -> None:
     """Run every workflow that needs no download, save what its nodes show to `output/`, and say what they show.
 
-    `thumbnails` also writes each workflow's own overlay picture beside it, as the page's template list shows it.
+    `thumbnails` also writes each workflow's own overlay picture beside it, as the page's template list shows it; of those that
+    need a download it is one of the bundled model's own pictures.
     """
     began = time.monotonic()
     print("Starting ComfyUI …", flush=True)
@@ -44,6 +47,11 @@ def run_examples(host: Host, thumbnails: bool = False) -> None:
                 if thumbnails:
                     pictures = thumbnail(prompt, run, about(workflows[file]).get("thumbnail"))
                     save_thumbnail([client.image(picture) for picture in pictures], file)
+        for place, name in enumerate(left_out if thumbnails else ()):
+            file = WORKFLOWS / f"{name}.json"
+            prompt = on_bundled_model(to_prompt(workflows[file], object_info), object_info, place)
+            pictures = client.run(prompt).pictures(about(workflows[file])["thumbnail"])
+            save_thumbnail([client.image(picture) for picture in pictures], file)
     for file, pictures in saved.items():
         print(f"\n{file.stem}: {about(workflows[file]).get('shows', '')}")
         print("\n".join(f"    {picture}" for picture in pictures))
@@ -69,6 +77,38 @@ def choices(definition: Mapping[str, Any]) -> set[str]:
         options = kind if isinstance(kind, list) else rest[0].get("options", ()) if rest else ()
         found.update(option for option in options if isinstance(option, str))
     return found
+
+
+def on_bundled_model(prompt: Prompt, object_info: Mapping[str, Any], place: int = 0) -> Prompt:
+    """The same graph with the bundled model in the place of its loaders, asked about a picture of its own.
+
+    `place` chooses the class of that picture. The prompt is changed in place and given back.
+    """
+    parts = ("MODEL", "CLIP", "VAE")
+    label, twin = pair(object_info, place)
+    outputs = {number: object_info[node["class_type"]]["output"] for number, node in prompt.items()}
+    loaders = {number for number, kinds in outputs.items() if kinds and set(kinds) <= set(parts)}
+    for number in loaders:
+        prompt[number] = {"class_type": "SDExplainLoadDiffusers", "inputs": {"folder": "bundled model"}}
+    for node in prompt.values():
+        for name, value in node["inputs"].items():
+            if isinstance(value, list) and value[0] in loaders:
+                node["inputs"][name] = [value[0], parts.index(outputs[value[0]][value[1]])]
+            if isinstance(value, str):
+                node["inputs"][name] = value.replace(" cat", f" {label}").replace(" dog", f" {twin}")
+        if node["class_type"] == "LoadImage":
+            node |= {"class_type": "SDExplainExamplePicture", "inputs": {"class_name": label, "seed": DRAWN, "size": 256}}
+        if node["class_type"] == "ImageScale":
+            node["inputs"] |= {"width": 256, "height": 256}
+    return prompt
+
+
+def pair(object_info: Mapping[str, Any], place: int) -> tuple[str, str]:
+    """The class at `place` and its twin: the node lists them in pairs."""
+    kind, *rest = object_info["SDExplainExamplePicture"]["input"]["required"]["class_name"]
+    classes = kind if isinstance(kind, list) else rest[0]["options"]
+    place %= len(classes)
+    return classes[place], classes[place ^ 1]
 
 
 def about(workflow: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -98,8 +98,9 @@ def test_each_says_in_one_line_what_it_shows_and_in_notes_what_to_change(file: P
 
 @EVERY
 def test_each_has_titled_groups_in_the_order_of_the_data_and_every_node_in_one_of_them(file: Path) -> None:
+    """From left to right, and where there are two rows, the upper one first."""
     workflow = read(file)
-    groups = sorted(workflow["groups"], key=lambda group: group["bounding"][0])
+    groups = sorted(workflow["groups"], key=lambda group: (group["bounding"][1] > 200, group["bounding"][0]))
     assert [group["title"][0] for group in groups] == ["1", "2", "3", "4"][: len(groups)] and len(groups) > 2
     for node in workflow["nodes"]:
         (x, y), (width, height) = node["pos"], node["size"]
@@ -257,7 +258,7 @@ def test_a_family_sees_the_picture_at_the_size_it_was_trained_at(name: str, size
     assert (resize["width"], resize["height"]) == (size, size)
 
 
-@pytest.mark.parametrize("file", BUNDLED, ids=lambda file: file.stem)
+@EVERY
 def test_the_thumbnail_is_a_small_picture_of_the_same_name(file: Path) -> None:
     with Image.open(file.with_suffix(".jpg")) as thumbnail:
         shown = 2 if file in PAIRS or file.stem == "inpaint_by_difference" else 1
@@ -321,20 +322,14 @@ def comfyui_batch(prompt: Prompt) -> list[str]:
 @pytest.mark.parametrize("file", DOWNLOADED, ids=lambda file: file.stem)
 def test_the_graph_of_a_download_runs_to_pictures_on_the_bundled_model(file: Path, comfyui: Client) -> None:
     info = comfyui.object_info()
-    prompt = short(to_prompt(read(file), info), steps=1)
-    loaders = [number for number, node in prompt.items() if FILE_INPUTS.keys() & node["inputs"].keys()]
-    outputs = {number: info[prompt.pop(number)["class_type"]]["output"] for number in loaders}
-    prompt["bundled"] = {"class_type": "SDExplainLoadDiffusers", "inputs": {"folder": "bundled model"}}
-    for node in prompt.values():
-        for name, source in node["inputs"].items():
-            if isinstance(source, list) and source[0] in outputs:
-                node["inputs"][name] = ["bundled", ("MODEL", "CLIP", "VAE").index(outputs[source[0]][source[1]])]
-    only(prompt, "LoadImage")["image"] = comfyui.upload(Image.linear_gradient("L").convert("RGB"), "photo.png")
+    prompt = demo.on_bundled_model(short(to_prompt(read(file), info), steps=1), info)
+    assert not FILE_INPUTS.keys() & {name for node in prompt.values() for name in node["inputs"]}
     only(prompt, "ImageScale").update(width=128, height=128)
     for inputs in of_type(prompt, "SDExplainStepSheet").values():
         inputs["ranges"] = 1
     ran = comfyui.run(prompt, timeout=240)
-    assert all(ran.pictures(number) for number in of_type(prompt, "SDExplainHeatmap"))
+    assert ran.pictures(demo.about(read(file))["thumbnail"])
+    assert all(ran.pictures(number) for kind in SHOWING for number in of_type(prompt, kind))
 
 
 def test_both_heatmaps_against_the_empty_prompt_share_one_scale_noise_and_target(comfyui: Client) -> None:
