@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from .tokenizer import build_tokenizer, save_vocabulary
+from .tokenizer import WORDS, build_tokenizer, save_vocabulary
 
 LATENT_CHANNELS = 4
 TEXT_WIDTH = 96
@@ -48,15 +49,16 @@ def build_unet(
     latent_channels: int = LATENT_CHANNELS,
     text_width: int = TEXT_WIDTH,
     linear_projection: bool = False,
+    convolutional: int = 1,
 ) -> UNet2DConditionModel:
-    """Return an untrained UNet; its first level is convolutional, the others and the middle attend to the text."""
-    levels = len(widths)
+    """Return an untrained UNet; its first levels are `convolutional`, the others and the middle attend to the text."""
+    attending = len(widths) - convolutional
     return UNet2DConditionModel(
         sample_size=32,
         in_channels=latent_channels,
         out_channels=latent_channels,
-        down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * (levels - 1),
-        up_block_types=("CrossAttnUpBlock2D",) * (levels - 1) + ("UpBlock2D",),
+        down_block_types=("DownBlock2D",) * convolutional + ("CrossAttnDownBlock2D",) * attending,
+        up_block_types=("CrossAttnUpBlock2D",) * attending + ("UpBlock2D",) * convolutional,
         block_out_channels=widths,
         layers_per_block=layers,
         cross_attention_dim=text_width,
@@ -122,7 +124,13 @@ def build_pipeline(
     )
 
 
-def save_pipeline(pipeline: StableDiffusionPipeline, folder: Path, dtype: torch.dtype = torch.float16) -> None:
-    """Write the pipeline in diffusers' folder layout, as safetensors, its weights converted in place to the dtype."""
+def save_pipeline(
+    pipeline: StableDiffusionPipeline, folder: Path, dtype: torch.dtype = torch.float16, words: Sequence[str] | None = WORDS
+) -> None:
+    """Write the pipeline in diffusers' folder layout, as safetensors, its weights converted in place to the dtype.
+
+    words: those of its tokenizer if that is `build_tokenizer`'s; None if it is another, which writes all its files itself.
+    """
     pipeline.to(dtype=dtype).save_pretrained(folder, safe_serialization=True)
-    save_vocabulary(Path(folder) / "tokenizer")
+    if words is not None:
+        save_vocabulary(Path(folder) / "tokenizer", words)

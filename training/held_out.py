@@ -56,8 +56,15 @@ class Model:
         label, seed = picture
         size = self.pipeline.unet.config.sample_size * self.pipeline.vae_scale_factor
         drawn = torch.from_numpy(draw(sample_scene(label, seed), label, size).copy())
-        pixels = drawn.permute(2, 0, 1)[None].float() / 127.5 - 1
-        x0 = self.pipeline.vae.encode(pixels).latent_dist.mean * self.pipeline.vae.config.scaling_factor
+        return self.noise(self.encode(drawn.permute(2, 0, 1)[None].float() / 127.5 - 1), seed, timesteps, samples)
+
+    @torch.no_grad()
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Pictures [B,3,H,W] in -1..1 to latents."""
+        return self.pipeline.vae.encode(pixels).latent_dist.mean * self.pipeline.vae.config.scaling_factor
+
+    def noise(self, x0: Tensor, seed: int, timesteps: Sequence[int], samples: int = 2) -> NoisedLatents:
+        """The noised latents of x0 [B,C,h,w], see `noised`."""
         sigmas, paired = self.sigmas(timesteps), samples % 2 == 0
         noise = draw_noise(tuple(x0.shape[1:]), seed, samples, len(sigmas), per_step=True, antithetic=paired)
         channels = torch.ones(x0.shape[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def byte_symbols() -> list[str]:
     return sorted(ByteLevel.alphabet())
 
 
-def learn_merges(words: list[str]) -> list[tuple[str, str]]:
+def learn_merges(words: Sequence[str]) -> list[tuple[str, str]]:
     """Return the merges, most frequent pair first, after which every word is one token.
 
     Byte pair encoding (Sennrich et al. 2016, arXiv:1508.07909, algorithm 1), run until no pair is left. A tokenizer
@@ -64,18 +65,18 @@ def _join(symbols: list[str], pair: tuple[str, str]) -> list[str]:
     return joined
 
 
-def build_vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
+def build_vocabulary(words: Sequence[str] = WORDS) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Return the ids of the tokens in CLIP's order (bytes, bytes ending a word, pieces, start, end), and the merges."""
     # Two merges may spell the same piece in two ways ("a"+"re", "ar"+"e"): it has one id.
-    merges = learn_merges(sorted(set(WORDS)))
+    merges = learn_merges(sorted(set(words)))
     pieces = dict.fromkeys(left + right for left, right in merges)
     tokens = [*byte_symbols(), *(symbol + END_OF_WORD for symbol in byte_symbols()), *pieces, START, END]
     return {token: index for index, token in enumerate(tokens)}, merges
 
 
-def build_tokenizer() -> CLIPTokenizer:
-    """Return the tokenizer: any text has tokens, and 77 of them fit, start and end included."""
-    vocabulary, merges = build_vocabulary()
+def build_tokenizer(words: Sequence[str] = WORDS, length: int = MAX_LENGTH) -> CLIPTokenizer:
+    """Return the tokenizer: any text has tokens, and `length` of them fit, start and end included."""
+    vocabulary, merges = build_vocabulary(words)
     return CLIPTokenizer(
         vocab=vocabulary,
         merges=merges,
@@ -83,13 +84,13 @@ def build_tokenizer() -> CLIPTokenizer:
         eos_token=END,
         unk_token=END,
         pad_token=END,
-        model_max_length=MAX_LENGTH,
+        model_max_length=length,
     )
 
 
-def save_vocabulary(folder: Path) -> None:
+def save_vocabulary(folder: Path, words: Sequence[str] = WORDS) -> None:
     """Write vocab.json and merges.txt, which transformers 4 reads where transformers 5 reads tokenizer.json."""
-    vocabulary, merges = build_vocabulary()
+    vocabulary, merges = build_vocabulary(words)
     lines = ["#version: 0.2", *(f"{left} {right}" for left, right in merges)]
     (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,80 @@
+"""What is measured on a finished model: verdicts on held-out pictures, the temperature of its log-odds, and familiarity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ...benchmarks.statistics import Interval, expected_calibration_error, share
+from ...nodes.maths.method.familiarity import LEVELS, measure_prompts
+from ...nodes.maths.method.own_pictures import SHARES, OwnPictures
+from .. import about
+from ..familiarity import TIMESTEPS as FAMILIARITY_TIMESTEPS
+from ..held_out import Model
+from ..temperature import fit_temperature
+from .pictures import PictureSet, to_model_range
+from .subjects import TEMPLATES
+from .verdicts import Scores
+
+FEWEST_FOR_TEMPERATURE = 20  # log-odds
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the report says and what is saved with the model."""
+
+    scores: Scores
+    temperature: float | None
+    """Fitted on every second picture; None if there are too few."""
+    calibration: tuple[float, float] | None
+    """The expected calibration error of the other pictures' log-odds, before and after the division by the temperature."""
+    own: OwnPictures | None
+
+    @property
+    def right(self) -> Interval:
+        """How many verdicts are right, with the exact interval."""
+        return share(self.scores.right)
+
+
+def measure(scores: Scores, own: OwnPictures | None) -> Findings:
+    """The temperature is fitted on one half of the pictures and judged on the other."""
+    fitted, judged = (scores.part(slice(start, None, 2)).log_odds() for start in (0, 1))
+    if min(len(fitted), len(judged)) < FEWEST_FOR_TEMPERATURE:
+        return Findings(scores, None, None, own)
+    temperature = fit_temperature(fitted)
+    errors = expected_calibration_error(judged), expected_calibration_error(judged, temperature)
+    return Findings(scores, temperature, errors, own)
+
+
+def own_pictures(folder: Path, pictures: PictureSet, indices: Sequence[int], classes: Sequence[str]) -> OwnPictures | None:
+    """Familiarity of held-out pictures, each under its own class, as `training.familiarity` measures the bundled model's."""
+    model, found = Model(folder), []
+    for index in tqdm(indices, "measuring familiarity", unit="picture"):
+        picture, label = pictures[index]
+        noised = model.noise(model.encode(to_model_range(picture[None])), index, FAMILIARITY_TIMESTEPS)
+        found.append(measure_prompts(noised, [model.predict(noised, FAMILIARITY_TIMESTEPS, classes[label])]))
+    ratios = [one.ratios for one in found if one.ratios is not None]
+    structures = [one.structure for one in found]
+    if not ratios or float(torch.cat(structures).min()) <= 0:
+        return None
+    return OwnPictures(len(found), LEVELS, _quantiles(torch.cat(ratios)), _quantiles(torch.cat(structures)))
+
+
+def _quantiles(values: torch.Tensor) -> tuple[float, ...]:
+    return tuple(round(float(value), 4) for value in np.quantile(values.numpy(), SHARES))
+
+
+def save(folder: Path, findings: Findings, classes: Sequence[str]) -> None:
+    """Write into the model's folder what the nodes use: temperature, familiarity, and the words that it was taught."""
+    words = sorted({word for template in TEMPLATES for name in classes for word in template.format(name).split()})
+    entries: dict[str, object] = {"vocabulary": words}
+    if findings.temperature is not None:
+        entries["temperature"] = round(findings.temperature, 3)
+    if findings.own is not None:
+        entries["familiarity"] = asdict(findings.own)
+    about.write(folder, **entries)

@@ -1,0 +1,180 @@
+"""From a folder of pictures to a model with its report: the stages of `training.own` in their order."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from ...benchmarks.statistics import share
+from ..architecture import save_pipeline
+from ..train_denoiser import TextConditionedUNet
+from . import classifier, findings, lora, reading, report, samples, subjects, verdicts
+from .denoiser import Plan, Progress, Training
+from .pictures import PictureSet, evenly, to_model_range, variation
+from .pixel_vae import colours
+
+QUICK_JUDGED, QUICK_TIMESTEPS = 100, (701, 501, 301, 151)  # for the curve over time
+MEASURED_COLOURS = 2_000
+FAMILIAR = 200  # held-out pictures that familiarity is measured on
+CLASSIFIER_INPUT = 64  # standard architectures halve their input five times
+RATES = {"new": 6e-4, "whole": 1e-5, "lora": 1e-4}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `training.own` is asked for, see its help."""
+
+    data: Path
+    model: Path
+    size: int | None = None
+    vae: Path | None = None
+    start: Path | None = None
+    lora: int | None = None
+    steps: int = 20_000
+    minutes: float | None = None
+    batch: int = 32
+    learning_rate: float | None = None
+    flip: bool = False
+    test_share: float = reading.TEST_SHARE
+    judged: int = 500
+    report_every: float = 5
+    seed: int = 0
+    classifier: str | None = None
+    """An architecture: then a classifier is trained, and no diffusion model."""
+    library: str = "torchvision"
+
+    @property
+    def work(self) -> Path:
+        """Checkpoints, samples and tables; the model's own folder stays clean."""
+        return self.model.with_name(f"{self.model.name}_training")
+
+    def plan(self) -> Plan:
+        kind = "new" if self.start is None else "whole" if self.lora is None else "lora"
+        rate = self.learning_rate or RATES[kind]
+        return Plan(self.steps, self.minutes, self.batch, rate, self.flip, self.seed, report_every=60 * self.report_every)
+
+
+def run(options: Options) -> None:
+    """Read, train, save and report; each stage says what it found."""
+    pictures = reading.read(options.data, options.seed, options.test_share)
+    print("\n".join([pictures.summary(), *(f"- {note}" for note in pictures.notes)]))
+    options.work.mkdir(parents=True, exist_ok=True)
+    if options.classifier:
+        train_classifier(options, pictures)
+        return
+    subject = subject_of(options, pictures)
+    train, held_out = (PictureSet(items, subject.size) for items in (pictures.train, pictures.held_out))
+    training = Training(subject, train, pictures.classes, options.plan(), options.work)
+    training.run(Curve(training, options, held_out))
+    if training.accelerator.is_main_process:
+        with training.averaged():
+            finish(options, pictures, training, held_out)
+
+
+def subject_of(options: Options, pictures: reading.Pictures) -> subjects.Subject:
+    """The model that is to be trained."""
+    if options.start is not None:
+        subject = subjects.finished(options.start, options.size)
+        if options.lora is not None:
+            lora.add(subject, options.lora)
+        return subject
+    size = options.size or 32
+    few = PictureSet(pictures.train, size).stack(evenly(pictures.train, MEASURED_COLOURS))[0]
+    return subjects.new(pictures.classes, size, *colours(to_model_range(few)), options.vae)
+
+
+def finish(options: Options, pictures: reading.Pictures, training: Training, held_out: PictureSet) -> None:
+    """Save the averaged weights, measure them on held-out pictures, save what the nodes use of that, and write the report."""
+    subject, classes = training.subject, pictures.classes
+    networks = training.accelerator.unwrap_model(training.networks, keep_fp32_wrapper=False)  # float32 again
+    networks.cpu(), subject.vae.cpu()
+    if options.lora is None:
+        save_pipeline(subject.pipeline, options.model, torch.float32, subject.words)
+    else:
+        lora.save(subject, options.model / lora.FILE)
+    drawn = samples.grid(samples.draw(subject, networks, classes, each=8), 8, scale=max(1, 64 // subject.size))
+    drawn.save(options.work / "samples.png")
+    found = measured(options, subject, networks, held_out, classes)
+    if found is not None and options.lora is None:
+        findings.save(options.model, found, classes)
+    file = report.write(options.work, f"Training of {options.model.name}", pictures, found, drawn)
+    right = "" if found is None else f", {found.right} of the held-out verdicts are right"
+    print(f"saved {options.model}{right}; the report is {file}")
+
+
+def measured(
+    options: Options,
+    subject: subjects.Subject,
+    networks: TextConditionedUNet,
+    held_out: PictureSet,
+    classes: tuple[str, ...],
+) -> findings.Findings | None:
+    """Verdicts, temperature and familiarity; None if no picture is held out."""
+    indices = evenly(held_out.items, options.judged)
+    if not indices:
+        return None
+    asked = verdicts.score(subject, networks, held_out, indices, classes)
+    scores = verdicts.together(list(tqdm(asked, "judging", total=-(-len(indices) // verdicts.AT_ONCE), unit="batch")))
+    known = evenly(held_out.items, min(options.judged, FAMILIAR))
+    own = None if options.lora is not None else findings.own_pictures(options.model, held_out, known, classes)
+    return findings.measure(scores, own)
+
+
+def train_classifier(options: Options, pictures: reading.Pictures) -> None:
+    """Train a classifier on the same pictures, judge it on the held-out ones and save it as `--model`, a .safetensors file."""
+    size = options.size or 32
+    train, held_out = (PictureSet(items, size) for items in (pictures.train, pictures.held_out))
+    recipe = classifier.Recipe(
+        pictures.classes,
+        max(size, CLASSIFIER_INPUT),
+        options.steps,
+        options.minutes,
+        options.classifier or classifier.ARCHITECTURE,
+        options.library,
+        seed=options.seed,
+    )
+    batch = classifier.batches(*train.stack(), options.batch, options.seed, variation(size, options.flip))
+    file = options.model.with_suffix(".safetensors")
+    classifier.save(classifier.train(recipe, batch, options.work / "classifier.pt"), recipe, file)
+    right = ""
+    if len(held_out):
+        shown, labels = held_out.stack()
+        called = classifier.logits(classifier.read(file), shown).argmax(1)
+        right = f": {share((called == labels).numpy())} of {len(labels)} held-out pictures are right"
+    print(f"saved {file}{right}")
+
+
+class Curve:
+    """Reports while a model is trained: samples as pictures, and a table of verdicts over time."""
+
+    COLUMNS = ("steps", "minutes", "loss", "judged", "right", "right low", "right high")
+
+    def __init__(self, training: Training, options: Options, held_out: PictureSet) -> None:
+        self.training, self.options, self.held_out = training, options, held_out
+        self.file = options.work / "curve.csv"
+
+    def __call__(self, progress: Progress) -> str:
+        """Write what there is after these steps, and say it in a line."""
+        training = self.training
+        device = training.accelerator.device
+        indices = evenly(self.held_out.items, QUICK_JUDGED)
+        with training.averaged() as networks:
+            drawn = samples.draw(training.subject, networks, training.classes, device=device)
+            samples.grid(drawn, 4).save(self.options.work / f"samples_{progress.steps:06}.png")
+            parts = verdicts.score(training.subject, networks, self.held_out, indices, training.classes, QUICK_TIMESTEPS, device)
+            right = share(verdicts.together(list(parts)).right) if indices else None
+        self._add(progress, len(indices), right)
+        return f"step {progress.steps}, {progress.seconds / 60:.1f} min, loss {progress.loss:.4f}, right {right}"
+
+    def _add(self, progress: Progress, judged: int, right: object) -> None:
+        begins = not self.file.exists()
+        with self.file.open("a", newline="", encoding="utf-8") as stream:
+            table = csv.writer(stream)
+            if begins:
+                table.writerow(self.COLUMNS)
+            values = [getattr(right, name, "") for name in ("value", "low", "high")]
+            table.writerow([progress.steps, round(progress.seconds / 60, 2), progress.loss, judged, *values])
