@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from os.path import commonprefix
+from difflib import SequenceMatcher
 
 ELLIPSIS = "…"
 
@@ -55,14 +55,25 @@ def quoted(label: str) -> str:
 
 
 def differing_part(label: str, other: str, longest: int = 32) -> str:
-    """A label of more than `longest` characters without the words that both labels have at the same end, except for one."""
-    words, others = label.split(), other.split()
-    head = len(commonprefix([words, others]))
-    tail = len(commonprefix([words[head:][::-1], others[head:][::-1]]))
-    if len(label) <= longest or head == len(words):
-        return label
-    start, end = max(0, head - 1), len(words) - max(0, tail - 1)
-    return "…" * (start > 0) + " ".join(words[start:end]) + "…" * (end < len(words))
+    """A label of more than `longest` characters with an ellipsis for the words that both labels have in the same places.
+
+    One word stays on each side of those that differ. What is still too long is shortened in its middle.
+    """
+    words, room = label.split(), 3 * longest // 2
+    kept = set() if len(label) <= longest else _near_the_difference(words, other.split())
+    if not kept:
+        return label if len(label) <= room else shorten(label, longest)
+    pieces = [words[place] if place in kept else ELLIPSIS for place in range(len(words))]
+    runs = [piece for place, piece in enumerate(pieces) if piece != ELLIPSIS or pieces[place - 1 : place] != [ELLIPSIS]]
+    part = " ".join(runs).replace(f"{ELLIPSIS} ", ELLIPSIS).replace(f" {ELLIPSIS}", ELLIPSIS)
+    return part if len(part) <= room else shorten(part, longest)
+
+
+def _near_the_difference(words: list[str], others: list[str]) -> set[int]:
+    """The places of the words that the other label lacks there, and of one word on each side of them."""
+    changes = [change for change in SequenceMatcher(None, words, others).get_opcodes() if change[0] != "equal"]
+    near = {place for _, start, end, *_ in changes for place in range(start - 1, end + 1) if end > start}
+    return near & set(range(len(words)))
 
 
 def format_value(value: float) -> str:

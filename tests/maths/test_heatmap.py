@@ -296,6 +296,11 @@ def test_values_have_three_digits_and_a_true_minus(value: float, text: str) -> N
         ("the same long words in both of the two labels", "the same long words in both of the two labels", None),
         ("all of these words are in the other one", "all of these words are in the other one too", None),
         ("nothing of these words is in the other", "", None),
+        (
+            "a zebra with a red hat stands on a wide green meadow under a big old tree",
+            "a horse with a red hat stands on a wide green meadow under a big old bush",
+            "a zebra with…old tree",
+        ),
     ],
 )
 def test_long_labels_are_cut_to_what_tells_them_apart(label: str, other: str, part: str | None) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..images import from_image, to_image
 from ..method.heatmap import Heatmap
-from ..wording import format_value, quoted, say
+from ..wording import differing_part, format_value, plain_text, quoted, say
 from .colours import end_colours
 from .lettering import Align, Paragraph, fits, paragraph
 from .overlay import USUAL, Appearance, blend
@@ -75,12 +75,16 @@ def draw_legend(heatmap: Heatmap, image: int, lengths: Lengths, appearance: Appe
 
 
 def title_lines(heatmap: Heatmap, lengths: Lengths) -> list[Paragraph]:
-    """Both labels on one line, or one below the other in at most two lines each."""
-    target, contrast = quoted(heatmap.target_label), f"vs {quoted(heatmap.contrast_label)}"
+    """Both labels on one line, or one below the other; what does not fit on its line is cut to what tells the two apart."""
+    labels = plain_text(heatmap.target_label), plain_text(heatmap.contrast_label)
     size, width = lengths(15), lengths.inner
+    target, contrast = (f"{before}{quoted(label)}" for before, label in zip(("", "vs "), labels, strict=True))
     if fits(f"{target} {contrast}", size, width, bold=True):
         return [paragraph(f"{target} {contrast}", size, width, bold=True)]
-    return [paragraph(text, size, width, lines=2, bold=True) for text in (target, contrast)]
+    short = (quoted(differing_part(*pair)) for pair in (labels, labels[::-1]))
+    cut = (f"{before}{label}" for before, label in zip(("", "vs "), short, strict=True))
+    whole = all(fits(text, size, width, bold=True) for text in (target, contrast))
+    return [paragraph(text, size, width, lines=2, bold=True) for text in ((target, contrast) if whole else cut)]
 
 
 def warning_lines(heatmap: Heatmap, image: int, lengths: Lengths) -> list[Paragraph]:
@@ -97,7 +101,7 @@ def finding_lines(heatmap: Heatmap, image: int, lengths: Lengths) -> list[Paragr
         texts.append(scale_words(heatmap, [image], len(heatmap.values)))
     if not any(heatmap.strange[image : image + 1]):
         texts += heatmap.familiarity[image : image + 1]
-    return [paragraph(text, lengths(13), lengths.inner, lines=2) for text in texts if text]
+    return [paragraph(text, lengths(13), lengths.inner, lines=3) for text in texts if text]
 
 
 def scale_words(heatmap: Heatmap, maps: list[int], images: int) -> str:
