@@ -4,6 +4,8 @@ import { app } from '../../scripts/app.js'
 import { api } from '../../scripts/api.js'
 import { recall, remember } from './explorer/data.js'
 import { Panel } from './explorer/panel.js'
+import { TEXTS, learn, speak } from './explorer/texts.js'
+import { fill } from './explorer/words.js'
 
 const NODE = 'SDExplainExplore'
 const NEEDED = ['image', 'predictions']
@@ -40,12 +42,27 @@ function settings(node) {
     }
 }
 
-/** Keep a widget's value and its input, but not its own face. @param {ComfyWidget} widget */
+/**
+ * Keep a widget's value and its input, but not its own face. A subgraph offers no widget that is disabled: on its node this one would
+ * be a row with nothing in it.
+ * @param {ComfyWidget} widget
+ */
 function hide(widget) {
     widget.hidden = true
     widget.options.hidden = true
     widget.computeSize = () => [0, -4]
+    Object.defineProperty(widget, 'computedDisabled', { get: () => true, set: () => {} })
 }
+
+/** Say that older runs' data had to go; once, since ComfyUI tells again of what it has not run again. @param {import('./explorer/data.js').Place} place */
+function tellRemoved({ removed, subfolder }) {
+    if (!removed || told.has(subfolder)) return
+    told.add(subfolder)
+    app.extensionManager.toast?.add({ severity: 'info', summary: TEXTS.explorer, detail: fill(TEXTS.removed, { count: removed }), life: 12_000 })
+}
+
+/** @type {Set<string>} */
+const told = new Set()
 
 /**
  * What stands in for a removed panel. Undo makes a node anew with the same id, and Nodes 2.0 then keeps the old one's place on the
@@ -60,6 +77,7 @@ function placeholder(node) {
 
 /** @param {ComfyNode} node */
 function mount(node) {
+    speak(String(app.extensionManager.setting?.get('Comfy.Locale') ?? navigator.language))
     /** @type {Panel | null} null once the node is removed: newer pages keep removed nodes and their elements */
     let panel = new Panel(settings(node))
     const { element } = panel
@@ -98,6 +116,7 @@ function mount(node) {
         const place = output?.sdexplain?.[0]
         if (!place) return
         remember(key(node), place)
+        tellRemoved(place)
         panel?.open(place)
     }
     node.onRemoved = function () {
@@ -118,6 +137,9 @@ function loadStyle() {
     link.href = new URL('./explorer/explorer.css', import.meta.url).href
     document.head.append(link)
 }
+
+// before the first node is made: its page waits for this file
+learn(await (await api.fetchApi('/i18n')).json().catch(() => ({})))
 
 app.registerExtension({
     name: 'SDExplain.Explorer',

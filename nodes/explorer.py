@@ -15,7 +15,7 @@ from .inputs.shared import collect, shared
 from .maths.files.explorer import SCALARS, one_sample
 from .maths.images import match_pictures
 from .maths.method.choices import Quantity, Scaling
-from .maths.method.difference import latent, sum_steps
+from .maths.method.difference import Reading, latent, sum_steps
 from .maths.method.heatmap import Show, make_heatmap
 from .maths.method.prediction import NoisePredictions
 from .maths.method.reading import read_map
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from comfy.sd import VAE
 
 View = Literal["overlay", "heatmap", "side by side", "swipe", "decoded"]
+Paper = Literal["white", "dark", "transparent"]
+PAGE_ONLY = ("view", "shown_image", "selection", "contour", "paper")
+"""Inputs that say what the page shows, and nothing of the outputs."""
 
 
 class Explorer(io.ComfyNode):
@@ -115,6 +118,34 @@ class Explorer(io.ComfyNode):
                     tooltip="The model's VAE, for the view decoded. At each run it decodes the sum of the range; for other "
                     "ranges the colours are estimated from that. No effect on the outputs.",
                 ),
+                types.NoisePredictions.Input(
+                    "second_predictions",
+                    optional=True,
+                    tooltip="A second map to see beside the first, with the same settings, one scale and linked cursors: other "
+                    "prompts, another model or another picture. No effect on the outputs.",
+                ),
+                io.Image.Input(
+                    "second_image",
+                    optional=True,
+                    tooltip="The picture of the second predictions, if it is another one. No effect on the outputs.",
+                ),
+                io.Float.Input(
+                    "contour",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    optional=True,
+                    tooltip="Draws a line where the map reaches this share of the full colour, dashed on the negative side. 0 "
+                    "draws none. No effect on the outputs.",
+                ),
+                io.Combo.Input(
+                    "paper",
+                    options=list(get_args(Paper)),
+                    default="white",
+                    optional=True,
+                    tooltip="What lies behind the legend of a picture that the page saves. No effect on the outputs.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="overlay", tooltip="The heatmap over the picture, with its legend."),
@@ -151,20 +182,29 @@ class Explorer(io.ComfyNode):
         image: torch.Tensor,
         predictions: NoisePredictions,
         sign: Show,
-        view: View,
         sample: int,
-        shown_image: int,
-        selection: str,
         vae: VAE | None = None,
+        second_predictions: NoisePredictions | None = None,
+        second_image: torch.Tensor | None = None,
         **given: Any,
     ) -> io.NodeOutput:
+        given = {name: value for name, value in given.items() if name not in PAGE_ONLY}
         steps, chosen, scaling, drawn = collect(given, step_range.StepRange, Quantity, Scaling, Appearance)
-        noised, readings = predictions.noised, (chosen.reading, "difference")
-        pictures = match_pictures(image, noised.images, tuple(noised.x0.shape[2:]), noised.downscale)
+        x0, pictures = predictions.noised.x0, pictures_of(predictions, image)
+        readings: tuple[Reading, ...] = (chosen.reading, "difference")
         sums = [sum_steps(predictions, steps.start, steps.stop, reading, chosen.weighting) for reading in readings]
         summed, signed = (one_sample(each, sample - 1) if sample else each for each in sums)
         heatmap = make_heatmap(read_map(summed, chosen.scalar), **asdict(replace(scaling, shared=False)))
         outputs = draw_heatmap(pictures, heatmap, sign, drawn)
-        change = latent(signed, noised.x0, "target - contrast", "difference alone")
+        change = latent(signed, x0, "target - contrast", "difference alone")
         page = explorer.publish_run(predictions, pictures, signed, change, sample, vae)
-        return io.NodeOutput(*outputs, {"samples": change}, ui={"sdexplain": [page]})
+        if second_predictions is not None:
+            second = pictures_of(second_predictions, image if second_image is None else second_image)
+            page["second"] = explorer.publish(second_predictions, second, vae, chosen.weighting)
+        return io.NodeOutput(*outputs, {"samples": change}, ui={"sdexplain": [page | explorer.make_room()]})
+
+
+def pictures_of(predictions: NoisePredictions, image: torch.Tensor) -> torch.Tensor:
+    """The image's pictures, one for each that was predicted."""
+    noised = predictions.noised
+    return match_pictures(image, noised.images, tuple(noised.x0.shape[2:]), noised.downscale)

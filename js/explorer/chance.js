@@ -46,13 +46,12 @@ export function incompleteBeta(x, a, b) {
 }
 
 /**
- * P(F > value) for F with these degrees of freedom; with one in the numerator, Student's t beyond ± its root.
+ * P(|t| > value) for Student's t with these degrees of freedom.
  * @param {number} value
- * @param {number} terms
  * @param {number} degrees
  */
-export function tailOfF(value, terms, degrees) {
-    return incompleteBeta(degrees / (degrees + terms * value), degrees / 2, terms / 2)
+export function tailOfT(value, degrees) {
+    return incompleteBeta(degrees / (degrees + value ** 2), degrees / 2, 1 / 2)
 }
 
 /**

@@ -1,7 +1,8 @@
 // The fields above the picture and behind the gear: faces of the node's widgets.
 
 import { button, make } from './dom.js'
-import { FIELDS, TEXTS } from './texts.js'
+import { setIcon, withIcon } from './icons.js'
+import { FIELDS, OPTIONS, TEXTS } from './texts.js'
 
 /** @typedef {import('./model.js').View} View */
 /** @typedef {import('./model.js').Model} Model */
@@ -15,14 +16,18 @@ export class Controls {
      * @param {(changes: Partial<View>) => void} on.pass shows them only
      * @param {() => number} on.limit the value of the full colour now
      * @param {() => void} on.savePicture
+     * @param {() => void} on.saveDrawing
      * @param {() => void} on.saveMap
+     * @param {() => void} on.fullScreen
+     * @param {HTMLElement} places opens the list of the strongest
      */
-    constructor(on) {
+    constructor(on, places) {
         this.on = on
         /** @type {Map<keyof View, HTMLInputElement | HTMLSelectElement>} */
         this.fields = new Map()
-        this.hold = make('input', { type: 'checkbox', 'aria-label': TEXTS.hold, title: TEXTS.hold })
-        this.hold.addEventListener('change', () => on.write({ scale: this.hold.checked ? Number(on.limit().toPrecision(4)) : 0 }))
+        this.held = false
+        this.hold = button('', TEXTS.hold, () => on.write({ scale: this.held ? 0 : Number(on.limit().toPrecision(4)) }))
+        this.hold.classList.add('sdx-hold')
         this.more = this.#more()
         const gear = button('⚙', TEXTS.more, () => {
             this.more.hidden = !this.more.hidden
@@ -38,16 +43,19 @@ export class Controls {
             this.#select('reading'), this.#select('scalar'), this.#select('sign'), this.#select('view'),
             make('span', { className: 'sdx-space' }),
             make('div', { className: 'sdx-group' },
-                button('PNG', TEXTS.savePicture, on.savePicture),
-                button('NPY', TEXTS.saveMap, on.saveMap)),
+                button('PNG', TEXTS.save_picture, on.savePicture),
+                button('SVG', TEXTS.save_drawing, on.saveDrawing),
+                button('NPY', TEXTS.save_map, on.saveMap)),
             gear)
+        this.over = make('div', { className: 'sdx-over' }, places,
+            ...(document.fullscreenEnabled ? [withIcon(button('', TEXTS.full_screen, on.fullScreen), 'screen')] : []))
     }
 
     /** @param {keyof View} name */
     #select(name) {
-        const { name: called, says, options = {} } = FIELDS[name]
+        const { name: called, says } = FIELDS[name]
         const select = make('select', { title: says ?? called, 'aria-label': called, className: `sdx-field sdx-${name}` })
-        for (const option of this.on.options(name)) select.append(make('option', { value: option, textContent: options[option] ?? option }))
+        for (const option of this.on.options(name)) select.append(make('option', { value: option, textContent: OPTIONS[option] ?? option }))
         select.addEventListener('change', () => this.on.write({ [name]: select.value }))
         this.fields.set(name, select)
         return select
@@ -74,9 +82,10 @@ export class Controls {
             row('opacity', this.#number('opacity', { type: 'range', min: '0', max: '1', step: '0.05' })),
             row('colour_map'), row('background'), row('interpolation'),
             row('percentile', this.#number('percentile', { type: 'number', min: '50', max: '100', step: '0.1' })),
-            labelled(TEXTS.holdRow, this.hold),
             row('weighting'), row('reliability'),
-            row('threshold', this.#number('threshold', { type: 'number', min: '0.1', max: '100', step: '0.1' })))
+            row('threshold', this.#number('threshold', { type: 'number', min: '0.1', max: '100', step: '0.1' })),
+            row('contour', this.#number('contour', { type: 'range', min: '0', max: '1', step: '0.05' })),
+            row('paper'))
     }
 
     /** @param {Model} model @param {View} view @param {Frame} frame */
@@ -92,6 +101,8 @@ export class Controls {
             const map = model.header.maps.find((/** @type {any} */ entry) => entry.name === option.value)
             option.hidden = option.disabled = Boolean(map) && map.signed !== frame.words.signed
         }
-        this.hold.checked = view.scale > 0
+        this.held = view.scale > 0
+        this.hold.setAttribute('aria-pressed', String(this.held))
+        setIcon(this.hold, this.held ? 'held' : 'free')
     }
 }

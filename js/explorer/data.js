@@ -3,7 +3,14 @@
 import { read } from './safetensors.js'
 import { TEXTS } from './texts.js'
 
-/** @typedef {{ subfolder: string, type: string, decoded?: string[] }} Place decoded: the names of the VAE's pictures that are there */
+/**
+ * @typedef {object} Place
+ * @property {string} subfolder
+ * @property {string} type
+ * @property {string[]} [decoded] the names of the VAE's pictures that are there
+ * @property {string} [second] the subfolder of the map beside it
+ * @property {number} [removed] how many older runs' data had to go
+ */
 
 const REMEMBERED = 'sdexplain.explorer'
 const MOST_REMEMBERED = 32

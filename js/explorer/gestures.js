@@ -15,6 +15,8 @@ export class Gestures {
      * @param {(cell: Point | null) => void} on.hover
      * @param {() => Selection | null} on.selection what is pinned, drawn or not yet
      * @param {(selection: Selection | null) => void} on.select
+     * @param {(box: Selection | null) => void} on.draw a box while it is drawn
+     * @param {() => void} on.next pins the next strongest place
      */
     constructor(stage, on) {
         this.stage = stage
@@ -94,6 +96,7 @@ export class Gestures {
         this.move = at => {
             const to = stage.cellAt(at)
             if (from && to) stage.markBox({ left: Math.min(from.x, to.x), right: Math.max(from.x, to.x), top: Math.min(from.y, to.y), bottom: Math.max(from.y, to.y) })
+            this.on.draw(stage.drawn)
         }
         this.end = () => {
             const made = stage.drawn ?? (from && { left: from.x, right: from.x, top: from.y, bottom: from.y })
@@ -129,7 +132,7 @@ export class Gestures {
         stage.zoomBy(Math.exp(-(event.deltaY || event.deltaX) / 400), at.x, at.y)
     }
 
-    /** Arrows move the pin, with Shift they widen it to a box; + and - zoom there, [ and ] move the divider, Escape unpins. @param {KeyboardEvent} event */
+    /** Arrows move the pin, with Shift they widen it to a box, N pins the next strongest place; + and - zoom there, [ and ] move the divider, Escape unpins. @param {KeyboardEvent} event */
     #key(event) {
         const { stage } = this, { picture } = stage
         if (!picture) return
@@ -145,6 +148,7 @@ export class Gestures {
         else if (event.key === '-') zoom(0.8)
         else if (event.key === '[' || event.key === ']') stage.swipeTo(stage.swipe + (event.key === ']' ? 0.05 : -0.05))
         else if (event.key === '0') stage.reset()
+        else if ((event.key === 'n' || event.key === 'N') && !event.ctrlKey && !event.metaKey && !event.altKey) this.on.next()
         else return
         event.preventDefault()
         event.stopPropagation()

@@ -28,9 +28,10 @@ export class Legend {
 
     /**
      * @param {Model} model @param {View} view @param {Frame} frame @param {Look} look
-     * @param {{ name: string, ends: string[] }} map @param {string} decodedBy whose colours are shown; '' where it is the map
+     * @param {{ name: string, ends: string[] }} map
+     * @param {{ decodedBy: string, line: string }} says whose colours are shown, '' where it is the map; and what the contour line marks
      */
-    show(model, view, frame, look, map, decodedBy) {
+    show(model, view, frame, look, map, { decodedBy, line }) {
         this.title.textContent = isolated(model.header.title)
         this.#showFamiliarity(model, view)
         this.key.hidden = Boolean(decodedBy)
@@ -39,7 +40,7 @@ export class Legend {
         this.verdict.textContent = isolated(says)
         this.verdict.title = unsure ? `${unsure}. ${TEXTS.total}` : TEXTS.total
         this.verdict.dataset.value = String(value)
-        this.source.textContent = decodedBy || sourceWords(model, frame)
+        this.source.textContent = decodedBy || [sourceWords(model, frame), line].filter(Boolean).join('. ')
     }
 
     /** Whether the model knows the picture: in sight where it does not, else as the title's tooltip. @param {Model} model @param {View} view */
@@ -67,17 +68,20 @@ export class Legend {
         return [this.title, this.familiarity, this.verdict, this.source].map(part => part.textContent ?? '')
     }
 
-    /** Draws the colour scale with its words, for an export. @param {CanvasRenderingContext2D} drawing @param {number} left @param {number} top @param {number} width */
-    drawKey(drawing, left, top, width) {
-        if (!this.drawn) return
-        drawBar(drawing, this.drawn.look, this.drawn.low, this.drawn.high, left, top, width, 18)
-        drawing.fillStyle = '#16181d'
-        const texts = this.ends.map((end, i) => `${this.numbers[2 * i].textContent}  ${end.textContent}`.trim())
-        drawing.fillText(texts[0], left, top + 40, width / 2 - 10)
-        drawing.textAlign = 'right'
-        drawing.fillText(texts[1], left + width, top + 40, width / 2 - 10)
-        drawing.textAlign = 'left'
+    /** The colour scale with its words, for an export; null where it is not shown. */
+    get sheetKey() {
+        if (!this.drawn || this.key.hidden) return null
+        const { look, low, high } = this.drawn, mixed = mix(look)
+        const stops = Array.from({ length: 33 }, (_, i) => overWhite(mixed[Math.round(512 + 512 * (low + ((high - low) * i) / 32))]))
+        const [ends, numbers] = [this.ends, this.numbers].map(parts => parts.map(part => part.textContent ?? ''))
+        return { stops, ends, numbers }
     }
+}
+
+/** A pixel of `mix` on white paper. @param {number} pixel */
+function overWhite(pixel) {
+    const alpha = (pixel >>> 24) / 255
+    return `rgb(${[0, 8, 16].map(shift => Math.round(((pixel >> shift) & 255) * alpha + 255 * (1 - alpha))).join(' ')})`
 }
 
 /**
@@ -87,11 +91,9 @@ export class Legend {
  */
 function drawBar(drawing, look, low, high, left, top, width, height) {
     const mixed = mix(look)
-    drawing.fillStyle = '#ffffff'
-    drawing.fillRect(left, top, width, height)
     for (let x = 0; x < width; x++) {
         const pixel = mixed[Math.round(512 + 512 * (low + ((high - low) * (x + 0.5)) / width))]
-        drawing.fillStyle = `rgb(${pixel & 255} ${(pixel >> 8) & 255} ${(pixel >> 16) & 255} / ${(pixel >>> 24) / 255})`
+        drawing.fillStyle = overWhite(pixel)
         drawing.fillRect(left + x, top, 1, height)
     }
 }

@@ -1,6 +1,6 @@
 // What the page shows for given settings: the same steps as make_heatmap and Significance take in Python, without any drawing.
 
-import { binomialQuantile, tailOfF } from './chance.js'
+import { binomialQuantile, tailOfT } from './chance.js'
 import { levels } from './colours.js'
 import { automaticLimit, formatValue, percentile } from './scale.js'
 import { Sums, total } from './sums.js'
@@ -27,6 +27,8 @@ import { fill, reliabilityWords } from './words.js'
  * @property {string} selection
  * @property {string} reliability
  * @property {number} threshold
+ * @property {number} contour share of the full colour at which a line is drawn; 0 for none
+ * @property {string} paper
  */
 /**
  * @typedef {object} Frame
@@ -170,8 +172,13 @@ export class Model {
         let note = doubt
         if (!differs) note = this.say('no_difference', {})
         else if (!doubt && limit === 0) note = this.say('same_everywhere', { value: formatValue(values[0]) })
-        levels(values, limit, words.signed, view.sign, this.levels)
-        return { values, raw, errors, levels: this.levels, limit, words, unit, note, finding }
+        return this.onScale(view, { values, raw, errors, levels: this.levels, limit, words, unit, note, finding }, limit)
+    }
+
+    /** A frame with another value of the full colour. @param {View} view @param {Frame} frame @param {number} limit @returns {Frame} */
+    onScale(view, frame, limit) {
+        levels(frame.values, limit, frame.words.signed, view.sign, frame.levels)
+        return { ...frame, limit }
     }
 
     /**
@@ -204,7 +211,7 @@ export class Model {
         const needed = binomialQuantile(this.header.confidence, compared, 0.5) + 1
         const estimates = this.header.antithetic ? this.header.samples / 2 : this.header.samples
         const signed = isSigned(view.reading), degrees = signed ? Math.max(1, estimates - 1) : 1e7
-        const chance = tailOfF(view.threshold ** 2, 1, degrees) / (signed ? 1 : 2)
+        const chance = tailOfT(view.threshold, degrees) / (signed ? 1 : 2)
         const is = agreeing >= needed
         return { is, says: reliabilityWords(this, view, { is, agreeing, compared, needed, count, cells: raw.length, chance }) }
     }

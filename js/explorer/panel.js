@@ -1,26 +1,24 @@
 // The explorer on its node: takes the widgets' view and a run's files, asks the model what they say, and has the faces show it.
 
-import { lookOf } from './colours.js'
 import { Controls } from './controls.js'
-import { Curves } from './curves.js'
-import { Files } from './data.js'
 import { make } from './dom.js'
 import { download, npy } from './files.js'
 import { Gestures } from './gestures.js'
-import { Legend } from './legend.js'
-import { Model, readSelection, writeSelection } from './model.js'
+import { writeSelection } from './model.js'
 import { Pagers } from './pagers.js'
+import { Places } from './places.js'
 import { drawSheet, pngOf } from './sheet.js'
+import { Side } from './side.js'
 import { Slider } from './slider.js'
-import { Stage } from './stage.js'
 import { Sweep } from './sweep.js'
 import { TEXTS } from './texts.js'
-import { cellWords, decoderWords, fill, rangeWords, stepWords } from './words.js'
+import { fill, rangeWords, stepWords } from './words.js'
 
 /** @typedef {import('./model.js').View} View */
 /** @typedef {import('./model.js').Frame} Frame */
+/** @typedef {import('./model.js').Model} Model */
 /** @typedef {import('./model.js').Selection} Selection */
-/** @typedef {import('./safetensors.js').Contents} Contents */
+/** @typedef {import('./data.js').Place} Place */
 /**
  * @typedef {object} Settings where the view is kept: the node's widgets
  * @property {() => View} read
@@ -35,36 +33,17 @@ export class Panel {
     /** @param {Settings} settings */
     constructor(settings) {
         this.settings = settings
-        /** @type {Files | null} */
-        this.files = null
-        /** @type {Model | null} */
-        this.model = null
-        /** @type {Curves | null} */
-        this.curves = null
-        /** @type {Contents | null} of the view's reading and image */
-        this.parts = null
-        /** @type {Contents | null} of the reading "difference", for what is decoded */
-        this.differences = null
-        /** @type {{ name: string, bitmap: ImageBitmap } | null} the VAE's picture of what is shown */
-        this.decoded = null
-        /** @type {Frame | null} */
-        this.frame = null
+        /** @type {Place | null} */
+        this.place = null
+        /** @type {Side[]} the maps that are shown: one, or two beside each other */
+        this.sides = []
         /** @type {Partial<View>} what a drag or the sweep shows before it is kept */
         this.passing = {}
-        /** @type {{ x: number, y: number } | null} */
-        this.hovered = null
-        this.photoShown = -1
         /** @type {string} the settings, but for the range, that the controls show */
         this.settingsShown = ''
         this.waiting = 0
         this.removed = new AbortController()
-
-        this.stage = new Stage()
-        this.gestures = new Gestures(this.stage, {
-            hover: cell => this.#hover(cell),
-            selection: () => this.selection,
-            select: selection => this.write({ selection: selection ? writeSelection(selection) : '' }),
-        })
+        this.both = [this.#side(0), this.#side(1)]
         this.slider = new Slider((start, end, done) => {
             this.sweep.stop()
             if (done) this.#keepRange(start, end)
@@ -77,27 +56,30 @@ export class Panel {
                 return { start, end, steps: this.model.header.steps }
             },
             pass: (start, end) => this.#pass({ start, end: this.#kept(end) }),
-            keep: (start, end) => this.#keepRange(start, end),
+            back: () => this.write({}),
         })
+        this.places = new Places({ go: cell => this.#pin(this.sides[0], cell), turn: () => this.refresh() })
         this.controls = new Controls({
             options: settings.options,
             write: changes => this.write(changes),
             pass: changes => this.#pass(changes),
-            limit: () => this.frame?.limit ?? 0,
+            limit: () => this.sides[0]?.frame?.limit ?? 0,
             savePicture: () => this.#guarded(() => this.exportPicture()),
+            saveDrawing: () => this.exportDrawing(),
             saveMap: () => this.exportMap(),
-        })
+            fullScreen: () => void (document.fullscreenElement ? document.exitFullscreen() : this.element.requestFullscreen()),
+        }, this.places.button)
         this.pagers = new Pagers(changes => this.write(changes))
-        this.legend = new Legend()
-        this.readout = make('div', { className: 'sdx-readout', hidden: true, role: 'status' })
-        this.badge = make('div', { className: 'sdx-badge', hidden: true })
         this.message = make('div', { className: 'sdx-message', role: 'status' })
         this.steps = make('div', { className: 'sdx-steps', title: TEXTS.levels }, make('span'), make('span'))
+        this.pictures = make('div', { className: 'sdx-pictures' })
+        this.legends = make('div', { className: 'sdx-legends' })
         this.element = this.#build()
+        this.#arrange(1)
         this.#greet()
         // the curve's ink is the theme's, and the colour bar is as wide as the node
         this.resized = new ResizeObserver(() => this.refresh())
-        this.resized.observe(this.legend.bar)
+        this.resized.observe(this.both[0].legend.bar)
         this.themed = new MutationObserver(() => this.refresh())
         for (const place of [document.documentElement, document.body]) this.themed.observe(place, { attributeFilter: ['class', 'style'] })
     }
@@ -107,15 +89,42 @@ export class Panel {
         return { ...this.settings.read(), ...this.passing }
     }
 
-    /** What is pinned, drawn or not yet. @returns {Selection | null} */
-    get selection() {
-        return this.model && readSelection(this.view.selection, this.model.header.width, this.model.header.height)
+    /** That of the first map, which the settings are for. */
+    get model() {
+        return this.both[0].model
+    }
+
+    /** What is pinned on a map, drawn or not yet, in its own cells. @param {Side} side @returns {Selection | null} */
+    selection(side) {
+        const [first] = this.both, pinned = first.selection(this.view)
+        return side === first || !pinned || !first.model || !side.model ? pinned : side.cells(pinned, first.model)
+    }
+
+    /** @param {number} which */
+    #side(which) {
+        const side = new Side(this.settings.url, () => {
+            for (const other of this.sides) if (other !== side) other.stage.follow(side.stage)
+        })
+        new Gestures(side.stage, {
+            hover: cell => this.#hover(side, cell),
+            selection: () => this.selection(side),
+            select: cells => (cells ? this.#pin(side, cells) : this.write({ selection: '' })),
+            draw: box => this.#drawn(side, box),
+            next: () => this.#next(side),
+        })
+        side.element.classList.add(`sdx-side-${which + 1}`)
+        return side
+    }
+
+    /** Show one map or both. @param {number} count */
+    #arrange(count) {
+        this.pictures.replaceChildren(...this.both.slice(0, count).map(side => side.element), this.pagers.element, this.controls.over, this.message, this.places.element, this.controls.more)
+        this.legends.replaceChildren(...this.both.slice(0, count).map(side => side.legend.element))
     }
 
     #build() {
-        const picture = make('div', { className: 'sdx-stage' }, this.stage.canvas, this.readout, this.badge, this.pagers.element, this.message, this.controls.more)
-        const element = make('div', { className: 'sdx widget-expands', role: 'group', 'aria-label': TEXTS.explorer }, this.controls.element, picture,
-            make('div', { className: 'sdx-range' }, this.sweep.element, this.slider.element), this.steps, this.legend.element)
+        const element = make('div', { className: 'sdx widget-expands', role: 'group', 'aria-label': TEXTS.explorer }, this.controls.element, this.pictures,
+            make('div', { className: 'sdx-range' }, this.sweep.element, this.slider.element, this.controls.hold), this.steps, this.legends)
         // what is typed and dragged here is not for the graph
         const { signal } = this.removed
         for (const name of ['pointerdown', 'pointermove', 'pointerup', 'dblclick', 'contextmenu']) element.addEventListener(name, event => event.stopPropagation(), { signal })
@@ -127,32 +136,30 @@ export class Panel {
 
     // ---------------------------------------------------------------------------------------------------------------- data
 
-    /**
-     * Show the files of a run.
-     * @param {import('./data.js').Place} place
-     */
+    /** Show the files of a run. @param {Place} place */
     async open(place) {
-        if (this.files?.place.subfolder === place.subfolder && this.model) {
-            this.files.place = place
+        const known = this.place?.subfolder === place.subfolder && this.place.second === place.second && this.sides.length
+        this.place = place
+        if (known) {
+            for (const { files } of this.sides) if (files) files.place.decoded = place.decoded
             return this.refresh()
         }
         this.#close()
-        const files = (this.files = new Files(place, this.settings.url))
+        const subfolders = [place.subfolder, ...(place.second ? [place.second] : [])], opened = this.both.slice(0, subfolders.length)
+        this.#arrange(opened.length)
         await this.#guarded(async () => {
-            const overview = await files.read('overview')
-            if (this.files !== files) return
-            this.model = new Model(overview)
-            this.curves = new Curves(this.model)
+            const places = subfolders.map((subfolder, i) => ({ ...place, subfolder, decoded: i ? [] : place.decoded }))
+            await Promise.all(opened.map((side, i) => side.open(places[i])))
+            if (this.place?.subfolder !== place.subfolder || !this.model) return
+            this.sides = opened
             this.pagers.open(this.model, () => this.view)
             this.refresh()
         })
     }
 
     #close() {
-        this.files?.stop()
-        this.decoded?.bitmap.close()
-        this.files = this.model = this.curves = this.parts = this.differences = this.decoded = this.frame = null
-        this.photoShown = -1
+        for (const side of this.both) side.close()
+        this.sides = []
         this.settingsShown = ''
     }
 
@@ -221,130 +228,119 @@ export class Panel {
 
     async #draw() {
         this.waiting = 0
-        const { model, files } = this
-        if (!files) return this.#greet()
-        if (!model) return
-        const view = this.view
-        const fetching = this.#fetch(model, files, view)
-        if (!fetching) return this.#show(model, view)
-        await fetching
+        const { model, sides } = this
+        if (!this.place) return this.#greet()
+        if (!model || !sides.length) return
+        const views = sides.map(side => side.view(this.view, model))
+        const fetching = sides.map((side, i) => side.fetch(views[i])).filter(Boolean)
+        if (!fetching.length) return this.#show(model, views)
+        await Promise.all(fetching)
         if (this.model === model) this.refresh()
     }
 
-    /**
-     * Fetch the first thing that the view lacks, null if it lacks nothing.
-     * @param {Model} model @param {Files} files @param {View} view
-     * @returns {Promise<void> | null}
-     */
-    #fetch(model, files, view) {
-        const image = model.image(view), name = model.decodedName(view), picture = `${name}-${image}`
-        if (this.parts?.header.reading !== view.reading || this.parts?.header.image !== image)
-            return files.read(`${view.reading}-${image}`).then(parts => {
-                if (this.model === model) this.parts = parts
-            })
-        if (this.photoShown !== image)
-            return files.picture(`photo-${image}`).then(bitmap => {
-                if (this.model !== model) return bitmap.close()
-                this.stage.setPhoto(bitmap)
-                this.photoShown = image
-            })
-        if (view.view !== 'decoded') return null
-        if (this.differences?.header.image !== image)
-            return files.read(`difference-${image}`).then(parts => {
-                if (this.model === model) this.differences = parts
-            })
-        if (files.place.decoded?.includes(name) && this.decoded?.name !== picture)
-            return files.picture(`decoded-${picture}`).then(bitmap => {
-                if (this.model !== model) return bitmap.close()
-                this.decoded?.bitmap.close()
-                this.decoded = { name: picture, bitmap }
-            })
-        return null
-    }
-
-    /** @param {Model} model @param {View} view */
-    #show(model, view) {
-        const { header } = model, parts = /** @type {Contents} */ (this.parts)
-        const frame = (this.frame = model.frame(view, parts)), { look, map } = lookOf(model, view, frame.words.signed)
-        const exact = this.decoded?.name === `${model.decodedName(view)}-${model.image(view)}` ? this.decoded.bitmap : null
-        const decoding = view.view === 'decoded' && this.differences
+    /** @param {Model} model @param {View[]} views of each map */
+    #show(model, views) {
+        const { sides } = this, [view] = views
+        sides.forEach((side, i) => (side.frame = /** @type {Model} */ (side.model).frame(views[i], /** @type {any} */ (side.parts))))
+        this.#oneScale(views)
         this.#say('')
-        this.stage.show({
-            levels: frame.levels,
-            rows: header.height,
-            columns: header.width,
-            box: header.box,
-            size: header.picture,
-            look,
-            view: view.view,
-            grey: view.background === 'grey',
-            decoded: decoding ? (exact ?? model.decoded(view, decoding)) : null,
-            selection: this.selection,
-        })
-        const decoder = decoding ? decoderWords(model, view, Boolean(exact)) : { badge: '', source: '' }
-        this.badge.textContent = decoder.badge
-        this.badge.hidden = !decoder.badge
         this.#showRange(model, view)
-        this.legend.show(model, view, frame, look, map, decoder.source)
+        sides.forEach((side, i) => side.show(views[i], this.selection(side), this.places.open && i === 0))
+        this.#showPlaces()
         const { start, end, ...kept } = view, settings = JSON.stringify(kept)
         if (settings !== this.settingsShown) {
-            this.controls.show(model, view, frame)
+            this.controls.show(model, view, /** @type {Frame} */ (sides[0].frame))
             this.pagers.show(view)
         }
         this.settingsShown = settings
-        this.#showReadout(model, view)
+    }
+
+    /** Two maps of one unit are compared on the wider of their scales. @param {View[]} views */
+    #oneScale(views) {
+        const frames = this.sides.map(side => /** @type {Frame} */ (side.frame)), limit = Math.max(...frames.map(frame => frame.limit))
+        if (frames.length < 2 || frames[0].unit !== frames[1].unit) return
+        this.sides.forEach((side, i) => (side.frame = /** @type {Model} */ (side.model).onScale(views[i], frames[i], frames[i].limit && limit)))
     }
 
     /** What each step says: of all cells, and of those in view. @param {Model} model @param {View} view */
     #showRange(model, view) {
-        const { curves, parts } = this, [start, end] = model.range(view)
+        const { curves, parts, hovered } = this.both[0], [start, end] = model.range(view)
         if (!curves || !parts) return
-        const cells = this.#cells, cell = cells && curves.ofCells(view, parts, cells)
+        const cells = hovered ? { left: hovered.x, right: hovered.x, top: hovered.y, bottom: hovered.y } : this.selection(this.both[0])
+        const cell = cells && curves.ofCells(view, parts, cells)
         this.slider.show(start, end, { ...curves.ofSteps(view), signed: view.reading === 'evidence', says: (step, value) => stepWords(model, view, step, value), cell })
         rangeWords(model, view).forEach((text, i) => (this.steps.children[i].textContent = text))
     }
 
-    /** What is pointed at, else what is pinned. @returns {Selection | null} */
-    get #cells() {
-        const at = this.hovered
-        return at ? { left: at.x, right: at.x, top: at.y, bottom: at.y } : this.selection
+    #showPlaces() {
+        const [side] = this.sides
+        if (!this.places.open || !side) return
+        const cells = side.strongest().map(({ x, y }) => ({ left: x, right: x, top: y, bottom: y }))
+        this.places.show(side.frame?.unit ?? '', cells.map(cell => ({ cell, value: side.value(this.view, cell), says: side.says(this.view, cell) })))
     }
 
-    /** @param {Model} model @param {View} view */
-    #showReadout(model, view) {
-        const cells = this.#cells
-        this.readout.hidden = !cells
-        if (!cells || !this.parts) return
-        const sum = model.within(view, this.parts, cells, ...model.range(view))
-        this.readout.textContent = cellWords(model, view, cells, sum)
-        this.readout.dataset.value = String(sum.value)
+    // -------------------------------------------------------------------------------------------------------------- pointing
+
+    /** Pin cells of a map on both. @param {Side} side @param {Selection} cells */
+    #pin(side, cells) {
+        const [first] = this.both
+        const own = side === first || !side.model ? cells : first.cells(cells, side.model)
+        this.write({ selection: writeSelection(own) })
     }
 
-    /** @param {{ x: number, y: number } | null} cell */
-    #hover(cell) {
-        if (cell?.x === this.hovered?.x && cell?.y === this.hovered?.y) return
-        this.hovered = cell
-        if (!this.model || !this.parts || !this.frame || this.waiting) return
-        this.#showRange(this.model, this.view)
-        this.#showReadout(this.model, this.view)
+    /** Read out a box while it is drawn. @param {Side} side @param {Selection | null} box */
+    #drawn(side, box) {
+        const { model } = this
+        if (box && model && side.parts) side.read(side.view(this.view, model), box)
+    }
+
+    /** Pin the strongest place after the one that is pinned. @param {Side} side */
+    #next(side) {
+        const places = side.strongest(), pinned = this.selection(side)
+        const at = pinned ? places.findIndex(({ x, y }) => x === pinned.left && y === pinned.top) : -1, place = places[(at + 1) % (places.length || 1)]
+        if (place) this.#pin(side, { left: place.x, right: place.x, top: place.y, bottom: place.y })
+    }
+
+    /** The same place is pointed at on both maps. @param {Side} at @param {{ x: number, y: number } | null} cell */
+    #hover(at, cell) {
+        if (cell?.x === at.hovered?.x && cell?.y === at.hovered?.y) return
+        const { model, sides } = this
+        for (const side of sides) {
+            const same = cell && at.model && side !== at ? side.cells({ left: cell.x, right: cell.x, top: cell.y, bottom: cell.y }, at.model) : null
+            side.hovered = side === at ? cell : same && { x: (same.left + same.right) >> 1, y: (same.top + same.bottom) >> 1 }
+            if (sides.length > 1) side.stage.point(side.hovered)
+        }
+        if (!model || this.waiting || sides.some(side => !side.frame || !side.parts)) return
+        this.#showRange(model, this.view)
+        for (const side of sides) side.read(side.view(this.view, model), this.selection(side))
     }
 
     // -------------------------------------------------------------------------------------------------------------- export
 
-    /** What is shown, its legend below; within the file are the settings, and the workflow, with which ComfyUI opens it. */
+    /** What is shown and its legend as a drawing, and what is kept with it: the settings, and the workflow with which ComfyUI opens it. */
+    #sheet() {
+        const { model, sides } = this, [{ frame, legend }] = sides
+        const { target, contrast } = /** @type {Model} */ (model).header, range = [...this.steps.children].map(part => part.textContent).join(', ')
+        const settings = { ...this.view, target, contrast, limit: frame?.limit, unit: frame?.unit, total: legend.verdict.textContent }
+        const texts = { SDExplain: settings, workflow: this.settings.workflow() }
+        const columns = sides.map(({ stage, legend: { sheetKey, lines }, pinned }) => ({ stage, key: sheetKey, lines: [...lines, pinned.textContent ?? '', range] }))
+        return { sheet: drawSheet(columns, this.view.paper, texts), texts }
+    }
+
     async exportPicture() {
-        const { model, frame, stage } = this
-        if (!model || !frame || !stage.picture) return
-        const { target, contrast } = model.header, range = [...this.steps.children].map(part => part.textContent).join(', ')
-        const settings = { ...this.view, target, contrast, limit: frame.limit, unit: frame.unit, total: this.legend.verdict.textContent }
-        const png = await pngOf(drawSheet(stage, this.legend, range), { SDExplain: settings, workflow: this.settings.workflow() })
-        download(png, 'explanation.png', 'image/png')
+        if (!this.sides[0]?.frame) return
+        const { sheet, texts } = this.#sheet()
+        download(await pngOf(sheet, texts), 'explanation.png', 'image/png')
+    }
+
+    exportDrawing() {
+        if (this.sides[0]?.frame) download(new TextEncoder().encode(this.#sheet().sheet.svg), 'explanation.svg', 'image/svg+xml')
     }
 
     /** The map as it is shown, [h,w] float32. */
     exportMap() {
-        if (!this.model || !this.frame) return
-        download(npy(this.frame.values, [this.model.header.height, this.model.header.width]), 'explanation.npy', 'application/octet-stream')
+        const [side] = this.sides
+        if (side?.frame && side.model) download(npy(side.frame.values, [side.model.header.height, side.model.header.width]), 'explanation.npy', 'application/octet-stream')
     }
 
     remove() {
@@ -352,9 +348,9 @@ export class Panel {
         this.resized.disconnect()
         this.themed.disconnect()
         this.#close()
-        this.sweep.remove()
+        this.sweep.stop()
         this.slider.remove()
-        this.stage.remove()
+        for (const side of this.both) side.remove()
         this.removed.abort()
         this.element.remove()
         this.element.replaceChildren()

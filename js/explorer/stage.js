@@ -2,9 +2,9 @@
 
 import { paint } from './colours.js'
 import { context, make } from './dom.js'
-import { TEXTS, VIEWS } from './texts.js'
-import { fill } from './words.js'
 
+/** @typedef {{ x: number, y: number }} Point */
+const DARK = '#16181d', LIGHT = '#ffffff'
 const LARGEST = 1024 // pixels of a painted map along one side, however far it is zoomed into
 
 /** @typedef {import('./model.js').Selection} Selection */
@@ -21,10 +21,14 @@ const LARGEST = 1024 // pixels of a painted map along one side, however far it i
  * @property {boolean} grey
  * @property {Float32Array | ImageBitmap | null} decoded what the sum's colours are: of each cell, [3,cells] from 0 to 1, or the VAE's picture
  * @property {Selection | null} selection
+ * @property {number[][]} contours lines in cells, see contour.js
+ * @property {Point[]} marks cells that are numbered
  */
 
 export class Stage {
-    constructor() {
+    /** @param {() => void} moved the picture was zoomed, panned or swiped */
+    constructor(moved) {
+        this.moved = moved
         /** @type {Picture | null} */
         this.picture = null
         /** @type {HTMLCanvasElement | null} */
@@ -39,8 +43,10 @@ export class Stage {
         this.swipe = 0.5
         /** @type {Selection | null} */
         this.drawn = null
-        this.canvas = make('canvas', { className: 'sdx-picture', tabIndex: 0, role: 'img', 'aria-label': VIEWS.overlay })
-        this.resized = new ResizeObserver(() => this.picture && this.show(this.picture))
+        /** @type {Point | null} the cell that is pointed at, on this map or on the one beside it */
+        this.pointed = null
+        this.canvas = make('canvas', { className: 'sdx-picture', tabIndex: 0, role: 'img' })
+        this.resized = new ResizeObserver(() => this.picture && this.#render())
         this.resized.observe(this.canvas)
     }
 
@@ -58,18 +64,37 @@ export class Stage {
         bitmap.close()
     }
 
-    /** @param {Picture} picture */
-    show(picture) {
+    /** @param {Picture} picture @param {string} says what it is, in words */
+    show(picture, says) {
         this.picture = picture
+        this.canvas.setAttribute('aria-label', says)
+        this.#render()
+    }
+
+    #render() {
         const density = (this.canvas.clientWidth ? this.frames()[0].scale : 1) * (window.devicePixelRatio || 1)
         this.#paint(this.map, density) // no finer than what is seen
         this.draw()
-        this.canvas.setAttribute('aria-label', fill(TEXTS.picture, { view: VIEWS[picture.view] }))
     }
 
     reset() {
         this.zoom = 1
         this.pan = { x: 0, y: 0 }
+        this.draw()
+        this.moved()
+    }
+
+    /** Look where another map of the same size looks. @param {Stage} other */
+    follow({ zoom, pan, swipe }) {
+        const zoomed = zoom !== this.zoom
+        Object.assign(this, { zoom, pan, swipe })
+        if (zoomed && this.picture) this.#render()
+        else this.draw()
+    }
+
+    /** @param {Point | null} cell */
+    point(cell) {
+        this.pointed = cell
         this.draw()
     }
 
@@ -95,11 +120,22 @@ export class Stage {
         drawing.putImageData(image, 0, 0)
     }
 
-    /** What is shown, unzoomed and as fine as the size allows, on another canvas. @param {CanvasRenderingContext2D} drawing @param {number} width @param {number} height */
-    drawSheet(drawing, width, height) {
-        const frames = this.frames(width, height, 1, { x: 0, y: 0 }), map = make('canvas')
+    /**
+     * What is shown, unzoomed and as fine as the size allows: pixels, and the lines over them.
+     * @param {number} width @param {number} height
+     */
+    sheet(width, height) {
+        const frames = this.frames(width, height, 1, { x: 0, y: 0 }), map = make('canvas'), pixels = make('canvas', { width, height })
         this.#paint(map, frames[0].scale)
-        this.drawOn(drawing, width, height, frames, map)
+        this.#drawMap(/** @type {CanvasRenderingContext2D} */ (pixels.getContext('2d')), width, height, frames, map)
+        const { contours, selection, marks } = /** @type {Picture} */ (this.picture)
+        return frames.filter((_, i) => this.#mapped(i)).map(frame => ({
+            pixels,
+            frame,
+            contours: contours.map(line => this.#at(frame, line)),
+            box: selection && this.#placeOf(frame, selection),
+            marks: marks.map(mark => this.#middle(frame, mark)),
+        }))
     }
 
     /**
@@ -119,14 +155,21 @@ export class Stage {
     draw() {
         if (!this.picture || !this.canvas.clientWidth || !this.canvas.clientHeight) return
         const { drawing, width, height } = context(this.canvas)
-        this.drawOn(drawing, width, height, this.frames(), this.map)
+        const frames = this.frames()
+        this.#drawMap(drawing, width, height, frames, this.map)
+        frames.forEach((frame, i) => this.#drawMarks(drawing, frame, this.#mapped(i)))
+    }
+
+    /** Whether the map lies on this part of what is shown. @param {number} side */
+    #mapped(side) {
+        return this.picture?.view !== 'side by side' || side === 1
     }
 
     /**
      * @param {CanvasRenderingContext2D} drawing @param {number} width @param {number} height
      * @param {Frame[]} frames @param {HTMLCanvasElement} map
      */
-    drawOn(drawing, width, height, frames, map) {
+    #drawMap(drawing, width, height, frames, map) {
         const picture = /** @type {Picture} */ (this.picture), { view, box, grey } = picture
         const base = grey && view !== 'side by side' ? this.greyPhoto : this.photo
         frames.forEach((frame, side) => {
@@ -149,8 +192,6 @@ export class Stage {
                 drawing.drawImage(map, frame.left + left, frame.top + top, wide, tall)
             }
             drawing.restore()
-            const marked = this.drawn ?? picture.selection
-            if (marked) this.#mark(drawing, frame, marked)
         })
         if (view === 'swipe') {
             drawing.fillStyle = '#ffffff'
@@ -162,14 +203,40 @@ export class Stage {
         }
     }
 
-    /** @param {CanvasRenderingContext2D} drawing @param {Frame} frame @param {Selection} marked */
-    #mark(drawing, frame, marked) {
-        const { left, top, width, height } = this.#placeOf(frame, marked)
-        for (const [colour, thick] of /** @type {[string, number][]} */ ([['#16181d', 4], ['#ffffff', 2]])) {
-            drawing.strokeStyle = colour
-            drawing.lineWidth = thick
-            drawing.strokeRect(left, top, width, height)
+    /** Lines, box and numbers. @param {CanvasRenderingContext2D} drawing @param {Frame} frame @param {boolean} mapped whether the map lies here */
+    #drawMarks(drawing, frame, mapped) {
+        const { selection, contours, marks } = /** @type {Picture} */ (this.picture), box = this.drawn ?? selection
+        drawing.save()
+        drawing.beginPath()
+        drawing.rect(frame.clip[0], 0, frame.clip[1], this.canvas.clientHeight)
+        drawing.clip()
+        if (mapped) stroke(drawing, contours.map(line => this.#at(frame, line)))
+        const { pointed } = this, cell = pointed && { left: pointed.x, right: pointed.x, top: pointed.y, bottom: pointed.y }
+        for (const [cells, thick] of /** @type {[Selection | null, number][]} */ ([[cell, 1], [box, 2]])) {
+            if (!cells) continue
+            const { left, top, width, height } = this.#placeOf(frame, cells)
+            for (const [colour, more] of /** @type {[string, number][]} */ ([[DARK, 2], [LIGHT, 0]])) {
+                drawing.strokeStyle = colour
+                drawing.lineWidth = thick + more
+                drawing.strokeRect(left, top, width, height)
+            }
         }
+        if (mapped) marks.forEach((mark, i) => number(drawing, this.#middle(frame, mark), i + 1))
+        drawing.restore()
+    }
+
+    /** Points in cells, [x, y, x, y], on the canvas. @param {Frame} frame @param {number[]} line */
+    #at(frame, line) {
+        const { box, rows, columns } = /** @type {Picture} */ (this.picture)
+        return line.map((value, i) => i % 2
+            ? frame.top + (box[0] + (value * box[2]) / rows) * frame.scale
+            : frame.left + (box[1] + (value * box[3]) / columns) * frame.scale)
+    }
+
+    /** @param {Frame} frame @param {Point} cell */
+    #middle(frame, { x, y }) {
+        const [left, top] = this.#at(frame, [x + 0.5, y + 0.5])
+        return { x: left, y: top }
     }
 
     /** Where cells lie on the canvas. @param {Frame} frame @param {Selection} cells */
@@ -210,13 +277,15 @@ export class Stage {
         this.pan = { x: (this.pan.x - (x - centre.x)) * change + (x - centre.x), y: (this.pan.y - (y - centre.y)) * change + (y - centre.y) }
         this.zoom = zoom
         if (zoom === 1) this.pan = { x: 0, y: 0 }
-        if (this.picture) this.show(this.picture)
+        if (this.picture) this.#render()
+        this.moved()
     }
 
     /** Where the divider stands, from 0 to 1. @param {number} share */
     swipeTo(share) {
         this.swipe = Math.max(0, Math.min(1, share))
         this.draw()
+        this.moved()
     }
 
     /** A box that is being drawn. @param {Selection | null} box */
@@ -229,6 +298,7 @@ export class Stage {
     panTo(x, y) {
         this.pan = { x, y }
         this.draw()
+        this.moved()
     }
 
     remove() {
@@ -247,4 +317,35 @@ function colouredCells(colours, rows, columns) {
     }
     into.putImageData(image, 0, 0)
     return small
+}
+
+/** White lines with a dark edge, which are seen on every picture. @param {CanvasRenderingContext2D} drawing @param {number[][]} lines */
+function stroke(drawing, lines) {
+    drawing.lineCap = 'round'
+    for (const [colour, thick] of /** @type {[string, number][]} */ ([[DARK, 3], [LIGHT, 1.25]])) {
+        drawing.strokeStyle = colour
+        drawing.lineWidth = thick
+        drawing.beginPath()
+        for (const [x, y, toX, toY] of lines) {
+            drawing.moveTo(x, y)
+            drawing.lineTo(toX, toY)
+        }
+        drawing.stroke()
+    }
+}
+
+/** @param {CanvasRenderingContext2D} drawing @param {Point} at @param {number} which */
+function number(drawing, { x, y }, which) {
+    drawing.beginPath()
+    drawing.arc(x, y, 9, 0, 2 * Math.PI)
+    drawing.fillStyle = DARK
+    drawing.fill()
+    drawing.strokeStyle = LIGHT
+    drawing.lineWidth = 1.5
+    drawing.stroke()
+    drawing.fillStyle = LIGHT
+    drawing.font = '600 11px system-ui, sans-serif'
+    drawing.textAlign = 'center'
+    drawing.textBaseline = 'middle'
+    drawing.fillText(String(which), x, y + 0.5)
 }

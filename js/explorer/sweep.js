@@ -1,4 +1,4 @@
-// The play button: the range sweeps through the schedule until it is stopped.
+// The play button: the range sweeps through the schedule until it is stopped, and is then what it was.
 
 import { button } from './dom.js'
 import { TEXTS } from './texts.js'
@@ -10,42 +10,35 @@ export class Sweep {
      * @param {object} on
      * @param {() => { start: number, end: number, steps: number } | null} on.range what is shown; null if there is nothing to sweep
      * @param {(start: number, end: number) => void} on.pass shows a range in passing
-     * @param {(start: number, end: number) => void} on.keep is where it was stopped
+     * @param {() => void} on.back shows again what is kept
      */
     constructor(on) {
         this.on = on
         this.asked = 0
-        /** @type {[number, number] | null} */
-        this.reached = null
         this.element = button('▶', TEXTS.play, () => this.toggle())
         this.element.classList.add('sdx-play')
         this.#label(false)
     }
 
     toggle() {
-        if (this.asked) return this.stop()
+        if (this.asked) {
+            this.stop()
+            return this.on.back()
+        }
         const range = this.on.range()
         if (!range) return
         const { start, end, steps } = range, whole = end - start === steps
         const width = whole ? Math.max(1, Math.round(steps / 10)) : end - start, last = steps - width
         const origin = whole || start >= last ? 0 : start, began = performance.now()
+        let reached = -1
         this.#label(true)
         const tick = (/** @type {number} */ now) => {
             const from = (origin + Math.max(0, Math.floor(((now - began) / 1000) * SPEED))) % (last + 1)
-            if (from !== this.reached?.[0]) {
-                this.reached = [from, from + width]
-                this.on.pass(...this.reached)
-            }
+            if (from !== reached) this.on.pass(from, from + width)
+            reached = from
             this.asked = requestAnimationFrame(tick)
         }
         this.asked = requestAnimationFrame(tick)
-    }
-
-    /** End the sweep and keep where it is. */
-    stop() {
-        const { reached } = this
-        this.remove()
-        if (reached) this.on.keep(...reached)
     }
 
     /** @param {boolean} on */
@@ -54,10 +47,9 @@ export class Sweep {
         this.element.setAttribute('aria-pressed', String(on))
     }
 
-    remove() {
+    stop() {
         cancelAnimationFrame(this.asked)
         this.asked = 0
-        this.reached = null
         this.#label(false)
     }
 }

@@ -1,66 +1,72 @@
-// The words that only the page has: names of its controls, tooltips, and what to do if there are no data. All others come
-// with the data, from nodes/maths/wording.py and nodes/maths/files/explorer.py.
+// The page's words in its language. They are written in Python, nodes/maths/files/explorer_words.py; ComfyUI serves them from locales/.
 
-export const TEXTS = {
-    // if there is nothing to show
-    connect: 'Connect {inputs}, then run the workflow.',
-    and: ' and ',
-    run: 'Run the workflow. Then drag through the steps here and point at the picture.',
-    gone: 'The data of the last run are gone. Run the workflow again.',
-    foreign: 'This is not a file of the Explorer. Run the workflow again.',
-    version: 'The Explorer’s file has version {version}; this page reads {expected}. Reload the page.',
-    tooLarge: 'The picture could not be saved: it is too large for this browser.',
+import { fill } from './words.js'
 
-    // the parts of the panel
-    explorer: 'Explorer',
-    tools: 'What is shown',
-    savePicture: 'Save the picture with its legend, settings and workflow',
-    saveMap: 'Save the map’s numbers as a numpy array',
-    more: 'More settings',
-    hold: 'Keep the scale while the range changes',
-    holdRow: 'Hold the scale',
-    range: 'Range of steps',
-    first: 'First step',
-    last: 'Last step',
-    play: 'Play: sweep the range through the steps',
-    levels: 'σ: noise level, λ: log signal-to-noise ratio, of the first and of the last step',
-    bar: 'Colour scale',
-    total: 'The sum over all cells and the chosen steps. 2.3 nats: to the model, one label is ten times as likely as the other; 4.6 nats: a hundred times.',
-    image: 'image',
-    sample: 'noise sample',
-    previous: 'Previous {name}',
-    next: 'Next {name}',
-    picture: '{view}. Arrow keys pin a cell, plus and minus zoom, Escape unpins.',
+/**
+ * @typedef {object} Words what locales/<language>/main.json has for the Explorer
+ * @property {Record<string, string>} texts
+ * @property {Record<string, string>} views what the picture is, by view
+ * @property {Record<string, { name: string, says?: string, row?: string, unit?: string }>} fields
+ * @property {Record<string, string>} options options of fields that have another name on the page
+ * @property {Record<string, string>} sentences
+ * @property {Record<string, Record<string, string>>} meanings of what a reading's numbers are
+ * @property {Record<string, string>} units
+ * @property {Record<string, string>} colours
+ */
+
+/** @type {Words} */
+const NONE = { texts: {}, views: {}, fields: {}, options: {}, sentences: {}, meanings: {}, units: {}, colours: {} }
+/** @type {Record<string, Words>} by language */
+let known = {}
+let english = NONE, words = NONE
+
+/** @type {Record<string, string>} */
+export const TEXTS = {}
+/** @type {Words['views']} */
+export const VIEWS = {}
+/** @type {Words['fields']} */
+export const FIELDS = {}
+/** @type {Words['options']} */
+export const OPTIONS = {}
+
+/** @param {Record<string, { sdexplain?: Words }>} served all packs' texts, by language */
+export function learn(served) {
+    known = Object.fromEntries(Object.entries(served).map(([language, texts]) => [language, { ...NONE, ...texts.sdexplain }]))
+    english = known.en ?? NONE
+    speak('en')
 }
 
-/** @type {Record<string, string>} what the picture is, by view */
-export const VIEWS = {
-    overlay: 'Heatmap over the picture',
-    heatmap: 'Heatmap alone',
-    'side by side': 'Picture, and heatmap beside it',
-    swipe: 'Heatmap on the left of the divider, the picture on its right',
-    decoded: 'Colours that the sum adds',
+/** Panels that are made from now on speak this language, or English where there are no words in it. @param {string} language */
+export function speak(language) {
+    words = known[language] ?? known[language.split('-')[0]] ?? english
+    Object.assign(TEXTS, english.texts, words.texts)
+    Object.assign(VIEWS, english.views, words.views)
+    Object.assign(FIELDS, english.fields, words.fields)
+    Object.assign(OPTIONS, english.options, words.options)
 }
 
 /**
- * The fields: the name of each, what else its tooltip says, the words before and after it, and the options that have another
- * name on the page.
- * @type {Record<string, { name: string, says?: string, row?: string, unit?: string, options?: Record<string, string> }>}
+ * What came with the data in English, in the page's language. What it has no words for stays as it came.
+ * @param {Record<string, any>} header of an overview
+ * @returns {Record<string, any>}
  */
-export const FIELDS = {
-    reading: {
-        name: 'Reading',
-        says: 'evidence: what speaks for (+) or against (−) the first prompt. information, absolute: where the prompts differ at all. difference: the difference itself, where opposite signs cancel.',
-    },
-    scalar: { name: 'Number per cell', options: { 'channel norm': 'how much', 'channel mean': 'signed mean' } },
-    sign: { name: 'Side', options: { both: 'for and against', positive: 'only for', negative: 'only against' } },
-    view: { name: 'View' },
-    opacity: { name: 'Opacity', row: 'Opacity' },
-    colour_map: { name: 'Colour map', row: 'Colours' },
-    background: { name: 'Background', row: 'Background' },
-    interpolation: { name: 'Interpolation', row: 'Between cells' },
-    percentile: { name: 'Percentile', row: 'Full colour at', unit: ' %' },
-    weighting: { name: 'Weighting', row: 'Steps count' },
-    reliability: { name: 'Reliability', row: 'Cells' },
-    threshold: { name: 'Threshold', row: 'beyond', unit: ' SE' },
+export function translated(header) {
+    if (words === english) return header
+    const [target, contrast] = header.short.map((/** @type {string} */ label) => label.replaceAll(/^“|”$/g, ''))
+    const same = (/** @type {string} */ text, /** @type {string | undefined} */ ours, /** @type {string | undefined} */ theirs) =>
+        ours !== undefined && theirs !== undefined && fill(ours, { target, contrast }) === text ? fill(theirs, { target, contrast }) : text
+    const sentence = (/** @type {[string, string]} */ [name, text]) =>
+        [name, english.sentences[name] === text ? (words.sentences[name] ?? text) : text]
+    const meaning = (/** @type {Record<string, any>} */ entry) => {
+        const name = entry.reading === 'difference' ? `difference, ${entry.scalar}` : entry.reading, changed = { ...entry }
+        for (const part of ['positive', 'negative', 'quantity', 'noun']) changed[part] = same(entry[part], english.meanings[name]?.[part], words.meanings[name]?.[part])
+        for (const part of ['unit', 'summed_unit']) changed[part] = words.units[entry[part]] ?? entry[part]
+        return changed
+    }
+    return {
+        ...header,
+        sentences: Object.fromEntries(Object.entries(header.sentences).map(sentence)),
+        words: header.words.map(meaning),
+        maps: header.maps.map((/** @type {any} */ map) => ({ ...map, ends: map.ends.map((/** @type {string} */ colour) => words.colours[colour] ?? colour) })),
+    }
 }

@@ -110,6 +110,12 @@ export function decoderWords(model, view, exact) {
     }
 }
 
+/** What the contour line marks. @param {Model} model @param {View} view @param {Frame} frame */
+export function contourWords(model, view, { limit, unit, words }) {
+    const value = formatValue(view.contour * limit)
+    return model.say('contour', { value: words.signed ? `±${value}` : value, unit })
+}
+
 /** Which of a batch's images is shown. @param {Model} model @param {View} view */
 export function imageWords(model, view) {
     return model.say('image', { image: model.image(view) + 1, images: model.header.images })

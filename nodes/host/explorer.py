@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import folder_paths
 import torch
 from comfy.model_management import throw_exception_if_processing_interrupted
+from comfy_execution.utils import get_executing_context
 
 from ..maths.files.explorer import Decoder, digest, overview, parts
 from ..maths.images import decode_pictures, to_image
@@ -25,10 +27,11 @@ if TYPE_CHECKING:
 
 FOLDER = "sdexplain"
 DECODED = "decoded-"
-MOST_FOLDERS = 8  # of different content; older ones are removed, and their pages ask to run again
+MOST_BYTES = 2 << 30  # of all runs together; beyond that the oldest go, and their pages ask to run again
 
-_written: set[str] = set()  # the folders that pages know of
-_vanished: list[str] = []  # those of them that were found to be gone
+_written: defaultdict[str, dict[str, None]] = defaultdict(dict)  # node -> the folders that its page knows of, the newest last
+_vanished: Counter[str] = Counter()  # node -> how many of them were found to be gone
+_in_use: dict[str, set[str]] = {}  # the prompt that is under way -> the folders of its nodes
 
 
 def publish(
@@ -44,9 +47,10 @@ def publish(
     if not place.is_dir():
         with _disk():
             _write(place, predictions, pictures, None if vae is None else (weighting, vae.decode))
-    os.utime(place)
-    _prune(place.parent)
-    _written.add(name)
+    node = _executing()[1]
+    _written[node].pop(name, None)
+    _written[node][name] = None
+    _use(name)
     return f"{FOLDER}/{name}"
 
 
@@ -82,12 +86,42 @@ def publish_decoded(subfolder: str, name: str, vae: VAE, latents: torch.Tensor) 
     return sorted({file.stem[len(DECODED) :].rpartition("-")[0] for file in place.glob(f"{DECODED}*.png")})
 
 
+def make_room() -> dict[str, int]:
+    """Remove the oldest folders beyond `MOST_BYTES`, but none of the prompt that is under way; tells the page how many."""
+    total, removed = 0, 0
+    for entry in sorted(_folder().iterdir(), key=lambda entry: entry.stat().st_mtime, reverse=True):
+        total += sum(file.stat().st_size for file in entry.iterdir())
+        if total > MOST_BYTES and entry.name not in _in_use.get(_executing()[0], ()):
+            shutil.rmtree(entry, ignore_errors=True)
+            removed += 1
+    return {"removed": removed}
+
+
 def vanished() -> int:
-    """How often a written file was found to be missing: its node must run again."""
-    gone = {name for name in _written if not (_folder() / name).is_dir()}
-    _written.difference_update(gone)
-    _vanished.extend(gone)
-    return len(_vanished)
+    """How many files of the executing node were found to be missing: it must run again. Those that it has are in use."""
+    node = _executing()[1]
+    gone = [name for name in _written[node] if not (_folder() / name).is_dir()]
+    for name in gone:
+        del _written[node][name]
+    _vanished[node] += len(gone)
+    if _written[node]:
+        _use(next(reversed(_written[node])))
+    return _vanished[node]
+
+
+def _executing() -> tuple[str, str]:
+    """The prompt that is under way, and its node."""
+    context = get_executing_context()
+    return ("", "") if context is None else (context.prompt_id, context.node_id)
+
+
+def _use(name: str) -> None:
+    """Keep a folder while this prompt is under way, and count it as new."""
+    prompt = _executing()[0]
+    if prompt not in _in_use:
+        _in_use.clear()
+    _in_use.setdefault(prompt, set()).add(name)
+    os.utime(_folder() / name)
 
 
 def _folder() -> Path:
@@ -133,8 +167,3 @@ def _disk() -> Iterator[None]:
             f"The explorer's files could not be written ({error.strerror or error}). Make room on the disk of ComfyUI's temp "
             f"folder {folder_paths.get_temp_directory()} and run again."
         ) from error
-
-
-def _prune(folder: Path) -> None:
-    for old in sorted(folder.iterdir(), key=lambda entry: entry.stat().st_mtime)[:-MOST_FOLDERS]:
-        shutil.rmtree(old, ignore_errors=True)

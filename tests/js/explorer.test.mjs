@@ -1,13 +1,20 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import test from 'node:test'
-import { binomialQuantile, tailOfF } from '../../js/explorer/chance.js'
+import { binomialQuantile, tailOfT } from '../../js/explorer/chance.js'
 import { levels, mix, paint, places } from '../../js/explorer/colours.js'
+import { contour, dashed } from '../../js/explorer/contour.js'
 import { crc32, npy, withText } from '../../js/explorer/files.js'
 import { readSelection, writeSelection } from '../../js/explorer/model.js'
+import { strongest } from '../../js/explorer/places.js'
 import { read } from '../../js/explorer/safetensors.js'
 import { automaticLimit, formatValue, percentile, withError } from '../../js/explorer/scale.js'
 import { Sums, total, varianceOfMean } from '../../js/explorer/sums.js'
+import { learn, speak, translated } from '../../js/explorer/texts.js'
 import { fill, isolated } from '../../js/explorer/words.js'
+
+const served = Object.fromEntries(['en', 'de'].map(language => [language, JSON.parse(readFileSync(new URL(`../../locales/${language}/main.json`, import.meta.url)))]))
+learn(served)
 
 const near = (found, expected, tolerance = 1e-9) => assert.ok(Math.abs(found - expected) <= tolerance, `${found} is not ${expected}`)
 const layout = { samples: 4, steps: 3, channels: 2, cells: 2, antithetic: false, fresh: true }
@@ -87,9 +94,9 @@ test('numbers are written with three digits and a true minus sign', () => {
 })
 
 test('chances are those of known tables', () => {
-    near(tailOfF(1.96 ** 2, 1, 1e7), 0.05, 1e-5) // the normal distribution
-    near(tailOfF(2.228 ** 2, 1, 10), 0.05, 1e-4) // Student's t, 10 degrees of freedom
-    near(tailOfF(3.0, 4, 20), 0.0431, 1e-3)
+    near(tailOfT(1.96, 1e7), 0.05, 1e-5) // the normal distribution
+    near(tailOfT(2.228, 10), 0.05, 1e-4)
+    near(tailOfT(1, 1), 0.5) // Cauchy's
     assert.equal(binomialQuantile(0.5, 10, 0.5), 5)
     assert.equal(binomialQuantile(0.99, 10, 0), 0)
 })
@@ -147,6 +154,51 @@ test('foreign, cut and newer files are refused in words', () => {
 test('sentences are filled once, whatever is put into them', () => {
     assert.equal(fill('{a} of {b}, {c}', { a: '{b}', b: 2 }), '{b} of 2, {c}')
     assert.equal(isolated('for “זברה”'), 'for \u2068“זברה”\u2069')
+})
+
+test('what came with the data is said in the page’s language, and what it has no words for stays', () => {
+    const header = {
+        short: ['“zebra”', '“horse”'],
+        sentences: { cell: served.en.sdexplain.sentences.cell, steps: 'steps of a newer version' },
+        words: [{ reading: 'evidence', scalar: 'channel norm', positive: 'speaks for “zebra”', negative: 'new words', quantity: 'Evidence', noun: 'evidence', unit: 'nats per latent cell', summed_unit: 'nats' }],
+        maps: [{ name: 'RdBu_r', ends: ['blue', 'red'] }],
+    }
+    assert.equal(translated(header), header) // English
+    speak('de-CH')
+    const { sentences, words: [word], maps: [map] } = translated(header)
+    assert.deepEqual([sentences.cell, sentences.steps], [served.de.sdexplain.sentences.cell, header.sentences.steps])
+    assert.deepEqual([word.positive, word.negative, word.unit], ['spricht für “zebra”', 'new words', 'nats je Latent-Zelle'])
+    assert.deepEqual(map.ends, ['blau', 'rot'])
+    speak('en')
+})
+
+test('the strongest places are apart, strongest first, and clear cells are none', () => {
+    const values = new Float32Array(100)
+    values[44] = -9
+    values[45] = 8 // beside it
+    values[11] = 3
+    values[88] = -5
+    assert.deepEqual(strongest(values, 10, 10), [{ x: 4, y: 4 }, { x: 8, y: 8 }, { x: 1, y: 1 }])
+    assert.deepEqual(strongest(values, 10, 10, 1), [{ x: 4, y: 4 }])
+    assert.deepEqual(strongest(new Float32Array(4), 2, 2), [])
+})
+
+/** Whether every end of a piece is an end of another one. */
+const closed = lines => {
+    const ends = lines.flatMap(([x, y, toX, toY]) => [[x, y], [toX, toY]].map(String))
+    return ends.every(end => ends.filter(other => other === end).length % 2 === 0)
+}
+
+test('a contour crosses between cells where the value is reached, and closes', () => {
+    const values = new Float32Array([0, 0, 0, 0, 2, 0, 0, 0, 0])
+    const lines = contour(values, 3, 3, 1)
+    assert.ok(closed(lines) && lines.length === 4)
+    for (const [x, y] of lines) near(Math.abs(x - 1.5) + Math.abs(y - 1.5), 0.5) // half-way to each neighbour
+    assert.equal(contour(values, 3, 3, -1).length, 0)
+    assert.deepEqual(contour(values.map(value => -value), 3, 3, -1), lines)
+    assert.ok(closed(contour(new Float32Array([2, 0, 0, 2]), 2, 2, 1))) // a saddle
+    assert.ok(contour(new Float32Array([2, 2, 2, 2]), 2, 2, 1).flat().every(place => place >= 0 && place <= 2)) // at the edge
+    assert.deepEqual(dashed([[0, 0, 4, 8]]), [[1, 2, 3, 6]])
 })
 
 test('selections are kept as text, and nonsense is none', () => {

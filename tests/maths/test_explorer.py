@@ -16,6 +16,7 @@ import pytest
 import torch
 from explorer_files import contents, data_start, listed
 from sdexplain.nodes.maths.files.explorer import curve, digest, layers, one_sample, overview, parts
+from sdexplain.nodes.maths.files.explorer_words import TEXTS
 from sdexplain.nodes.maths.files.latent_colours import decoder_colours, picture_colours
 from sdexplain.nodes.maths.method.difference import read_step, sum_steps
 from sdexplain.nodes.maths.method.heatmap import make_heatmap, show_only
@@ -111,9 +112,10 @@ def test_the_page_reads_what_python_wrote_and_refuses_other_files_in_words(tmp_p
     from safetensors.numpy import save
 
     content = overview(made(), pictures())
-    script = "import { readFileSync } from 'node:fs'; import { read } from '%s';"
-    script += " read(new Uint8Array(readFileSync(process.argv[1])).buffer)"
-    module = (EXPLORER / "safetensors.js").as_uri()
+    script = "import { readFileSync } from 'node:fs'; import { read } from '%s'; import { learn } from '%s';"
+    script += f"learn({json.dumps({'en': {'sdexplain': {'texts': TEXTS}}})});"
+    script += "read(new Uint8Array(readFileSync(process.argv[1])).buffer)"
+    modules = tuple((EXPLORER / name).as_uri() for name in ("safetensors.js", "texts.js"))
     refused = {
         "not a file of the Explorer": [b"", b"PNG0" + bytes(20), content[:100], save({"a": np.zeros(2)})],
         "version 9": [content.replace(b'"version":"3"', b'"version":"9"')],
@@ -122,7 +124,13 @@ def test_the_page_reads_what_python_wrote_and_refuses_other_files_in_words(tmp_p
         for place, text in enumerate(broken):
             file = tmp_path / f"{place}.safetensors"
             file.write_bytes(text)
-            command = [javascript.node(), "--input-type=module", "-e", script % module, str(file)]
+            command = [
+                javascript.node(),
+                "--input-type=module",
+                "-e",
+                script.replace("%s", modules[0], 1).replace("%s", modules[1], 1),
+                str(file),
+            ]
             done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
             assert (done.returncode != 0) == bool(name) and name in done.stderr, (text[:40], done.stderr)
 

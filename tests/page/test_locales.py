@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from sdexplain.tools.locales import LOCALES, english, escape, paths, read
+from sdexplain.tools.locales import LOCALES, PAGE, english, escape, of_the_page, paths, read
 
 if TYPE_CHECKING:
     from sdexplain.tools.client import Client
@@ -27,6 +27,19 @@ def test_a_language_has_every_text_and_no_other(language: str) -> None:
     texts = dict(paths(read(language)))
     assert texts.keys() == dict(paths(read("en"))).keys()
     assert not [path for path, text in texts.items() if not text.strip()]
+
+
+def test_the_pages_english_is_what_python_says() -> None:
+    assert read("en", PAGE) == of_the_page()
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_language_has_every_text_of_the_page_with_its_places(language: str) -> None:
+    texts = dict(paths(read(language, PAGE)))
+    assert texts.keys() == dict(paths(of_the_page())).keys()
+    for path, text in paths(of_the_page()):
+        # the zh word for "clear" and the like may be one sign, but none is empty, and none loses what is filled in
+        assert texts[path].strip() and sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", texts[path])), path
 
 
 @pytest.mark.parametrize("language", OTHERS)

@@ -28,6 +28,7 @@ from ..method.reliability import CONFIDENCE
 from ..method.scalar import ROUNDING_PER_STEP, Scalar, combine
 from ..pictures.colours import AUTOMATIC, DIVERGING, SEQUENTIAL, colour_map_name, colour_table, end_colours
 from ..wording import PER_CELL, SENTENCES, differing_part, quoted
+from .explorer_words import PAGE_SENTENCES
 from .latent_colours import decoder_colours, picture_colours
 
 FORMAT = "SDExplain explorer"
@@ -38,26 +39,6 @@ Decoder = tuple[Weighting, Callable[[Tensor], Tensor]]
 COLOUR_MAPS = {name: name in DIVERGING for name in (*DIVERGING, *SEQUENTIAL)}
 """Each colour map's name, and whether it is for signed maps."""
 SCALARS: tuple[Scalar, ...] = ("channel norm", "channel mean")
-PAGE_SENTENCES = {
-    "steps": "steps {start}–{end} of {steps}, noisiest first",
-    "level": "σ {sigma}, λ {log_snr}",
-    "level_alone": "σ {sigma}",
-    "levels": "{first}  →  {last}",
-    "step": "step {step} of {steps}: {value} {unit}",
-    "cell": "Cell {column}, {row}: {value} {unit}",
-    "box": "Box of {count} cells: {value} {unit}",
-    "image": "image {image} of {images}",
-    "sample": "sample {sample} of {samples}",
-    "mean": "mean of {samples} samples",
-    "decoded_badge": "decoded by the VAE",
-    "decoded": "Colours that the sum adds, decoded by the VAE.",
-    "guessed_badge": "estimate without VAE",
-    "guessed": "Colours that the sum adds, estimated from the picture’s own latent. Connect a VAE to see what it decodes.",
-    "estimated_badge": "estimate, R² {fit}",
-    "estimated": "Colours that the sum adds, estimated from what the VAE decoded (R² {fit}; 1 at best). "
-    "Run the workflow to decode this range.",
-}
-"""What the page says besides the legend's `SENTENCES`."""
 
 
 def _file(header: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> bytes:
@@ -129,6 +110,25 @@ def _meaning(predictions: NoisePredictions) -> dict[str, Any]:
     """What everything is called, and every sentence about it."""
     labels = predictions.target_label, predictions.contrast_label
     familiarity, strange = recognise(predictions)
+    legend = {name: sentence for name, sentence in SENTENCES.items() if name != "source"}  # the page has "steps" in its place
+    return {
+        "target": labels[0],
+        "contrast": labels[1],
+        "familiarity": familiarity,
+        "strange": strange,
+        "title": f"{quoted(labels[0])} vs {quoted(labels[1])}",
+        "short": [quoted(differing_part(*labels)), quoted(differing_part(*labels[::-1]))],
+        "readings": list(get_args(Reading)),
+        "weightings": list(get_args(Weighting)),
+        "words": words(predictions),
+        "sentences": legend | PAGE_SENTENCES | _asked_sentence(predictions.noised),
+        "maps": [
+            {"name": name, "signed": signed, "ends": list(end_colours(name, signed))} for name, signed in COLOUR_MAPS.items()
+        ],
+        "automatic": {"signed": colour_map_name(AUTOMATIC, True), "unsigned": colour_map_name(AUTOMATIC, False)},
+    }
+
+
 def _asked_sentence(noised: NoisedLatents) -> dict[str, str]:
     """What the page says of the chosen steps, where only some of the schedule were asked."""
     return {} if noised.asked is None else {"steps": f"{PAGE_SENTENCES['steps']}; asked: {len(noised.asked)} of {{steps}}"}
@@ -145,26 +145,6 @@ def spread_out(predictions: NoisePredictions) -> NoisePredictions:
     return replace(predictions, noised=replace(noised, asked=None), target=both[0], contrast=both[1])
 
 
-    legend = {name: sentence for name, sentence in SENTENCES.items() if name != "source"}  # the page has "steps" in its place
-    return {
-        "target": labels[0],
-        "contrast": labels[1],
-        "familiarity": familiarity,
-        "strange": strange,
-        "title": f"{quoted(labels[0])} vs {quoted(labels[1])}",
-        "short": [quoted(differing_part(*labels)), quoted(differing_part(*labels[::-1]))],
-    predictions = spread_out(predictions)
-        "readings": list(get_args(Reading)),
-        "weightings": list(get_args(Weighting)),
-        "words": words(predictions),
-        "sentences": legend | PAGE_SENTENCES | _asked_sentence(predictions.noised),
-        "maps": [
-            {"name": name, "signed": signed, "ends": list(end_colours(name, signed))} for name, signed in COLOUR_MAPS.items()
-        ],
-        "automatic": {"signed": colour_map_name(AUTOMATIC, True), "unsigned": colour_map_name(AUTOMATIC, False)},
-    }
-
-
 def parts(predictions: NoisePredictions, reading: Reading, image: int) -> bytes:
     """One reading of one image: "values" [R,S,K,h,w], unweighted, or [1,S,K,h,w] if that is too much; and how sure they are.
 
@@ -173,6 +153,7 @@ def parts(predictions: NoisePredictions, reading: Reading, image: int) -> bytes:
     reading without a sign "tested" [S,h,w], see `NoiseDifference`; each for a weight of 1. Of signed ones the page finds the
     variance by itself where it has all samples.
     """
+    predictions = spread_out(predictions)
     noised = predictions.noised
     one = replace(
         predictions,
