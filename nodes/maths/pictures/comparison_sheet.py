@@ -102,7 +102,7 @@ def agreement_sheet(comparison: Comparison, pictures: Tensor | None = None) -> T
     maps = [first] if comparison.second is None else [first, comparison.second]
     grid = Grid(len(maps) + 1, cell_size(size, len(maps) + 1))
     truth, chosen, counted = (
-        _on_picture(masks, first, size, grid.cell) for masks in (comparison.truth, comparison.chosen, comparison.counted)
+        on_picture(masks, first, size, grid.cell) for masks in (comparison.truth, comparison.chosen, comparison.counted)
     )
     heatmaps = [make_heatmap(map, shared=False) for map in maps]
     cells = [outlined(overlay(pictures, heatmap, size=grid.cell), truth) for heatmap in heatmaps]
@@ -135,7 +135,7 @@ def outlined(pictures: Tensor, truth: Tensor) -> Tensor:
     return torch.stack(lines)
 
 
-def _on_picture(masks: Tensor, map: Map, picture_size: Size, size: Size) -> Tensor:
+def on_picture(masks: Tensor, map: Map, picture_size: Size, size: Size) -> Tensor:
     """Masks of the places that the latent covers, [B,h,w], on a picture drawn at `size`, [B,H,W]; False around it."""
     box = scale_box(covered_box(picture_size, map.latent_size, map.downscale), picture_size, size)
     inside = F.interpolate(masks[:, None].float(), (box.height, box.width), mode="nearest-exact")[:, 0] > 0
