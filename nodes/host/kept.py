@@ -7,7 +7,7 @@ at the same noised latent. Conditionings and noised latents are compared by cont
 a second node that shares a prompt, more samples and more steps all find what is there, and nothing else is ever found.
 A MODEL or a conditioning that was changed in place, instead of a copy of it, is detected by digests, which are taken when
 predictions are kept and before they are used again. What a model answers that remembers earlier questions is not kept at all.
-A run that is cancelled or fails keeps the prompts that were finished, beside the node's last whole run.
+A run that is cancelled or fails keeps what was predicted until then, beside the node's last whole run.
 
 Runs are kept only as long as ComfyUI keeps the model. For two prompts they are the arrays that ComfyUI's own cache holds
 for the node anyway; those of deleted nodes are held only here. So the oldest runs are dropped if there are
@@ -16,10 +16,11 @@ more than `MOST_RUNS`, or if all of them with the new one take more than `MOST_M
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Protocol, get_args
 from weakref import WeakKeyDictionary
 
 import comfy.model_management
@@ -28,11 +29,12 @@ import torch
 from torch import Tensor
 
 from ..maths.method.noising import NoisedLatents, shared_levels
-from ..maths.method.prediction import Precision, list_evaluations, predictions_shape
+from ..maths.method.order import Level, noised_order
+from ..maths.method.prediction import Evaluation, Precision, predictions_shape
 from . import fingerprint
 from .coverage import check_coverage
 from .patches import names_of_patches
-from .prediction import Conditioning, ModelRemembersError, predict
+from .prediction import Conditioning, ModelRemembersError, PromptPredictor
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -54,6 +56,12 @@ class _Kept:
     """[R,S] bool."""
     digest: str = ""
     """Of the prompt's content as it was when this was kept."""
+
+    def add(self, evaluations: list[Evaluation], images: int) -> None:
+        """Note what the model has answered; a noised latent is known once it is so for all images."""
+        for level, answers in Counter((sample, step) for sample, step, _ in evaluations).items():
+            if answers == images:
+                self.known[level] = True
 
 
 @dataclass(eq=False)
@@ -81,7 +89,7 @@ class Effort:
     calls: int = 0
     """Model calls that this took."""
     spared: int = 0
-    """Predictions of the noised latents that were not needed, because a label was out before."""
+    """Predictions of the noised latents that were not needed, because a label was out before, or the answer had settled."""
     uncovered: float = 0.0
     """The share of the picture that no prompt reaches, by areas and masks; there the predictions mean nothing."""
 
@@ -107,17 +115,37 @@ def collect(
     contrast: Conditioning,
     node_id: str,
     precision: Precision = "float16",
+    plan: Plan | None = None,
 ) -> tuple[Tensor, Tensor, Effort]:
     """The predictions under both prompts, each [R,S,B,C,h,w], and what they cost; the model is asked only for what is new.
 
     Prompts of the same content are predicted once and come back as one and the same array, so their difference is zero.
+    Without a plan everything is predicted.
 
     Raises:
-        ValueError: see `predict` and `check_coverage`.
+        ValueError: see `PromptPredictor` and `check_coverage`.
     """
     collection = Collection(model, noised, [target, contrast], node_id, precision, ("target", "contrast"))
-    under_target, under_contrast = collection.predict([noised.samples] * 2)
+    if plan is None:
+        collection.predict([noised.samples] * 2)
+    else:
+        collection.ask([plan.order] * 2, plan)
+    under_target, under_contrast = collection.arrays
     return under_target, under_contrast, collection.effort
+
+
+class Plan(Protocol):
+    """What to ask at most, and when it is enough."""
+
+    order: list[Level]
+    """What to ask about, in this order."""
+    group: int
+    """How many noise samples of a step are asked about together."""
+    patient: bool
+    """Whether everything is asked in the end, so that the rounds may be as long as a model call."""
+
+    def enough(self, done: int, arrays: list[Tensor], bar: comfy.utils.ProgressBar) -> bool:
+        """Whether the first `done` of the order are enough, of `Collection.arrays`; the bar may show what there is."""
 
 
 class Collection:
@@ -148,56 +176,107 @@ class Collection:
         same_as = [next(i for i, other in enumerate(prompts) if same_content(prompt, other)) for prompt in prompts]
         distinct = sorted(set(same_as))
         self._places = [distinct.index(first) for first in same_as]
+        self._distinct = range(len(distinct))
         _forget_changed(model)
         self._prompts = [_recall(model, noised, prompts[first], getattr(torch, precision)) for first in distinct]
         self._names = [names[first] for first in distinct]
         self._run = _Run(noised, self._prompts)
         self._asked = [0] * len(prompts)
         self._effort = Effort()
+        self._predictors = [
+            PromptPredictor(model, noised, kept.prompt, kept.predictions, self._called, name=name)
+            for kept, name in zip(self._prompts, self._names, strict=True)
+        ]
         missing = sum(int((~kept.known).sum()) for kept in self._prompts) * noised.images
         self._bar = comfy.utils.ProgressBar(missing)
 
     @property
+    def arrays(self) -> list[Tensor]:
+        """Each prompt's predictions [R,S,B,C,h,w] as far as they are known; elsewhere they are 0."""
+        return [self._prompts[place].predictions for place in self._places]
+
+    @property
     def effort(self) -> Effort:
-        """What all calls of `predict` cost together."""
-        each = self.noised.steps * self.noised.images
-        wanted = sum(self._asked) * each
-        spared = len(self._asked) * self.noised.samples * each - wanted
+        """What all calls of `predict` and `ask` cost together."""
+        images = self.noised.images
+        wanted = sum(self._asked) * images
+        spared = len(self._asked) * self.noised.samples * self.noised.steps * images - wanted
         return Effort(wanted, self._effort.predicted, self._effort.calls, spared, self._uncovered)
 
     def predict(self, samples: Sequence[int]) -> list[Tensor]:
         """Each prompt's predictions [R,S,B,C,h,w], of which the first `samples[prompt]` samples are sure to be there.
 
         Raises:
-            ValueError: see `host.prediction.predict`.
+            ValueError: see `PromptPredictor`.
+        """
+        order = noised_order(self.noised, self.noised.samples)
+        self.ask([[level for level in order if level[0] < count] for count in samples])
+        return self.arrays
+
+    def ask(self, wanted: Sequence[list[Level]], plan: Plan | None = None) -> None:
+        """Predict each prompt's `wanted` in their order, all prompts side by side, until the plan says that it is enough.
+
+        Raises:
+            ValueError: see `PromptPredictor`.
         """
         _make_room(self._run)
-        self._asked = [max(pair) for pair in zip(self._asked, samples, strict=True)]
+        same = [[levels for levels, own in zip(wanted, self._places, strict=True) if own == place] for place in self._distinct]
         try:
-            self._predict()
+            done = self._ask_in_rounds([max(lists, key=len) for lists in same], plan)
         except ModelRemembersError:
             _runs.pop(self.model, None)
             raise
         except BaseException:  # cancelled, or failed
-            if done := [kept for kept in self._prompts if kept.known.any()]:
-                _keep(self.model, f"{self.node_id}, stopped", _Run(self.noised, done))
+            self._note()
+            if some := [kept for kept in self._prompts if kept.known.any()]:
+                _keep(self.model, f"{self.node_id}, stopped", _Run(self.noised, some))
             raise
+        self._asked = [max(before, min(done, len(levels))) for before, levels in zip(self._asked, wanted, strict=True)]
         _forget(f"{self.node_id}, stopped")
         _keep(self.model, self.node_id, self._run)
-        return [self._prompts[place].predictions for place in self._places]
 
-    def _predict(self) -> None:
-        for place, kept in enumerate(self._prompts):
-            needed = max(count for count, own in zip(self._asked, self._places, strict=True) if own == place)
-            known = kept.known.tolist()
-            evaluations = [
-                (sample, step, image)
-                for sample, step, image in list_evaluations(self.noised)
-                if sample < needed and not known[sample][step]
-            ]
-            name = self._names[place]
-            predict(self.model, self.noised, kept.prompt, kept.predictions, evaluations, self._called, name=name)
-            kept.known[:needed] = True
+    def _ask_in_rounds(self, wanted: list[list[Level]], plan: Plan | None) -> int:
+        """Ask for the same part of every prompt's list, round by round; returns how long that part is at the end."""
+        done, stop = 0, False
+        for end in self._rounds(max(wanted, key=len), plan):
+            stop = end == max(map(len, wanted))
+            for kept, predictor, levels in zip(self._prompts, self._predictors, wanted, strict=True):
+                predictor.ask(self._missing(kept, levels[done:end]), last=stop)
+                self._note()
+            done = end
+            if plan is not None and plan.enough(done, self.arrays, self._bar):
+                break
+        if not stop:
+            for predictor in self._predictors:
+                predictor.ask([], last=True)
+            self._note()
+        return done
+
+    def _rounds(self, wanted: list[Level], plan: Plan | None) -> list[int]:
+        """Where each round ends. There is one alone if nobody waits for a part, or what is attached counts on whole runs.
+
+        The first is 1 noised latent, so that there is something to see. A patient plan then has 1, 2, 4 and so on that are new,
+        up to a model call; another one has a group at a time, so that it stops at the same place whatever is known.
+        """
+        if plan is None or (plan.patient and not all(predictor.bare for predictor in self._predictors)):
+            return [len(wanted)]
+        if not plan.patient:
+            return sorted({1, *range(plan.group, len(wanted), plan.group), len(wanted)})
+        new = [place for place, level in enumerate(wanted, 1) if not all(kept.known[level] for kept in self._prompts)]
+        call, ends = max(1, self._predictors[0].call // self.noised.images), [0]
+        while ends[-1] < len(new):
+            ends.append(ends[-1] + min(max(1, ends[-1]), call))
+        return [*(new[end - 1] for end in ends[1:] if end < len(new)), len(wanted)]
+
+    def _missing(self, kept: _Kept, levels: list[Level]) -> list[Evaluation]:
+        """Step by step, so that neighbours share their noise level."""
+        missing = sorted((level for level in levels if not kept.known[level]), key=lambda level: level[::-1])
+        return [(*level, image) for level in missing for image in range(self.noised.images)]
+
+    def _note(self) -> None:
+        """Note what is known by now, and may be kept."""
+        for kept, predictor in zip(self._prompts, self._predictors, strict=True):
+            kept.add(predictor.answered, self.noised.images)
 
     def _called(self, count: int) -> None:
         self._effort.predicted += count
@@ -226,7 +305,7 @@ def _recall(model: ModelPatcher, noised: NoisedLatents, prompt: Conditioning, dt
     What was kept in float16 is not known in float32, and what would be too large for float16 is not known in that.
     """
     digest = fingerprint.of_conditioning(prompt) if _runs.get(model) else ""
-    predictions = torch.empty(predictions_shape(noised), dtype=dtype)
+    predictions = torch.zeros(predictions_shape(noised), dtype=dtype)
     known = torch.zeros(predictions.shape[:2], dtype=torch.bool)
     for run in _runs.get(model, {}).values():
         for kept in run.prompts:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -51,46 +52,98 @@ def predict(
 ) -> None:
     """Predict the noise under one prompt for the (sample, step, image) of `evaluations`, into `predictions` [R,S,B,C,h,w].
 
+    All in one session: see `PromptPredictor`, also for the arguments and what is raised.
+    """
+    PromptPredictor(model, noised, conditioning, predictions, called, cells, name).ask(evaluations, last=True)
+
+
+class PromptPredictor:
+    """Predicts the noise under one prompt into `predictions` [R,S,B,C,h,w], in as many sessions of ComfyUI as one likes.
+
     One prompt a session, never two in one: ComfyUI copies a conditioning that has an area into every other one, patches such as
     image adapters take the second prompt of a call for the negative one, and what a prompt gives must not depend on its
     company, so that it can be kept. The evaluations are cut into model calls of the same size for every prompt, hence equal
     prompts give equal predictions to the last bit.
 
-    If something is attached to the model, it is asked one of its first questions again at the end: see `ModelRemembersError`.
+    If something is attached to the model, it is asked one of its first questions again in the last session: see
+    `ModelRemembersError`.
 
     Args:
         called: called with the number of evaluations after every model call.
         cells: about how many latent cells a call should have, if not what suits the device; never half as many again.
         name: what errors call the conditioning, "target" for example.
+        planned: steps that will be asked about, now or later: it is checked at once that the conditioning is meant for them.
 
     Raises:
         ValueError: a conditioning that is switched off at a noise level, a model that can't take it, or that answers with NaN or
             infinity, or otherwise each time.
     """
-    if not evaluations:
-        return
-    if cells is None:
-        cells = CELLS_CPU if model.load_device.type == "cpu" else CELLS
-    patches = names_of_patches(model) + (["hooks"] if any("hooks" in entry for _, entry in conditioning) else [])
-    sampler = _Collector(noised, predictions, evaluations, may_mix_levels(model, conditioning), called, cells, patches)
-    guider = _PromptGuider(model)
-    guider.inner_set_conds({"prompt": conditioning})
-    # ComfyUI reserves memory for twice the batch that it is shown. Per-image conditionings must see the true batch.
-    batch = -(-sampler.size // 2) if sampler.mix_levels else noised.images
-    placeholder = _as_frames(torch.zeros(batch, *noised.x0.shape[1:]), noised.single_frame)
-    try:
-        with torch.inference_mode():
-            guider.sample(placeholder, placeholder, sampler, noised.sigmas, disable_pbar=True, seed=0)
-    except SwitchedOffError as error:
-        raise ValueError(f"The {name} conditioning {error}") from error
-    except FAILURES as error:
-        if isinstance(error, RuntimeError) and _is_out_of_memory(error):
-            raise
-        raise ValueError(
-            f"The model failed under the {name} conditioning ({type(error).__name__}: {error}). Take a prompt that was encoded "
-            "with the model's own CLIP, with areas and control nets of this picture's size; where it is one, see ComfyUI's log "
-            "for the cause." + (f" Something is attached to the MODEL ({', '.join(patches)}): try without it." if patches else "")
-        ) from error
+
+    def __init__(
+        self,
+        model: ModelPatcher,
+        noised: NoisedLatents,
+        conditioning: Conditioning,
+        predictions: Tensor,
+        called: Callable[[int], None] = lambda count: None,
+        cells: int | None = None,
+        name: str = "",
+        planned: Collection[int] = (),
+    ) -> None:
+        if cells is None:
+            cells = CELLS_CPU if model.load_device.type == "cpu" else CELLS
+        self.model, self.conditioning, self.name = model, conditioning, name
+        patches = names_of_patches(model) + (["hooks"] if any("hooks" in entry for _, entry in conditioning) else [])
+        self._sampler = _Collector(noised, predictions, may_mix_levels(model, conditioning), called, cells, patches)
+        self._sampler.planned = set(planned)
+
+    @property
+    def call(self) -> int:
+        """About how many evaluations a model call has."""
+        return max(1, round(self._sampler.wished)) * self._sampler.unit
+
+    @property
+    def bare(self) -> bool:
+        """Whether nothing is attached to model or prompt, so that sessions can be as short as one likes."""
+        return not self._sampler.patches
+
+    @property
+    def answered(self) -> list[Evaluation]:
+        """What was asked so far and may be kept: of a model with something attached nothing, before the last session is over."""
+        return [evaluation for part, _ in self._sampler.asked for evaluation in part] if self._sampler.trusted else []
+
+    def ask(self, evaluations: list[Evaluation], last: bool = False) -> None:
+        """Ask for these evaluations in one session; where it is the `last`, a model that may remember is asked again.
+
+        Raises:
+            ValueError: see the class.
+        """
+        sampler = self._sampler
+        if not sampler.begin(evaluations, last):
+            return
+        guider = _PromptGuider(self.model)
+        guider.inner_set_conds({"prompt": self.conditioning})
+        # ComfyUI reserves memory for twice the batch that it is shown. Per-image conditionings must see the true batch.
+        batch = -(-sampler.size // 2) if sampler.mix_levels else sampler.noised.images
+        placeholder = _as_frames(torch.zeros(batch, *sampler.noised.x0.shape[1:]), sampler.noised.single_frame)
+        try:
+            with torch.inference_mode():
+                guider.sample(placeholder, placeholder, sampler, sampler.noised.sigmas, disable_pbar=True, seed=0)
+        except SwitchedOffError as error:
+            raise ValueError(f"The {self.name} conditioning {error}") from error
+        except FAILURES as error:
+            if isinstance(error, RuntimeError) and _is_out_of_memory(error):
+                raise
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> ValueError:
+        patches = ", ".join(self._sampler.patches)
+        attached = f" Something is attached to the MODEL ({patches}): try without it." if patches else ""
+        return ValueError(
+            f"The model failed under the {self.name} conditioning ({type(error).__name__}: {error}). Take a prompt that was "
+            "encoded with the model's own CLIP, with areas and control nets of this picture's size; where it is one, see "
+            f"ComfyUI's log for the cause.{attached}"
+        )
 
 
 def check_conditioning(conditioning: Conditioning, name: str) -> None:
@@ -151,7 +204,6 @@ class _Collector(comfy.samplers.Sampler):
 
     noised: NoisedLatents
     predictions: Tensor
-    evaluations: list[Evaluation]
     mix_levels: bool
     called: Callable[[int], None]
     cells: int
@@ -161,14 +213,33 @@ class _Collector(comfy.samplers.Sampler):
     def __post_init__(self) -> None:
         self.unit = 1 if self.mix_levels else self.noised.images
         """Evaluations that can't be parted: where each image may have a conditioning of its own, all of a batch."""
-        units = len(self.evaluations) // self.unit
+        self.size = self.unit
+        """Evaluations in one call of this session at most."""
         self.wished = self.cells / self.noised.x0[0, 0].numel() / self.unit
         """Units in one call, about; rarely a whole number."""
         if not self.mix_levels and self.noised.images > 1:
             self.wished = 1  # patches that bring something for each image count on the images alone, as when sampling
-        calls = min(max(round(units / self.wished), 1), units)
-        self.size = self.unit * -(-units // calls)
-        """Evaluations in one call at most. Where memory sets it, it is halved: a little less of it seldom changes it."""
+        self.evaluations: list[Evaluation] = []
+        """What this session asks for."""
+        self.asked: list[tuple[list[Evaluation], float]] = []
+        """The calls of all sessions, with how many layers of the network ran in each."""
+        self.last = self.trusted = self.unchecked = False
+        self.planned: set[int] = set()
+        """Steps that later sessions will ask about."""
+        self.most = math.inf
+        """Evaluations in one call at most, where memory has set it: it is halved, a little less of it seldom changes it."""
+
+    def begin(self, evaluations: list[Evaluation], last: bool) -> bool:
+        """Get ready for a session; False if there is nothing to do in it."""
+        self.evaluations, self.last = evaluations, last
+        check = last and bool(self.patches) and (self.unchecked or bool(evaluations))
+        self.unchecked |= bool(evaluations)
+        self.trusted = not self.patches or not self.unchecked
+        if evaluations:
+            units = len(evaluations) // self.unit
+            calls = min(max(round(units / self.wished), 1), units)
+            self.size = int(min(self.unit * -(-units // calls), self.most))
+        return bool(evaluations) or check
 
     def sample(
         self,
@@ -195,14 +266,14 @@ class _Collector(comfy.samplers.Sampler):
         network = getattr(model_wrap.inner_model, "diffusion_model", None)
         layers = Layers(network if self.patches and countable(model_wrap.model_patcher) else None)
         with layers.watched():
-            asked = self._ask_all(denoise, layers)
-            if self.patches:
-                self._ask_again(denoise, asked)
+            self._ask_all(denoise, layers)
+            if self.patches and self.last:
+                self._ask_again(denoise, self.asked)
+                self.trusted, self.unchecked = True, False
         return noise
 
-    def _ask_all(self, denoise: Callable[[Tensor, Tensor], Tensor], layers: Layers) -> list[tuple[list[Evaluation], float]]:
-        """Ask for all evaluations; returns the calls, with how many layers of the network ran in each."""
-        asked: list[tuple[list[Evaluation], float]] = []
+    def _ask_all(self, denoise: Callable[[Tensor, Tensor], Tensor], layers: Layers) -> None:
+        """Ask for all evaluations of this session."""
         done = 0
         while done < len(self.evaluations):
             comfy.model_management.throw_exception_if_processing_interrupted()
@@ -216,11 +287,10 @@ class _Collector(comfy.samplers.Sampler):
                 part = []
             if part:
                 done += len(part)
-                asked.append((part, layers.take()))
+                self.asked.append((part, layers.take()))
                 self.called(len(part))
             else:  # outside of the except clause, which holds on to the failed call's tensors
                 self._halve()
-        return asked
 
     def _ask_again(self, denoise: Callable[[Tensor, Tensor], Tensor], asked: list[tuple[list[Evaluation], float]]) -> None:
         """Repeat the call in which the fewest layers ran, or the first where that is the same for all, and compare.
@@ -235,7 +305,7 @@ class _Collector(comfy.samplers.Sampler):
         samples, steps, images = (list(indices) for indices in zip(*part, strict=True))
         before = self.predictions[samples, steps, images]
         try:
-            if fewest < max(share for _, share in asked) or len({step for _, step, _ in self.evaluations}) == 1:
+            if fewest < max(share for _, share in asked) or len(self._steps()) == 1:
                 self._ask_far_away(denoise, part)
             comfy.model_management.throw_exception_if_processing_interrupted()
             predict_into(self.predictions, self.noised, part, denoise)
@@ -262,11 +332,15 @@ class _Collector(comfy.samplers.Sampler):
         """Ask about the negative of a call's noised latents at the level farthest from its own, only to be remembered."""
         comfy.model_management.throw_exception_if_processing_interrupted()
         log_snr = self.noised.log_snr.nan_to_num()
-        own, others = part[0][1], sorted({step for _, step, _ in self.evaluations})
-        step = max(others, key=lambda other: abs(log_snr[other] - log_snr[own]))
+        own = part[0][1]
+        step = max(self._steps(), key=lambda other: abs(log_snr[other] - log_snr[own]))
         x = torch.stack([self.noised.at(sample, step)[image] for sample, _, image in part])
         denoise(-x, self.noised.sigmas[[step] * len(part)])
         self.called(0)
+
+    def _steps(self) -> list[int]:
+        """The steps that all sessions asked about."""
+        return sorted({step for part, _ in self.asked for _, step, _ in part})
 
     @contextmanager
     def _same_chance(self, device: torch.device) -> Iterator[None]:
@@ -301,10 +375,10 @@ class _Collector(comfy.samplers.Sampler):
             self._shrink()
 
     def _shrink(self) -> None:
-        self.size = self.unit * max(self.size // self.unit // 2, 1)
+        self.size = self.most = self.unit * max(self.size // self.unit // 2, 1)
 
     def _check_switched_on(self, conditioning: list[dict[str, Any]]) -> None:
-        for step in sorted({step for _, step, _ in self.evaluations}):
+        for step in sorted({step for _, step, _ in self.evaluations} | self.planned):
             sigma = self.noised.sigmas[step].item()
             if not any(is_on(entry, sigma) for entry in conditioning):
                 raise SwitchedOffError(

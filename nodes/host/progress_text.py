@@ -22,8 +22,8 @@ def show_text(words: str, node_id: str) -> None:
     PromptServer.instance.send_progress_text(words, node_id)
 
 
-def show_effort(effort: Effort, model: ModelPatcher, prompts: dict[str, Conditioning], node_id: str) -> str:
-    """Say what predicting took, and what to know about the prompts and the model; returns the words."""
-    words = "\n\n".join([str(effort), *caveats(model, prompts)])
+def show_effort(effort: Effort, model: ModelPatcher, prompts: dict[str, Conditioning], node_id: str, stopped: str = "") -> str:
+    """Say what predicting took, where it stopped, and what to know about prompts and model; returns the words."""
+    words = "\n\n".join(filter(None, [str(effort), stopped, *caveats(model, prompts)]))
     show_text(words, node_id)
     return words

@@ -664,35 +664,28 @@ def test_a_cancelled_run_leaves_what_was_kept_before(model: Any) -> None:
     assert collected(model, noised, prompt(1), prompt(2))[2] == 0
 
 
-def test_a_run_that_stops_leaves_the_prompts_it_is_done_with_and_the_last_whole_run(
-    model: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_stops_leaves_what_it_has_and_the_last_whole_run(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import comfy.model_management
-    from sdexplain.nodes.host import kept
+    import comfy.utils
+    from sdexplain.nodes.host import kept, prediction
 
     noised = noise_for(model, 4)
     collected(model, noised, prompt(1), prompt(2))
 
-    second, real = prompt(4), kept.predict
+    def cancel_within_the_second(value: int, *_: Any, **where: Any) -> None:
+        if value == 4 + 2:
+            comfy.model_management.interrupt_current_processing()
 
-    def cancelled_within_the_second(*arguments: Any, **options: Any) -> None:
-        *arguments, called = arguments
-
-        def cancel(count: int) -> None:
-            called(count)
-            if arguments[2] is second:
-                comfy.model_management.interrupt_current_processing()
-
-        real(*arguments, cancel, cells=2 * noised.x0[0, 0].numel(), **options)
-
-    monkeypatch.setattr(kept, "predict", cancelled_within_the_second)
-    collection = kept.Collection(model, noised, [prompt(3), second], "1", "float32")
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", cancel_within_the_second)
+    monkeypatch.setattr(prediction, "CELLS_CPU", 2 * noised.x0[0, 0].numel())
+    collection = kept.Collection(model, noised, [prompt(3), prompt(4)], "1", "float32")
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         collection.predict([1, 1])
     monkeypatch.undo()
     assert collection.effort.predicted == 4 + 2
     assert collected(model, noised, prompt(1), prompt(2), node="another")[2] == 0  # the last whole run
-    assert collected(model, noised, prompt(3), prompt(5))[2] == 4  # prompt 3 is there, prompt 5 is new
+    assert collected(model, noised, prompt(4), prompt(5), node="half")[2] == 2 + 4  # half of prompt 4 is there, prompt 5 is new
+    assert collected(model, noised, prompt(3), prompt(5))[2] == 0
     assert not [node for node in kept._runs[model] if node.endswith("stopped")]
 
 

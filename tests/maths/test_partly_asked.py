@@ -8,6 +8,7 @@ from pathlib import Path
 import analytic
 import pytest
 import torch
+from safetensors import torch as files
 from sdexplain.nodes.maths.answers.verdict import evidence_of_steps, judge, report
 from sdexplain.nodes.maths.files import archive, explorer
 from sdexplain.nodes.maths.method.difference import split_asked, step_weights, sum_steps
@@ -18,7 +19,6 @@ from sdexplain.nodes.maths.method.reading import read_map
 from sdexplain.nodes.maths.pictures.animation import animate, step_magnitudes
 from sdexplain.nodes.maths.pictures.sheet import step_sheet
 from sdexplain.nodes.maths.pictures.verdict_plot import plot_verdict
-from safetensors import torch as files
 from torch import Tensor
 
 STEPS, ASKED = 20, (2, 5, 11, 17)

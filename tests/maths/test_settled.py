@@ -1,0 +1,115 @@
+"""When an answer counts as settled: the agreement of halves, the scatter of steps, and both together."""
+
+from __future__ import annotations
+
+import analytic
+import numpy as np
+import pytest
+import torch
+from sdexplain.nodes.maths.answers.verdict import judge
+from sdexplain.nodes.maths.method.prediction import NoisePredictions, part_of
+from sdexplain.nodes.maths.method.settled import AGREEMENT, FEWEST, agreement, scatter, stability
+from sdexplain.nodes.maths.pictures.preview import preview, progress_words
+
+STEPS = 12
+
+
+def predictions(noise: float, strength: float = 0.3, seed: int = 0) -> NoisePredictions:
+    """Predictions whose difference is one pattern, half of the picture, and noise of its own at each step."""
+    generator = torch.Generator().manual_seed(seed)
+    noised = analytic.noised_latents(torch.zeros(1, 4, 8, 8), samples=2, steps=STEPS)
+    pattern = torch.zeros(1, 1, 1, 4, 8, 8)
+    pattern[..., :4] = strength
+    moved = pattern + noise * torch.randn(2, STEPS, 1, 4, 8, 8, generator=generator)
+    truth = noised.noise[:, :, None]
+    return NoisePredictions(noised, truth.clone(), truth + moved, "zebra", "horse")
+
+
+def test_halves_that_agree_are_corrected_for_their_length() -> None:
+    """Two halves that correlate by r predict 2 r / (1 + r) for two wholes: with noise as large as the signal r is 1/2."""
+    generator = torch.Generator().manual_seed(1)
+    signal, noise = torch.randn(100, 100, generator=generator), torch.randn(2, 100, 100, generator=generator)
+    assert agreement((signal + noise)[:, None]).item() == pytest.approx(2 / 3, abs=0.02)
+
+
+def test_a_single_map_has_no_agreement_and_equal_maps_agree_wholly() -> None:
+    maps = torch.rand(1, 2, 5, 5)
+    assert agreement(maps).isnan().all()
+    assert torch.allclose(agreement(maps.repeat(4, 1, 1, 1)), torch.ones(2))
+
+
+def test_halves_against_each_other_never_agree() -> None:
+    first = torch.rand(1, 1, 5, 5)
+    assert agreement(torch.cat([first, -first])).item() == 0
+
+
+def test_the_scatter_is_the_variance_of_noise_around_any_line() -> None:
+    generator = torch.Generator().manual_seed(2)
+    log_snr = torch.rand(400, generator=generator).sort().values
+    density = (3 + 5 * log_snr)[:, None] + 0.1 * torch.randn(400, 50, generator=generator)
+    variance, degrees = scatter(density, log_snr)
+    assert variance.mean().item() == pytest.approx(0.01, rel=0.05)
+    assert degrees == 199
+
+
+def test_a_line_has_no_scatter_and_two_points_have_no_degrees() -> None:
+    line = torch.linspace(0, 1, 5)[:, None]
+    assert scatter(line, torch.linspace(0, 1, 5))[0].abs().max() < 1e-10
+    assert scatter(line[:2], torch.linspace(0, 1, 5)[:2])[1] == 0
+
+
+def test_the_log_odds_are_the_verdicts() -> None:
+    part = part_of(predictions(0.1), (1, 4, 7, 10), 2)
+    assert torch.allclose(stability(part).log_odds, judge(part).log_odds, rtol=1e-4)
+
+
+def test_a_clear_answer_settles_and_noise_alone_does_not() -> None:
+    clear = stability(predictions(0.05))
+    assert clear.settled and clear.agreement.item() > 0.98 and clear.log_odds.abs() > clear.half_width
+    nothing = stability(predictions(0.3, strength=0.0))
+    assert not nothing.settled and nothing.agreement.item() < AGREEMENT
+
+
+def test_few_steps_never_settle() -> None:
+    whole = predictions(0.01)
+    assert not stability(part_of(whole, range(0, STEPS, 4), 2)).settled
+    assert stability(part_of(whole, range(FEWEST), 2)).settled
+
+
+def test_every_image_must_have_settled() -> None:
+    clear, noisy = predictions(0.05), predictions(0.3, strength=0.0)
+    joined = [torch.cat([getattr(clear, name), getattr(noisy, name)], dim=2) for name in ("target", "contrast")]
+    both = NoisePredictions(analytic.noised_latents(torch.zeros(2, 4, 8, 8), samples=2, steps=STEPS), *joined, "a", "b")
+    assert stability(clear).settled and not stability(both).settled
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    """The evidence of independent noise about a constant: 95 % intervals from 8 steps, 300 times."""
+    covered = []
+    for seed in range(300):
+        found = stability(predictions(0.3, strength=0.2, seed=seed))
+        noised = predictions(0.3).noised
+        expected = noised.step_shares.sum() / 2 * (4 * 32 * 0.2**2 + 4 * 64 * 0.3**2)
+        covered.append(bool((found.log_odds - expected).abs() <= found.half_width))
+    assert 0.9 <= sum(covered) / len(covered) <= 1
+
+
+def test_what_is_shown_says_how_far_it_has_come() -> None:
+    part = part_of(predictions(0.05), (1, 4, 7, 10), 2)
+    words = " ".join(progress_words(stability(part), ("zebra", "horse"), STEPS))
+    assert "4 of 12 steps" in words and "zebra" in words and "nats" in words and "correlation" in words
+    first = progress_words(stability(part_of(part, (4,), 1)), ("zebra", "horse"), STEPS)
+    assert "too early" in " ".join(first) and "correlation" not in " ".join(first)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (4, 40), (40, 4)])
+def test_the_map_is_where_the_picture_is(size: tuple[int, int]) -> None:
+    noised = analytic.noised_latents(torch.zeros(1, 4, *size), steps=4)
+    truth = noised.noise[:, :, None].clone()
+    moved = truth.clone()
+    moved[..., : size[1] // 2] += 1
+    sheet = preview(stability(NoisePredictions(noised, truth, moved, "a", "b")), ("a", "b"), 4)
+    columns = torch.from_numpy(np.asarray(sheet.convert("L")).copy())[: sheet.height // 3]
+    drawn = columns[:, (columns.float().mean(0) < 250)].float()
+    half = drawn.shape[1] // 2
+    assert drawn[:, : half - 20].mean() > drawn[:, half + 20 :].mean() + 50
