@@ -109,6 +109,13 @@ class ExplainImage(io.ComfyNode):
                     tooltip="What the legend calls the contrast. Empty: the words that only this prompt has, or 'anything' for "
                     "an empty prompt.",
                 ),
+                io.Boolean.Input(
+                    "ask_no_words",
+                    default=True,
+                    optional=True,
+                    tooltip="On: the model is also asked without words, at 6 steps at most, so that verdict and legend can say "
+                    "that both prompts, or neither of them, describe the picture better than no words at all.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="overlay", tooltip="The heatmap over the picture, with the legend if it is on."),
@@ -151,7 +158,7 @@ class ExplainImage(io.ComfyNode):
         check(**{name: only(name, value) for name, value in values.items()})
         # links stay links: only what comes by a link can be found in ComfyUI's cache
         given = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
-        graph, outputs = open_graph(given)
+        graph, outputs = open_graph({**given, "ask_no_words": only("ask_no_words", values.get("ask_no_words", [True]))})
         return io.NodeOutput(*outputs, expand=graph.finalize())
 
 

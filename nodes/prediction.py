@@ -9,6 +9,7 @@ from comfy_api.latest import io, ui
 from . import types
 from .host import fingerprint, kept
 from .host.loading.about_model import about_model
+from .host.no_words import compare_with_no_words
 from .host.prediction import Conditioning, check_conditioning
 from .host.progress_text import show_effort
 from .host.progressive import Progress
@@ -69,6 +70,13 @@ class PredictNoise(io.ComfyNode):
                     "memory; with the bundled model it changed maps by 0.1 %, a hundredth of what other noise changes. float32 "
                     "keeps every bit.",
                 ),
+                io.Conditioning.Input(
+                    "no_words",
+                    optional=True,
+                    tooltip="The empty prompt, from CLIP Text Encode without a text. Connected, the model is also asked without "
+                    "words, at 6 steps at most; verdicts and legends then say whether both prompts or neither of them describe "
+                    "the picture better than no words at all.",
+                ),
                 quality(
                     "exact",
                     "How much the model is asked. exact: about every noised latent. quick: about 12 evaluations, enough for a "
@@ -94,6 +102,7 @@ class PredictNoise(io.ComfyNode):
         contrast: Conditioning,
         target_label: str,
         contrast_label: str,
+        no_words: Conditioning | None = None,
         precision: prediction.Precision = "float16",
         quality: Quality = "exact",
     ) -> io.NodeOutput:
@@ -106,6 +115,8 @@ class PredictNoise(io.ComfyNode):
         *arrays, effort = kept.collect(model, noised, target, contrast, cls.hidden.unique_id, precision, progress)
         words = show_effort(effort, model, {"target": target, "contrast": contrast}, cls.hidden.unique_id, progress.words())
         made_by = fingerprint.of_pair(model, target, contrast)
-        known = about_model(model).own_pictures, unseen_words(model, prompt_texts(cls.hidden.dynprompt, cls.hidden.unique_id))
+        about, unseen = about_model(model), unseen_words(model, prompt_texts(cls.hidden.dynprompt, cls.hidden.unique_id))
+        known = about.own_pictures, unseen, about.temperature
         predictions = progress.part(prediction.NoisePredictions(noised, *arrays, *names, made_by, *known))
+        predictions = compare_with_no_words(model, predictions, no_words, cls.hidden.unique_id)
         return io.NodeOutput(predictions, ui=ui.PreviewText("\n\n".join(filter(None, (words, predictions.unseen)))))

@@ -112,8 +112,16 @@ class RivalLabels(io.ComfyNode):
                     max=1e6,
                     step=0.01,
                     optional=True,
-                    tooltip="Only for the probabilities, as in Label Verdict: the log-odds are divided by it. Fit it on "
-                    "pictures whose label is known. At 1 the table has no probabilities, because they would be far too sure.",
+                    tooltip="Only for the probabilities, as in Label Verdict: the log-odds are divided by it. 1: the model's own "
+                    "temperature where one was fitted for it; otherwise the table has no probabilities, which would be far too "
+                    "sure.",
+                ),
+                io.Boolean.Input(
+                    "ask_no_words",
+                    default=False,
+                    optional=True,
+                    tooltip="On: the model is also asked without words, at 6 steps at most, so that the table can say how much "
+                    "better than no words at all each label describes the picture, and whether none of them does.",
                 ),
             ],
             outputs=[
@@ -169,12 +177,13 @@ class RivalLabels(io.ComfyNode):
         stop_early: bool,
         confidence: float,
         temperature: float = 1.0,
+        ask_no_words: bool = False,
         **given: Any,
     ) -> io.NodeOutput:
         named, chosen, scaling, drawn = collect(given, Sides, Quantity, Scaling, Appearance)
         contest = begin_contest(model, noised, labels, template, confidence, stop_early, temperature)
         sides = named.among(contest.labels)
-        rounds = hold_contest(contest, model, clip, template, cls.hidden.unique_id)
+        rounds = hold_contest(contest, model, clip, template, cls.hidden.unique_id, ask_no_words)
         words = show_effort(rounds.effort, model, rounds.prompts, cls.hidden.unique_id)
         targets, contrast = contest.sides(*sides)
         made_by = fingerprint.of_pair(model, *(rounds.prompts[contest.labels[side]] for side in (targets[0], contrast)))

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from comfy_api.latest import io, ui
 
 from . import types
+from .host.no_words import compare_if_asked
 from .inputs import step_range
 from .inputs.schema import schema
 from .inputs.shared import shared
 from .maths.answers.verdict import judge, report
 from .maths.method.prediction import NoisePredictions
 from .maths.pictures.verdict_plot import plot_verdict
+
+if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
+    from comfy.sd import CLIP
 
 
 class LabelVerdict(io.ComfyNode):
@@ -25,7 +31,8 @@ class LabelVerdict(io.ComfyNode):
             display_name="Label Verdict",
             category="SDExplain",
             description="Says which of the two labels the model prefers for the picture: the evidence of all places and of a "
-            "range of steps, added up to log-odds in nats, with a plot of what each step says. The model is not asked again.",
+            "range of steps, added up to log-odds in nats, with a plot of what each step says. The model is not asked again, "
+            "unless ask_no_words is on.",
             search_aliases=["classifier", "log-odds", "probability", "zero-shot", "evidence", "explain"],
             is_output_node=True,
             inputs=[
@@ -41,9 +48,22 @@ class LabelVerdict(io.ComfyNode):
                     min=0.01,
                     max=1e6,
                     step=0.01,
-                    tooltip="Only for the probability, which is sigmoid(log-odds / temperature). At 1 it is far too sure, "
-                    "because hundreds of nats over a whole picture are common; the text then leaves it out. A larger value is "
-                    "more careful. Fit it on pictures whose label is known.",
+                    tooltip="Only for the probability, which is sigmoid(log-odds / temperature). 1: the model's own temperature "
+                    "where one was fitted for it, as for the bundled model; otherwise the text has no probability, which would "
+                    "be far too sure. Fit it on pictures whose label is known.",
+                ),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="Only for ask_no_words: the model that made the predictions. It is left unchanged.",
+                ),
+                io.Clip.Input("clip", optional=True, tooltip="Only for ask_no_words: the model's text encoder."),
+                io.Boolean.Input(
+                    "ask_no_words",
+                    default=False,
+                    optional=True,
+                    tooltip="On: the model is also asked without words, at 6 steps at most, so that the verdict can say that "
+                    "both labels, or neither of them, describe the picture better than no words at all. Needs model and clip.",
                 ),
             ],
             outputs=[
@@ -66,13 +86,15 @@ class LabelVerdict(io.ComfyNode):
                     display_name="probability",
                     is_output_list=True,
                     tooltip="Each image's probability of the target against the contrast, 0 to 1: sigmoid(log-odds / "
-                    "temperature). 0.5 means no difference.",
+                    "temperature), with the model's own temperature where the input is 1 and one was fitted. 0.5 means no "
+                    "difference.",
                 ),
                 io.Image.Output(
                     display_name="plot",
                     tooltip="For each image the evidence of each step with its error band, and its sum over the chosen range.",
                 ),
             ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -81,7 +103,18 @@ class LabelVerdict(io.ComfyNode):
         return step_range.check(start, end)
 
     @classmethod
-    def execute(cls, predictions: NoisePredictions, start: int, end: int, temperature: float) -> io.NodeOutput:
+    def execute(
+        cls,
+        predictions: NoisePredictions,
+        start: int,
+        end: int,
+        temperature: float,
+        model: ModelPatcher | None = None,
+        clip: CLIP | None = None,
+        ask_no_words: bool = False,
+    ) -> io.NodeOutput:
+        if ask_no_words:
+            predictions = compare_if_asked(model, clip, predictions, cls.hidden.unique_id)
         verdict = judge(predictions, start, step_range.stop(end), temperature)
         errors = [math.nan] * verdict.images if verdict.error is None else verdict.error.tolist()
         text, plots = report(verdict), plot_verdict(verdict)

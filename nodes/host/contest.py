@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from ..maths.answers.rivals import Contest, fill_template, split_labels
+from ..maths.method.cases import few_levels
 from ..maths.method.noising import NoisedLatents
 from . import kept
 from .loading.about_model import about_model
+from .no_words import ask_without_words, encode
 from .prediction import Conditioning
 from .prompt_words import unseen_words
 from .schedule import check_same_model
@@ -50,12 +52,15 @@ def begin_contest(
     check_same_model(model, noised)
     names = split_labels(labels)
     unseen = unseen_words(model, fill_template(template, names))
-    own = about_model(model).own_pictures
-    return Contest(noised, names, confidence, stop_early, temperature, own, unseen)
+    about = about_model(model)
+    fitted = temperature if temperature != 1 else about.temperature or 1.0
+    return Contest(noised, names, confidence, stop_early, fitted, about.own_pictures, unseen)
 
 
-def hold_contest(contest: Contest, model: ModelPatcher, clip: CLIP, template: str, node_id: str) -> Rounds:
-    """Predict round by round under every label that is still in, until the contest is decided.
+def hold_contest(
+    contest: Contest, model: ModelPatcher, clip: CLIP, template: str, node_id: str, ask_no_words: bool = False
+) -> Rounds:
+    """Predict round by round under every label that is still in, until the contest is decided; then without words, if asked to.
 
     Raises:
         ValueError: no text encoder, a template without {}, and what `predict` refuses.
@@ -69,17 +74,6 @@ def hold_contest(contest: Contest, model: ModelPatcher, clip: CLIP, template: st
         predictions = collection.predict(samples)
         contest.look(predictions)
     contest.recognise(predictions)
+    if ask_no_words and (few := few_levels(contest.noised)):
+        contest.compare_with_none(predictions, few, ask_without_words(model, few, encode(clip, ""), node_id))
     return Rounds(dict(zip(labels, prompts, strict=True)), predictions, collection.effort)
-
-
-def encode(clip: CLIP | None, text: str) -> Conditioning:
-    """A prompt as core's CLIP Text Encode gives it.
-
-    Raises:
-        ValueError: no text encoder.
-    """
-    if clip is None:
-        raise ValueError(
-            "The CLIP is missing: the file of the model holds no text encoder. Connect one that belongs to it, from CLIPLoader."
-        )
-    return clip.encode_from_tokens_scheduled(clip.tokenize(text))

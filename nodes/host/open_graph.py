@@ -49,10 +49,11 @@ PARTS = {
     ),
     "target": Part("CLIPTextEncode", ("clip",), renamed={"text": "target_prompt"}),
     "contrast": Part("CLIPTextEncode", ("clip",), renamed={"text": "contrast_prompt"}),
+    "no words": Part("CLIPTextEncode", ("clip",), fixed={"text": ""}),
     "predict": Part(
         "SDExplainPredictNoise",
         ("model", "target_label", "contrast_label"),
-        linked={"noised": ("noise", 0), "target": ("target", 0), "contrast": ("contrast", 0)},
+        linked={"noised": ("noise", 0), "target": ("target", 0), "contrast": ("contrast", 0), "no_words": ("no words", 0)},
     ),
     "sum": Part(
         "SDExplainSumDifference",
@@ -81,6 +82,8 @@ def open_graph(given: Mapping[str, Value]) -> tuple[GraphBuilder, list[Link]]:
     labels = differing_words(given["target_prompt"], given["contrast_prompt"])
     own = {name: given[name] or label for name, label in zip(("target_label", "contrast_label"), labels, strict=True)}
     for name, part in PARTS.items():
+        if name == "no words" and not given["ask_no_words"]:
+            continue
         made[name] = add_part(graph, name, part, {**given, **own}, made)
     # its plot would replace the overlay on the node, so it is hidden (for itself, ComfyUI would look for ever)
     made["verdict"].set_override_display_id(f"{made['verdict'].id}.unseen")
@@ -91,7 +94,7 @@ def add_part(graph: GraphBuilder, name: str, part: Part, given: Mapping[str, Val
     """The node of a part, connected to those that are made."""
     inputs = {input: given[input] for input in part.given}
     inputs |= {input: given[other] for input, other in part.renamed.items()}
-    inputs |= {input: made[other].out(output) for input, (other, output) in part.linked.items()}
+    inputs |= {input: made[other].out(output) for input, (other, output) in part.linked.items() if other in made}
     return graph.node(part.node, name, **inputs, **part.fixed)
 
 

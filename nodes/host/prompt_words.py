@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
-from ..maths.answers.cases import unknown_words, unknown_words_note
+from ..maths.method.cases import unknown_words, unknown_words_note
 from .loading.about_model import about_model
 
 if TYPE_CHECKING:

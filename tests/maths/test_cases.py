@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import analytic
 import pytest
 import torch
-from sdexplain.nodes.maths.answers.cases import (
+from sdexplain.nodes.maths.answers.verdict import headline, judge, preferences, report
+from sdexplain.nodes.maths.method.cases import (
     CLEANEST,
     ERRORS,
     MARGIN,
+    MOST_STEPS,
     Cases,
+    few_levels,
+    find_cases,
     meaningful_steps,
     unknown_words,
     unknown_words_note,
 )
+from sdexplain.nodes.maths.method.difference import sum_steps
+from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
+from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect_prompt
+from sdexplain.nodes.maths.method.reached import reached_cells
+from torch import Tensor
 
 FAR = MARGIN + 20
 
@@ -70,6 +82,116 @@ def test_telling_steps_leave_out_the_cleanest() -> None:
     steps = meaningful_steps(noised)
     assert steps == list(range(len(steps))) and 0 < len(steps) < 12
     assert float(noised.log_snr[steps[-1]]) <= CLEANEST < float(noised.log_snr[len(steps)])
+
+
+# ---------------------------------------------------------------------------------------------------- asked of a known model
+
+SPREAD = 0.5
+SIDE = 16
+
+
+def gaussian(noised: NoisedLatents, mean: float) -> Tensor:
+    """What a model predicts that holds all cells for Gaussian around a mean."""
+    classes = analytic.Gaussians(torch.tensor([mean]), torch.tensor([mean]), SPREAD)
+    denoise = analytic.wrapped(classes, "eps")
+    return collect_prompt(noised, lambda x, sigma: denoise(x, sigma, "target"), chunk=256)
+
+
+def noised_picture(around: float, samples: int = 4, antithetic: bool = True, images: int = 1) -> NoisedLatents:
+    picture = around + SPREAD * torch.randn(images, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(3))
+    noised = analytic.noised_latents(picture, samples=samples, steps=24)
+    noise = draw_noise((1, SIDE, SIDE), 5, samples, 24, True, antithetic)
+    return replace(noised, noise=noise, antithetic=antithetic)
+
+
+def asked(around: float, target: float, contrast: float, **options: int | bool) -> NoisePredictions:
+    """A picture around one mean, asked about two others, and without words about the mean 0."""
+    noised = noised_picture(around, **options)
+    predictions = NoisePredictions(noised, gaussian(noised, target), gaussian(noised, contrast), "zebra", "horse")
+    few = few_levels(noised)
+    return replace(predictions, cases=find_cases(predictions, few, gaussian(few.noised, 0.0)))
+
+
+def test_nats_against_no_words_are_those_of_the_known_answer() -> None:
+    predictions = asked(0.4, 0.5, -0.3)
+    few, x0 = few_levels(predictions.noised).noised, predictions.noised.x0.double()
+    last, first = float(few.sigmas[-1]), float(few.sigmas[0])
+    known = SPREAD**2 * (1 / (SPREAD**2 + last**2) - 1 / (SPREAD**2 + first**2))
+    for found, mean in ((predictions.cases.target, 0.5), (predictions.cases.contrast, -0.3)):
+        exact = ((x0**2 - (x0 - mean) ** 2) / (2 * SPREAD**2)).sum() * known
+        assert found.item() == pytest.approx(exact.item(), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("around", "target", "contrast", "case"),
+    [(0.6, 0.6, -0.6, "target"), (-0.6, 0.6, -0.6, "contrast"), (0.6, 0.5, 0.7, "both fit"), (0.0, 0.6, -0.6, "neither")],
+)
+@pytest.mark.parametrize(("samples", "antithetic"), [(1, False), (2, True), (4, True)])
+def test_the_case_of_a_picture_around_a_mean(
+    around: float, target: float, contrast: float, case: str, samples: int, antithetic: bool
+) -> None:
+    assert asked(around, target, contrast, samples=samples, antithetic=antithetic).cases.cases == [case]
+
+
+def test_few_levels_are_few_and_take_only_what_was_asked() -> None:
+    noised = noised_picture(0.0)
+    few = few_levels(noised)
+    assert (few.noised.steps, few.noised.samples) == (MOST_STEPS, 2) and few.noised.antithetic
+    assert set(few.steps) <= set(meaningful_steps(noised))
+    some = few_levels(replace(noised, asked=(0, 3, 5, 23)))
+    assert some.steps == (0, 3, 5) and some.noised.asked is None
+    assert few_levels(replace(noised, asked=(3, 23))) is None, "one step that tells is too few"
+
+
+def test_a_contrast_that_is_the_empty_prompt_is_no_rival_of_it() -> None:
+    assert asked(0.6, 0.6, 0.0).cases is None
+
+
+def test_cells_that_no_prompt_reaches_do_not_count() -> None:
+    """There ComfyUI answers 0; in full and half precision nothing else is taken for it."""
+    whole = asked(0.6, 0.6, -0.6)
+    noised = whole.noised
+    nothing = torch.stack([noised.at(s, step) / noised.sigmas[step] for s in range(4) for step in range(24)])
+    nothing = nothing.view(whole.target.shape)
+    for kept in (torch.float32, torch.float16):
+        parts = [prediction.to(kept, copy=True) for prediction in (whole.target, whole.contrast)]
+        assert reached_cells(noised, parts, 12).all()
+        for part in parts:
+            part[..., :5] = nothing[..., :5].to(kept)
+        found = reached_cells(noised, parts, 12)
+        assert not found[..., :5].any() and found[..., 5:].all()
+        assert reached_cells(noised, [parts[0], whole.contrast.to(kept)], 12).all(), "one of the prompts is enough"
+        predictions = replace(whole, target=parts[0], contrast=parts[1])
+        few = few_levels(noised)
+        half = find_cases(predictions, few, gaussian(few.noised, 0.0))
+        assert half.target.item() == pytest.approx(whole.cases.target.item() * 11 / 16, rel=0.15)
+
+
+WORDS: dict[str, Callable[[NoisePredictions], str]] = {
+    "verdict": lambda predictions: report(judge(predictions)),
+    "legend": lambda predictions: sum_steps(predictions).familiarity[0],
+}
+
+
+@pytest.mark.parametrize("where", WORDS)
+def test_verdict_and_legend_say_that_neither_fits_and_call_nothing_preferred(where: str) -> None:
+    neither, target = asked(0.0, 0.6, -0.6), asked(0.6, 0.6, -0.6)
+    said = "Neither “zebra” nor “horse” describes this picture better than no words at all."
+    assert said in WORDS[where](neither) and said not in WORDS[where](target)
+    assert sum_steps(neither).strange == (True,)
+
+
+def test_where_neither_fits_the_headline_says_why_nothing_is_preferred() -> None:
+    verdict = replace(judge(asked(0.05, 0.6, -0.6)), familiarity=None)
+    assert verdict.strange.tolist() == [True] and verdict.decided.tolist() == [False]
+    assert headline(verdict, 0).startswith("No label is preferred, because neither describes this picture better than no words")
+    assert preferences(verdict)[0].endswith(", but neither fits")
+
+
+def test_two_labels_that_fit_are_both_named() -> None:
+    verdict = replace(judge(asked(0.6, 0.5, 0.7)), familiarity=None)
+    assert not verdict.strange.any()
+    assert "Both “zebra” and “horse” describe this picture better than no words at all." in report(verdict)
 
 
 VOCABULARY = ("a", "photo", "of", "zebra", "sports", "car")

@@ -9,10 +9,12 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from ..method.cases import Cases, FewLevels, compare_with_none, loses, wins
 from ..method.familiarity import Familiarity, measure
 from ..method.noising import NoisedLatents
 from ..method.own_pictures import OwnPictures
 from ..method.prediction import NoisePredictions
+from ..method.reached import reached_cells
 from ..method.uncertainty import error_of_sum, sum_blocks, variance_of_total
 
 MOST_LABELS = 20
@@ -97,6 +99,8 @@ class Contest:
         self.own_pictures, self.unseen = own_pictures, unseen
         self.familiarity: list[Familiarity] = []
         """Of each image, once `recognise` was asked."""
+        self.without: tuple[Tensor, Tensor] | None = None
+        """Nats of each label against no words at all, [K,B], and their standard errors, once `compare_with_none` was asked."""
         self.looks = look_times(noised.estimates, stop_early)
         """After how many independent estimates there is a test."""
         shape = len(labels), noised.samples, noised.steps, noised.images
@@ -204,7 +208,36 @@ class Contest:
             contrast_label=self.labels[contrast],
             own_pictures=self.own_pictures,
             unseen=self.unseen,
+            temperature=self.temperature if self.temperature != 1 else None,
+            cases=self._cases(target, contrast, images),
         )
+
+    def _cases(self, target: int, contrast: int, images: slice) -> Cases | None:
+        if self.without is None:
+            return None
+        (first, second), (first_error, second_error) = (array[[target, contrast], images] for array in self.without)
+        return Cases(first, second, first_error, second_error, self.labels[target], self.labels[contrast])
+
+    def compare_with_none(self, predictions: Sequence[Tensor], few: FewLevels, empty: Tensor) -> None:
+        """Find out how much better than no words the labels describe each image; `empty` [R,S,B,C,h,w] is of the few levels.
+
+        Every label has the first samples, which the few levels have: nothing is out before two of them.
+        """
+        own = [few.of(array) for array in predictions]
+        reached = torch.stack([reached_cells(few.noised, own, step) for step in range(few.noised.steps)])
+        nats, errors = zip(*(compare_with_none(few, array, empty, reached) for array in own), strict=True)
+        self.without = torch.stack(nats), torch.stack(errors)
+
+    def fitting(self, image: int) -> list[str]:
+        """The labels that describe an image clearly better than no words at all, as far as that was asked."""
+        if self.without is None:
+            return []
+        better = wins(self.without[0][:, image], self.without[1][:, image])
+        return [label for label, fits in zip(self.labels, better.tolist(), strict=True) if fits]
+
+    def fits_none(self, image: int) -> bool:
+        """Whether all labels describe an image clearly worse than no words at all."""
+        return self.without is not None and bool(loses(self.without[0][:, image], self.without[1][:, image]).all())
 
     def recognise(self, predictions: Sequence[Tensor]) -> None:
         """Find out whether the model knows each image, under its winner or the strongest rival."""
@@ -215,6 +248,10 @@ class Contest:
     def is_strange(self, image: int) -> bool:
         """Whether the model does not know an image, or hardly, or was never shown all labels: then no answer is sure."""
         return bool(self.unseen) or any(not known.may_be_sure[0] for known in self.familiarity[image : image + 1])
+
+    def against_none(self, label: int, image: int) -> LogOdds | None:
+        """A label against no words at all, if that was asked."""
+        return None if self.without is None else LogOdds(*(float(array[label, image]) for array in self.without))
 
     def standings(self, image: int) -> list[Standing]:
         """All labels, the winner first, the others by their log-odds against it."""

@@ -9,6 +9,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from ..method.cases import Cases
 from ..method.difference import check_range, read_step, step_weights
 from ..method.familiarity import Familiarity, measure
 from ..method.noising import step_shares
@@ -56,6 +57,8 @@ class Verdict:
     """Whether the model knows the images: of one that it does not know, nothing is decided."""
     unseen: str = ""
     """A sentence on words of the prompts that the model was never shown: then nothing is decided either; "" for none."""
+    cases: Cases | None = None
+    """How both labels compare with no words at all, if that was asked: where neither fits, nothing is decided."""
     asked: tuple[int, ...] | None = None
     """The steps that the model was asked about, see `NoisedLatents`; the others have no evidence of their own."""
 
@@ -140,10 +143,11 @@ class Verdict:
 
     @property
     def strange(self) -> Tensor:
-        """[B] whether the model does not know the image, or hardly, or was never shown the words: then no answer is sure."""
+        """[B] whether the model does not know the image, or hardly, or the words, or neither fits: then no answer is sure."""
         if self.unseen:
             return torch.ones(self.images, dtype=torch.bool)
-        return torch.zeros(self.images, dtype=torch.bool) if self.familiarity is None else ~self.familiarity.may_be_sure
+        known = torch.ones(self.images, dtype=torch.bool) if self.familiarity is None else self.familiarity.may_be_sure
+        return ~known if self.cases is None else ~known | self.cases.neither
 
     def agreeing(self, image: int) -> tuple[int, int]:
         """How many steps of the range speak for the same label as their sum does, and how many there are that count."""
@@ -154,6 +158,8 @@ class Verdict:
 
 def judge(predictions: NoisePredictions, start: int = 0, end: int | None = None, temperature: float = 1.0) -> Verdict:
     """The verdict of the steps start ... end - 1; an end of None is that of the schedule.
+
+    temperature: what the log-odds are divided by to be a probability; 1: what was fitted for the model, if that is known.
 
     Raises:
         ValueError: an empty range or one that leaves the schedule, a temperature that is not above 0, NaN.
@@ -176,13 +182,14 @@ def judge(predictions: NoisePredictions, start: int = 0, end: int | None = None,
         log_snr=noised.log_snr,
         start=start,
         end=end,
-        temperature=temperature,
+        temperature=temperature if temperature != 1 else predictions.temperature or 1.0,
         antithetic=noised.antithetic,
         fresh_noise=noised.fresh_noise,
         target_label=predictions.target_label,
         contrast_label=predictions.contrast_label,
         familiarity=measure(predictions),
         unseen=predictions.unseen,
+        cases=predictions.cases,
         asked=noised.asked,
     )
 
@@ -257,11 +264,23 @@ def headline(verdict: Verdict, image: int) -> str:
     nats = float(verdict.log_odds[image])
     if verdict.strange[image]:
         leading = f"{_with_error(verdict, image, abs(nats))} nats for {_leading(verdict, image)}"
-        known = "was never shown all of these words" if verdict.unseen else "does not know this picture well enough"
-        return f"No label is preferred, because the model {known}: {leading}"
+        return f"No label is preferred, because {_why_not(verdict, image)}: {leading}"
     if not verdict.decided[image]:
         return f"Undecided between {target} and {contrast}: {_with_error(verdict, image, nats)} nats"
     return f"The model prefers {_leading(verdict, image)} by {_with_error(verdict, image, abs(nats))} nats"
+
+
+def _why_not(verdict: Verdict, image: int) -> str:
+    if verdict.unseen:
+        return "the model was never shown all of these words"
+    if _only_unfit(verdict, image):
+        return "neither describes this picture better than no words at all"
+    return "the model does not know this picture well enough"
+
+
+def _only_unfit(verdict: Verdict, image: int) -> bool:
+    """Whether the model knows the picture and the words, but neither label fits."""
+    return not verdict.unseen and (verdict.familiarity is None or bool(verdict.familiarity.may_be_sure[image]))
 
 
 def preferences(verdict: Verdict) -> list[str]:
@@ -276,7 +295,8 @@ def preferences(verdict: Verdict) -> list[str]:
 
 def _hedge(verdict: Verdict, image: int) -> str:
     if verdict.strange[image]:
-        return f", but the model does not know the {'words' if verdict.unseen else 'picture'}"
+        unknown = "words" if verdict.unseen else "picture"
+        return ", but neither fits" if _only_unfit(verdict, image) else f", but the model does not know the {unknown}"
     return "" if verdict.decided[image] else ", undecided"
 
 
@@ -284,7 +304,8 @@ def details(verdict: Verdict, image: int) -> list[str]:
     """Sentences on the leading label's probability, how far the steps agree, and what a standard error needs."""
     sentences = []
     if verdict.differs[image]:
-        if verdict.temperature != 1:  # as they are the log-odds are far too sure for a probability
+        # at temperature 1 the log-odds are far too sure for a probability, and of what the model does not know there is none
+        if verdict.temperature != 1 and not verdict.strange[image]:
             sentences.append(_probability_words(verdict, image))
         sentences.append(_agreement_words(verdict, image))
     if verdict.differs[image] and verdict.error is None:
@@ -293,6 +314,7 @@ def details(verdict: Verdict, image: int) -> list[str]:
         )
         sentences.append(f"Uncertainty unknown: take {enough}.")
     sentences += [verdict.unseen] * bool(verdict.unseen)
+    sentences += [] if verdict.cases is None else [verdict.cases.words(image)]
     if verdict.familiarity is not None:
         sentences.append(verdict.familiarity.words(image))
     return sentences

@@ -45,25 +45,33 @@ def headline(contest: Contest, image: int) -> str:
     winner, *others = contest.standings(image)
     if contest.is_strange(image):
         return f"{number}he model’s answer means nothing here; {quoted(short_label(contest, winner))} is ahead."
+    if contest.fits_none(image):
+        none = f"None of the labels describes {'image ' + str(image + 1) if contest.noised.images > 1 else 'this picture'}"
+        return f"{none} better than no words at all; {quoted(short_label(contest, winner))} is ahead."
     doubtful = [quoted(short_label(contest, other)) for other in others if not other.out and other.error is not None]
     doubt = f"; {', '.join(doubtful)} {'are' if len(doubtful) > 1 else 'is'} not ruled out" if doubtful else ""
     return f"{number}he model prefers {quoted(short_label(contest, winner))}{doubt}."
 
 
 def recognition(contest: Contest, image: int) -> list[str]:
-    """Whether the model knows the labels and the picture, as far as that was asked."""
-    return [contest.unseen] * bool(contest.unseen) + [known.words(0) for known in contest.familiarity[image : image + 1]]
+    """Whether the model knows the labels and the picture, and whether several labels fit, as far as that was asked."""
+    fitting = [quoted(plain_text(label)) for label in contest.fitting(image)]
+    several = f"Better than no words at all: {', '.join(fitting)}." if len(fitting) > 1 else ""
+    known = [known.words(0) for known in contest.familiarity[image : image + 1]]
+    return [contest.unseen] * bool(contest.unseen) + known + [several] * bool(several)
 
 
 def table_lines(contest: Contest, image: int) -> list[str]:
     """A header and a line for each label, the winner first."""
-    rows = [("label", "log-odds", *["probability"] * tells_probability(contest), "samples", "")]
+    asked, likely = contest.without is not None, tells_probability(contest) and not contest.is_strange(image)
+    rows = [("label", "log-odds", *["against no words"] * asked, *["probability"] * likely, "samples", "")]
     for place, standing in enumerate(contest.standings(image)):
         rows.append(
             (
                 short_label(contest, standing),
                 format_with_error(standing.log_odds, standing.error) if place else "0",
-                *[probability_words(standing.probability)] * tells_probability(contest),
+                *[against_none(contest, standing, image)] * asked,
+                *[probability_words(standing.probability)] * likely,
                 str(standing.samples),
                 status(standing) if place else "winner",
             )
@@ -77,6 +85,12 @@ def table_lines(contest: Contest, image: int) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def against_none(contest: Contest, standing: Standing, image: int) -> str:
+    """How much better than no words at all a label describes an image, if that was asked."""
+    odds = contest.against_none(standing.label, image)
+    return "" if odds is None else format_with_error(odds.mean, odds.error)
 
 
 def tells_probability(contest: Contest) -> bool:
