@@ -25,16 +25,16 @@ _given: dict[str, Any] = {}
 _taken: dict[str, Any] = {}
 
 
-def start() -> None:
-    """Put ComfyUI on the import path, on the CPU and with empty folders, and the pack's nodes among its own."""
+def start(cpu: bool = True) -> None:
+    """Put ComfyUI on the import path, with empty folders, and the pack's nodes among its own; on the CPU, or where it likes."""
     sys.path.append(str(find_host().folder))  # last: ComfyUI's `utils`, `app` and `server` must hide nobody's
     from comfy.cli_args import args
 
-    args.cpu = True
+    args.cpu = cpu
     args.use_pytorch_cross_attention = True  # what ComfyUI chooses by itself on a GPU
     args.base_directory = tempfile.mkdtemp(prefix="sdexplain-benchmark-")
+    importlib.import_module("utils.install_util")  # before nodes.py puts a folder with another `utils` in front
     import server
-    import utils.install_util  # noqa: F401  (before nodes.py puts a folder with another `utils` in front)
 
     import nodes
 
@@ -94,5 +94,5 @@ class Graph:
         self.executor.execute({**sources, **prompt, **taken}, "benchmark", {}, ["taken"])
         if not self.executor.success:
             _, told = self.executor.status_messages[-1]
-            raise RuntimeError(f"{told['node_type']}: {told['exception_message']}")
+            raise RuntimeError(f"{told['node_type']}: {told.get('exception_message', 'interrupted')}")
         return _taken.pop("value")

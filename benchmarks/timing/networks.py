@@ -6,7 +6,7 @@ are in bfloat16, so that they fit; they are not saved. Call `graph.start` first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,10 @@ class Network:
     """(C, h, w)."""
     diffedit: Any
     """diffusers' StableDiffusionDiffEditPipeline, or None if the memory can't hold the weights twice."""
-    pooled: Tensor | None = None
-    """[1,n] what SDXL takes of a prompt besides."""
+    told: dict[str, Any] = field(default_factory=dict)
+    """What a conditioning says besides its prompt, such as "pooled_output" [1,n] or "guidance"."""
+    asks: dict[str, Tensor] = field(default_factory=dict)
+    """[1,…] what ComfyUI makes of that for the bare network."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -59,15 +61,16 @@ class Network:
 
     def conditioning(self, prompt: int) -> list:
         """A prompt as ComfyUI's CONDITIONING."""
-        return [[self.prompts[prompt].float(), {} if self.pooled is None else {"pooled_output": self.pooled}]]
+        return [[self.prompts[prompt].float().cpu(), dict(self.told)]]
 
     def forward(self, batch: int) -> Tensor:
         """Ask the bare network once for so many noised latents."""
-        x, timesteps = torch.randn(batch, *self.latent, dtype=self.dtype), torch.full((batch,), TIMESTEP)
-        arguments = {"context": self.prompts[0].expand(batch, -1, -1)}
-        if self.pooled is not None:
-            arguments["y"] = torch.randn(batch, self.model.model.adm_channels, dtype=self.dtype)
-        return self.model.model.diffusion_model(x, timesteps, **arguments)
+        device = self.prompts[0].device
+        x = torch.randn(batch, *self.latent, dtype=self.dtype, device=device)
+        arguments = {name: value.expand(batch, *value.shape[1:]) for name, value in self.asks.items()}
+        context = self.prompts[0].expand(batch, -1, -1)
+        timesteps = torch.full((batch,), TIMESTEP, device=device)
+        return self.model.model.diffusion_model(x, timesteps, context=context, **arguments)
 
 
 def build(name: str) -> Network:
@@ -105,7 +108,8 @@ def random_weights(name: str) -> Network:
     if name == SDXL:
         for key, weight in model.model.diffusion_model.state_dict().items():
             fill(key, weight)
-        return Network(name, model, prompts, latent, None, pooled=torch.randn(1, 1280))
+        asks = {"y": torch.randn(1, model.model.adm_channels, dtype=torch.bfloat16)}
+        return Network(name, model, prompts, latent, None, {"pooled_output": torch.randn(1, 1280)}, asks)
     unet.load_state_dict(weights, assign=True)
     small = AutoencoderKL(
         block_out_channels=[32] * 4, down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4
@@ -133,7 +137,7 @@ def random_weight(name: str, shape: torch.Size) -> Tensor:
 def fill(name: str, weight: Tensor) -> Tensor:
     """Fill a weight or bias in place, as `random_weight` says."""
     if weight.ndim < 2:
-        return weight.fill_(float(name.endswith("weight")))
+        return weight.fill_(float(name.endswith(("weight", "scale"))))
     return weight.normal_(0, weight[0].numel() ** -0.5)
 
 

@@ -23,13 +23,21 @@ def measure(function: Callable[[], Any]) -> dict[str, float | None]:
     and "resident" bytes of the whole process at the peak. Bytes are None if the system does not tell (all but Linux)."""
     gc.collect()
     before = _forget_peak()
+    synchronise()
     began, spent = time.perf_counter(), time.process_time()
     kept = function()
+    synchronise()
     seconds, processor = time.perf_counter() - began, time.process_time() - spent
     peak = _kilobytes("VmHWM")
     del kept
     extra, resident = (None, None) if before is None else (1024 * (peak - before), 1024 * peak)
     return {"seconds": seconds, "processor": processor, "threads": torch.get_num_threads(), "extra": extra, "resident": resident}
+
+
+def synchronise() -> None:
+    """Wait until a GPU has done what it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def _forget_peak() -> int | None:

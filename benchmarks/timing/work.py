@@ -86,19 +86,13 @@ def _graph(network: Network, work: Work) -> dict[str, Any]:
     from ...nodes.host import kept, prediction
 
     kept._runs.clear()  # what an earlier round left
-    graph, times = Graph(), {}
-    given = {
-        "model": network.model,
-        "latent": {"samples": torch.randn(work.images, *network.latent)},
-        "target": network.conditioning(0),
-        "contrast": network.conditioning(1),
-    }
+    graph, times, given = Graph(), {}, given_to_graph(network, work)
     with ExitStack() as watching:
         for name, owner, attribute in (
             (NETWORK, network.model.model.diffusion_model, "forward"),
             (CALL, comfy.samplers, "calc_cond_batch"),
             (EVALUATION, prediction, "predict_into"),
-            (SESSION, kept, "predict"),
+            (SESSION, prediction.PromptPredictor, "ask"),
             (COLLECTION, kept, "collect"),
         ):
             watching.enter_context(timed(times, name, owner, attribute))
@@ -107,13 +101,23 @@ def _graph(network: Network, work: Work) -> dict[str, Any]:
     return {**measured, "parts": times}
 
 
-def _prompt(work: Work) -> Prompt:
+def given_to_graph(network: Network, work: Work) -> dict[str, Any]:
+    """What the nodes of `_prompt` take besides."""
+    return {
+        "model": network.model,
+        "latent": {"samples": torch.randn(work.images, *network.latent)},
+        "target": network.conditioning(0),
+        "contrast": network.conditioning(1),
+    }
+
+
+def _prompt(work: Work, seed: int | None = None, precision: str = "float16") -> Prompt:
     noise = {
         "model": ["model", 0],
         "latent": ["latent", 0],
         "steps": work.steps,
         "scheduler": "normal",
-        "seed": next(_seeds),
+        "seed": next(_seeds) if seed is None else seed,
         "samples": work.samples,
         "step_noise": "fresh per step",
     }
@@ -124,6 +128,7 @@ def _prompt(work: Work) -> Prompt:
         "contrast": ["contrast", 0],
         "target_label": "zebra",
         "contrast_label": "horse",
+        "precision": precision,
     }
     return {
         "noise": {"class_type": "SDExplainNoiseLatent", "inputs": noise},
@@ -136,7 +141,7 @@ def _mask(network: Network, work: Work) -> list[Any]:
     target, contrast, empty = network.prompts
     return [
         network.diffedit.generate_mask(
-            image=torch.randn(1, *network.latent, dtype=network.dtype),  # latents are not encoded again
+            image=torch.randn(1, *network.latent, dtype=network.dtype, device=target.device),  # latents are not encoded again
             target_prompt_embeds=target,
             source_prompt_embeds=contrast,
             target_negative_prompt_embeds=empty,

