@@ -37,6 +37,19 @@ def zebra_against_horse(model: str, **changes: Any) -> dict[str, Node]:
     }
 
 
+def rivals(model: str, labels: str, **changes: Any) -> Node:
+    """Rival Labels with the model of the node `model`: labels a line each, asked as "a photo of a …"."""
+    links = {"model": [model, 0], "clip": ["load", 1], "noised": ["noise", 0], "image": ["picture", 0]}
+    asked = {"labels": labels, "template": "a photo of a {}", "target": "", "contrast": ""}
+    early = {"stop_early": False, "confidence": 0.99}
+    return node(
+        "SDExplainRivals", **links, **asked | early | {"reading": "evidence", "weighting": "information"} | LOOK | changes
+    )
+
+
+LOOK = {"colour_map": "automatic", "percentile": 99.5, "opacity": 0.8, "background": "grey", "interpolation": "smooth"}
+
+
 def summing(**changes: Any) -> Node:
     """Sum Noise Difference of what "predict" gives: the plain difference over all steps."""
     settings = {"start": 0, "end": -1, "reading": "difference", "weighting": "uniform"}

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from sdexplain.tools.graphs import node, noising, prompt, summing, zebra_against_horse
+from sdexplain.tools.graphs import rivals as rival_labels
 from sdexplain.training import architecture
 from sdexplain.training.tokenizer import build_tokenizer
 
@@ -109,7 +110,7 @@ def test_changing_one_prompt_predicts_that_prompt_alone(counter: Counter) -> Non
     asked, run = counter.run()
     assert asked == STEPS
     said = run.outputs["predict"]["text"][0]
-    assert said == f"Predicted {STEPS} of {2 * STEPS} in 1 model calls, {STEPS} were there already."
+    assert said == f"Predicted {STEPS} of {2 * STEPS} in 4 model calls, {STEPS} were there already."
     counter.graph["noise"]["inputs"]["samples"] = 2
     assert counter.run()[0] == 2 * STEPS
     counter.graph["noise"]["inputs"]["seed"] = 1
@@ -270,28 +271,7 @@ def rivals(graph: dict[str, dict[str, Any]], comfyui: Client, comfyui_server: Se
     for name in ("zebra", "horse", "predict"):
         del graph[name]
     graph["noise"]["inputs"]["samples"] = SAMPLES
-    graph["rivals"] = node(
-        "SDExplainRivals",
-        model=["count", 0],
-        clip=["load", 1],
-        noised=["noise", 0],
-        image=["picture", 0],
-        labels="zebra\nhorse",
-        template="a photo of a {}",
-        target="zebra",
-        contrast="",
-        stop_early=False,
-        confidence=0.99,
-        reading="evidence",
-        weighting="information",
-        colour_map="automatic",
-        percentile=99.5,
-        opacity=0.8,
-        background="grey",
-        interpolation="smooth",
-        reliability="all",
-        threshold=3.0,
-    )
+    graph["rivals"] = rival_labels("count", "zebra\nhorse", target="zebra", reliability="all", threshold=3.0)
     graph["table"] = node("PreviewAny", source=["rivals", 2])
     graph["winner"] = node("PreviewAny", source=["rivals", 3])
     graph["sum"]["inputs"]["predictions"] = ["rivals", 0]

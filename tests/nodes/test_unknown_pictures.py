@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sdexplain.tools.graphs import node, noising, prompt, zebra_against_horse
+from sdexplain.tools.graphs import node, noising, prompt, rivals, zebra_against_horse
 
 if TYPE_CHECKING:
     from sdexplain.tools.client import Client, Run
@@ -63,26 +63,7 @@ def test_words_that_the_model_was_never_shown_decide_nothing(comfyui: Client) ->
             **zebra_against_horse("load", target_label="", contrast_label=""),
             "zebra": prompt("a photo of a giraffe"),
             "verdict": node("SDExplainVerdict", predictions=["predict", 0], start=0, end=-1, temperature=1.0),
-            "rivals": node(
-                "SDExplainRivals",
-                model=["load", 0],
-                clip=["load", 1],
-                noised=["noise", 0],
-                image=["picture", 0],
-                labels="zebra\ngiraffe",
-                template="a photo of a {}",
-                target="",
-                contrast="",
-                stop_early=True,
-                confidence=0.99,
-                reading="evidence",
-                weighting="information",
-                colour_map="automatic",
-                percentile=99.5,
-                opacity=0.8,
-                background="grey",
-                interpolation="smooth",
-            ),
+            "rivals": rivals("load", "zebra\ngiraffe", stop_early=True),
         },
         timeout=240,
     )

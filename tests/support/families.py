@@ -260,6 +260,11 @@ def with_pooled(**numbers: float) -> Call:
     }
 
 
+def with_token_count(text: Tensor, pooled: Tensor | None, batch: int) -> dict[str, Any]:
+    """Lumina's call: text, and how many tokens it has."""
+    return {"context": text, "num_tokens": text.shape[1]}
+
+
 FAMILIES = (
     Family("Stable Diffusion 1.x", "SD15", UNET, "noise", nearest(scaled_linear())),
     Family(
@@ -454,7 +459,7 @@ FAMILIES = (
         LUMINA,
         "flow",
         times(1),
-        call=lambda text, pooled, batch: {"context": text, "num_tokens": 7},
+        call=with_token_count,
         latent=(16, 8, 6),
     ),
     Family(
@@ -473,7 +478,7 @@ FAMILIES = (
         },
         "flow",
         times(1),
-        call=lambda text, pooled, batch: {"context": text, "num_tokens": 7},
+        call=with_token_count,
         latent=(16, 8, 6),
     ),
     Family(
@@ -617,7 +622,7 @@ FAMILIES = (
         "flow",
         times(1),
         settings={"attention_mask": torch.ones(1, 7, dtype=torch.long)},
-        call=lambda text, pooled, batch: {"context": text, "num_tokens": 7},
+        call=with_token_count,
         latent=(16, 8, 6),
     ),
     Family(
