@@ -36,18 +36,18 @@ def factor() -> int:
     return FACTOR
 
 
-_told: list[str] = []
-
-
 @pytest.fixture
-def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Writes a line below the results: how many cases there were, and how they ended."""
-    return lambda words: _told.append(f"{request.node.name}: {words}")
+    return lambda words: record_property("told", words)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    for line in _told:
-        terminalreporter.write_line(line)
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ())]
+    for report in reports:
+        for name, words in report.user_properties:
+            if name == "told" and report.when == "call":
+                terminalreporter.write_line(f"{report.location[2]}: {words}")
 
 
 @pytest.fixture(scope="session")
