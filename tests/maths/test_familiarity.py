@@ -235,3 +235,26 @@ def test_quantiles_that_cannot_be_are_refused(quantiles: tuple[float, ...]) -> N
         OwnPictures(10, LEVELS, quantiles, OWN.structures)
     with pytest.raises(ValueError, match="structures of the model's own pictures"):
         OwnPictures(10, LEVELS, OWN.ratios, quantiles)
+
+
+def test_a_latent_at_half_scale_is_doubtful_though_it_passes_both_limits_alone() -> None:
+    """Little in it, and predicted badly: either happens to 1 in 100 of the model's own pictures, both hardly ever."""
+    little, badly = OWN.structures[0] * 0.95, OWN.ratios[-1] * 1.02
+    assert OWN.structure_limits[0] < little and badly < OWN.limit
+    assert of_ratios(badly, structure=little).verdicts == ["doubtful"]
+    assert of_ratios(badly).verdicts == of_ratios(OWN.ratios[-2], structure=little).verdicts == ["known"]
+
+
+def test_cells_that_no_prompt_reaches_are_left_out() -> None:
+    """Half of the picture is asked about: the ratio is that of this half alone."""
+    x0, spectrum = field((1, 2, 32, 32), slope=2)
+    noised = noised_at(x0, [0.0, 1.0])
+    whole = predicted(noised, wiener(noised, spectrum))
+    half = whole.clone()
+    for step in range(2):
+        half[:, step, ..., :16] = torch.stack([noised.at(sample, step) for sample in range(2)])[..., :16] / noised.sigmas[step]
+    left = replace(noised, x0=x0[..., 16:], noise=noised.noise[..., 16:])
+    found, alone = measure_prompts(noised, [half]), measure_prompts(left, [whole[..., 16:]])
+    assert found.ratios.item() == pytest.approx(alone.ratios.item(), rel=1e-4)
+    assert found.structure.item() == pytest.approx(alone.structure.item(), rel=1e-4)
+    assert found.cleanest_error.item() == pytest.approx(alone.cleanest_error.item(), rel=0.1)

@@ -33,6 +33,7 @@ SETTINGS = {
     "legend": True,
     "target_label": "",
     "contrast_label": "",
+    "ask_no_words": False,
 }
 IMAGES = ["overlay", "heatmap", "mask_for", "mask_against", "decoded"]
 
@@ -147,6 +148,13 @@ def test_another_prompt_is_asked_alone_and_more_samples_for_the_new_ones(counted
     assert counted.run(contrast_prompt="")[0] == STEPS * SAMPLES
     assert counted.run(samples=2 * SAMPLES)[0] == 2 * STEPS * SAMPLES
     assert counted.run(contrast_prompt="a photo of a horse", samples=SAMPLES)[0] == STEPS * SAMPLES
+
+
+def test_without_words_it_is_asked_at_steps_that_tell_and_what_is_known_is_not_asked_again(counted: Counted) -> None:
+    """Two of the three steps are not of details alone; an empty contrast then finds them there."""
+    counted.run()
+    assert counted.run(ask_no_words=True)[0] == 2 * SAMPLES
+    assert counted.run(contrast_prompt="")[0] == 1 * SAMPLES
 
 
 def test_its_predictions_serve_the_other_nodes(comfyui: Client) -> None:

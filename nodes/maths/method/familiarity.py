@@ -15,6 +15,7 @@ from ..wording import format_value
 from .noising import NoisedLatents
 from .own_pictures import OwnPictures
 from .prediction import NoisePredictions
+from .reached import reached_cells
 
 Recognition = Literal["known", "doubtful", "not known", "not measured"]
 
@@ -74,9 +75,15 @@ class Familiarity:
 
     @property
     def unusual(self) -> Tensor:
-        """[B] whether there is less or more in the picture than in the model's own ones, if they are known."""
-        low, high = self.own.structure_limits if self.own else (0.0, math.inf)
-        return (self.structure < low) | (self.structure > high)
+        """[B] whether there is less or more in the picture than in the model's own ones, if they are known.
+
+        Also where it is among the outermost 2 in 100 both in that and in how badly it is predicted, as latents of half the scale.
+        """
+        if self.own is None or self.ratios is None:
+            return torch.zeros(len(self.structure), dtype=torch.bool)
+        (low, high), rare = self.own.structure_limits, self.own.structures
+        outermost = (self.structure < rare[0]) | (self.structure > rare[-1])
+        return (self.structure < low) | (self.structure > high) | outermost & (self.ratios > self.own.ratios[-1])
 
     @property
     def may_be_sure(self) -> Tensor:
@@ -110,8 +117,7 @@ class Familiarity:
     def _words_on_structure(self, image: int) -> list[str]:
         if self.own is None or not self.unusual[image]:
             return []
-        low, high = self.own.structure_limits
-        amount = "less" if self.structure[image] < low else "more"
+        amount = "less" if self.structure[image] < self.own.structures[0] else "more"
         return [f"There is {amount} in the latent than in the model's own: it is another kind of picture or scale."]
 
     def _words_on_cleanest(self, image: int) -> list[str]:
@@ -149,19 +155,23 @@ def measure_prompts(noised: NoisedLatents, predictions: Sequence[Tensor], own: O
     """The familiarity of each image from its predictions [R,S,B,C,h,w] under one or more prompts, each step under its best.
 
     ratio = exp(mean over steps of ln(m / w)), m the mean of (eps_hat - eps)^2 over samples, channels and cells, w that of
-    `smoothing_error`. Where both are 0 (nothing to see, and nothing wrong) the ratio is 1.
+    `smoothing_error`. Where both are 0 (nothing to see, and nothing wrong) the ratio is 1. Cells that no prompt reaches are left
+    out, see `reached_cells`.
     """
     low, high = LEVELS
     steps = tuple(step for step in noised.asked_steps if low <= noised.log_snr[step] <= high)
     cleanest = noised.asked_steps[-1]
-    spectrum = power_spectrum(noised.x0)
-    ratios = [_ratio(_error(noised, predictions, step), smoothing_error(spectrum, *_level(noised, step))) for step in steps]
+    reached = {step: reached_cells(noised, predictions, step) for step in {*steps, cleanest}}
+    spectra = _spectra(noised.x0, torch.stack([*reached.values()]).any(dim=0))
+    smoothing = [torch.cat([smoothing_error(part, *_level(noised, step)) for part in spectra]) for step in steps]
+    errors = [_error(noised, predictions, step, reached[step]) for step in steps]
+    ratios = [_ratio(error, best) for error, best in zip(errors, smoothing, strict=True)]
     nothing = noised.noise_of(cleanest).square().mean()
     return Familiarity(
         ratios=torch.stack(ratios).log().mean(dim=0).exp() if ratios else None,
         steps=steps,
-        structure=smoothing_error(spectrum, 1, 1),
-        cleanest_error=_error(noised, predictions, cleanest) / nothing,
+        structure=torch.cat([smoothing_error(part, 1, 1) for part in spectra]),
+        cleanest_error=_error(noised, predictions, cleanest, reached[cleanest]) / nothing,
         own=own,
     )
 
@@ -195,10 +205,22 @@ def _level(noised: NoisedLatents, step: int) -> tuple[float, float]:
     return float(noised.sigmas[step]), float(noised.alphas[step])
 
 
-def _error(noised: NoisedLatents, predictions: Sequence[Tensor], step: int) -> Tensor:
-    """The mean squared noise error of one step under its best prompt, [B]."""
+def _spectra(x0: Tensor, reached: Tensor) -> list[Tensor]:
+    """The spectra of all images [B,C,h,w] at once, or of each image's smallest rectangle around its `reached` cells [B,h,w]."""
+    if reached.all():
+        return [power_spectrum(x0)]
+    found = []
+    for image, cells in zip(x0, reached, strict=True):
+        rows, columns = (cells.any(dim=axis).nonzero().flatten().tolist() for axis in (1, 0))
+        found.append(power_spectrum(image[None, :, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]))
+    return found
+
+
+def _error(noised: NoisedLatents, predictions: Sequence[Tensor], step: int, reached: Tensor) -> Tensor:
+    """The mean squared noise error of one step under its best prompt over `reached` cells [B,h,w], [B]."""
     noise = noised.noise_of(step)[:, None]
-    errors = [(prompt[:, step].float() - noise).square().mean(dim=(0, 2, 3, 4)) for prompt in predictions]
+    squares = [(prompt[:, step].float() - noise).square().mean(dim=(0, 2)) for prompt in predictions]
+    errors = [(each * reached).sum(dim=(1, 2)) / reached.sum(dim=(1, 2)) for each in squares]
     return torch.stack(errors).amin(dim=0)
 
 
