@@ -48,7 +48,7 @@ def graph(steps: int = 4, samples: int = 4) -> dict[str, Node]:
 def explore(**changes: Any) -> Node:
     settings = dict(zip(LOOK, LOOKS[0], strict=True)) | {"start": 0, "end": -1, "reading": "evidence", "weighting": "information"}
     settings |= {"scalar": "channel norm", "view": "overlay", "sample": 0, "shown_image": 1, "selection": ""}
-    return node("SDExplainExplore", image=["batch", 0], predictions=["predict", 0], **settings | changes)
+    return node("SDExplainExplore", **{"image": ["batch", 0], "predictions": ["predict", 0]} | settings | changes)
 
 
 def digests(client: Client, prompt: dict[str, Node], outputs: dict[str, tuple[str, int]]) -> dict[str, str]:
@@ -115,13 +115,33 @@ def test_files_that_are_gone_are_written_anew_although_nothing_changed(comfyui: 
     assert {file.name for file in folder.iterdir()} == written
 
 
-def test_only_so_many_folders_are_kept_and_no_half_written_one(comfyui: Client, comfyui_server: Server) -> None:
+def test_a_workflow_of_more_than_eight_explorers_has_data_in_all_and_none_runs_again(
+    comfyui: Client, comfyui_server: Server
+) -> None:
+    prompt = graph(steps=1, samples=1)
     for seed in range(9):
-        prompt = graph(steps=1, samples=1)
-        prompt["noise"]["inputs"]["seed"] = seed
-        folder, _ = place_of(comfyui_server, comfyui.run(prompt | {"explore": explore()}))
-    kept = list(folder.parent.iterdir())
-    assert folder in kept and len(kept) == 8 and not any(entry.suffix == ".part" for entry in kept)
+        prompt[f"noise {seed}"] = prompt["noise"] | {"inputs": prompt["noise"]["inputs"] | {"seed": seed}}
+        asked = prompt["predict"]["inputs"] | {"noised": [f"noise {seed}", 0]}
+        prompt[f"predict {seed}"] = prompt["predict"] | {"inputs": asked}
+        prompt[f"explore {seed}"] = explore(predictions=[f"predict {seed}", 0])
+    run = comfyui.run(prompt)
+    folders = {place_of(comfyui_server, run, f"explore {seed}")[0] for seed in range(9)}
+    assert len(folders) == 9 and all((folder / "overview.safetensors").is_file() for folder in folders)
+    assert not any(entry.suffix == ".part" for entry in next(iter(folders)).parent.iterdir())
+    assert not [name for name in comfyui.run(prompt).ran if name.startswith("explore")]
+
+
+def test_a_second_answer_has_files_of_its_own_and_changes_no_output(comfyui: Client, comfyui_server: Server) -> None:
+    prompt = graph()
+    prompt["other"] = prompt["predict"] | {"inputs": prompt["predict"]["inputs"] | {"target_label": "other"}}
+    prompt["explore"] = explore()
+    prompt["both"] = explore(second_predictions=["other", 0], second_image=["picture", 0], contour=0.5, paper="dark")
+    found = digests(comfyui, prompt, {f"{name} {output}": (name, output) for name in ("explore", "both") for output in range(5)})
+    assert [found[f"explore {output}"] for output in range(5)] == [found[f"both {output}"] for output in range(5)]
+    run = comfyui.run(prompt)
+    (told,) = run.outputs["both"]["sdexplain"]
+    second = comfyui_server.base / "temp" / told["second"]
+    assert told["second"] != told["subfolder"] and (second / "overview.safetensors").is_file()
 
 
 def test_a_sample_that_is_not_there_and_a_range_past_the_schedule_are_refused_in_words(comfyui: Client) -> None:

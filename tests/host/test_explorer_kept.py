@@ -1,0 +1,112 @@
+"""Which of the Explorer's files are kept: by bytes, those of the run that is under way always, and each node's own are missed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
+from sdexplain.nodes.maths.method.prediction import NoisePredictions
+
+pytestmark = pytest.mark.usefixtures("comfy_host")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    import folder_paths
+
+    monkeypatch.setattr(folder_paths, "get_temp_directory", lambda: str(tmp_path))
+    return tmp_path / "sdexplain"
+
+
+@contextmanager
+def node(prompt: str, name: str) -> Iterator[None]:
+    from comfy_execution.utils import CurrentNodeContext
+
+    with CurrentNodeContext(prompt, name):
+        yield
+
+
+def publish(prompt: str, name: str, seed: int) -> str:
+    """What a node does in a run: the name of its folder."""
+    from sdexplain.nodes.host import explorer
+
+    noise = draw_noise((4, 2, 2), seed, 1, 1, per_step=True)
+    levels = torch.ones(1), torch.ones(1), torch.ones(4), torch.zeros(4)
+    noised = NoisedLatents(torch.zeros(1, 4, 2, 2), noise, *levels)
+    with node(prompt, name):
+        return explorer.publish(
+            NoisePredictions(noised, noise[:, :, None], noise[:, :, None] + 1, "one", "other"), torch.zeros(1, 16, 16, 3)
+        )
+
+
+def kept(folder: Path) -> set[str]:
+    return {f"sdexplain/{entry.name}" for entry in folder.iterdir()}
+
+
+def make_room(prompt: str) -> int:
+    from sdexplain.nodes.host import explorer
+
+    with node(prompt, "last"):
+        return explorer.make_room()["removed"]
+
+
+def age(folder: Path, *names: str) -> None:
+    """Make folders older, the first one oldest: file times are coarse on some systems."""
+    import os
+
+    for seconds, name in enumerate(names):
+        os.utime(folder.parent / name, (seconds, seconds))
+
+
+def test_many_explorers_keep_their_data_within_the_limit(folder: Path) -> None:
+    written = {publish("run", str(number), number) for number in range(12)}
+    assert make_room("run") == 0 and kept(folder) == written and len(written) == 12
+
+
+def test_beyond_the_limit_the_oldest_go_and_never_those_of_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sdexplain.nodes.host import explorer
+
+    before = [publish(f"run {number}", "1", number) for number in range(3)]
+    age(folder, *before)
+    size = sum(file.stat().st_size for file in (folder.parent / before[0]).iterdir())
+    now = [publish("now", str(number), 10 + number) for number in range(3)]
+    monkeypatch.setattr(explorer, "MOST_BYTES", int(4.5 * size))
+    assert make_room("now") == 2 and kept(folder) == {before[2], *now}
+    monkeypatch.setattr(explorer, "MOST_BYTES", 0)
+    assert make_room("now") == 1 and kept(folder) == set(now)
+    assert make_room("next") == 3
+
+
+def test_what_a_run_has_cached_is_in_use_as_well(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sdexplain.nodes.host import explorer
+
+    cached = publish("first", "cached", 1)
+    with node("second", "cached"):
+        explorer.vanished()
+    other = publish("second", "other", 2)
+    monkeypatch.setattr(explorer, "MOST_BYTES", 0)
+    assert make_room("second") == 0 and kept(folder) == {cached, other}
+
+
+def test_only_the_node_whose_data_are_gone_runs_again(folder: Path) -> None:
+    import shutil
+
+    from sdexplain.nodes.host import explorer
+
+    def fingerprints() -> list[int]:
+        found = []
+        for name in ("mine", "other"):
+            with node("again", name):
+                found.append(explorer.vanished())
+        return found
+
+    lost = publish("run", "mine", 1)
+    publish("run", "other", 2)
+    before = fingerprints()
+    shutil.rmtree(folder.parent / lost)
+    after = fingerprints()
+    assert after[0] == before[0] + 1 and after[1] == before[1] and fingerprints() == after
