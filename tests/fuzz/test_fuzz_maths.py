@@ -17,7 +17,7 @@ from sdexplain.nodes.maths.files.archive import pack, read
 from sdexplain.nodes.maths.files.explorer import overview, parts
 from sdexplain.nodes.maths.images import match_pictures
 from sdexplain.nodes.maths.method.choices import Quantity
-from sdexplain.nodes.maths.method.difference import Reading, Weighting, latent, sum_steps
+from sdexplain.nodes.maths.method.difference import COMBINED, Reading, Weighting, latent, sum_steps
 from sdexplain.nodes.maths.method.heatmap import Show, make_heatmap, show_only
 from sdexplain.nodes.maths.method.placing import Interpolation, masks
 from sdexplain.nodes.maths.method.prediction import NoisePredictions
@@ -123,8 +123,9 @@ def test_a_sum_is_finite_and_the_opposite_of_the_swapped_one(
     assert summed.values.shape[:2] == (predictions.noised.samples, predictions.noised.images)
     swapped = replace(predictions, target=predictions.contrast, contrast=predictions.target)
     back = sum_steps(swapped, start, end, reading, weighting).values
-    sign = -1 if reading in ("difference", "evidence") else 1
-    assert torch.equal(summed.values, sign * back) or not torch.isfinite(summed.values).all()
+    parts = COMBINED if reading == "combined" else (reading,)
+    signs = torch.tensor([-1 if part in ("difference", "evidence") else 1 for part in parts]).view(-1, 1, 1)
+    assert torch.equal(summed.values, signs * back) or not torch.isfinite(summed.values).all()
     if torch.equal(predictions.target, predictions.contrast):
         assert not summed.values.any()
 
