@@ -23,15 +23,19 @@ async def comfy_entrypoint() -> ComfyExtension:
     class SDExplainExtension(ComfyExtension):
         async def get_node_list(self) -> list[type[io.ComfyNode]]:
             from .nodes.animation import StepAnimation
+            from .nodes.attribution import Attribution
             from .nodes.comparison import CompareMaps
             from .nodes.difference import SumDifference
             from .nodes.example_picture import ExamplePicture
             from .nodes.explain import ExplainImage
             from .nodes.explorer import Explorer
+            from .nodes.faithfulness import Faithfulness
             from .nodes.heatmap import HeatmapOverlay
             from .nodes.inputs.checks import checked
+            from .nodes.load_classifier import LoadClassifier
             from .nodes.load_diffusers import LoadDiffusers
             from .nodes.load_predictions import LoadPredictions
+            from .nodes.map_sheet import ComparisonSheet
             from .nodes.noising import NoiseLatent
             from .nodes.prediction import PredictNoise
             from .nodes.rivals import RivalLabels
@@ -58,6 +62,10 @@ async def comfy_entrypoint() -> ComfyExtension:
                 SanityCheck,
                 LabelVerdict,
                 CompareMaps,
+                LoadClassifier,
+                Attribution,
+                Faithfulness,
+                ComparisonSheet,
             ]
             return [checked(node) for node in nodes]
 

@@ -129,7 +129,7 @@ def measure(pictures: Tensor, map: Map, judge: Judge, covering: Covering | None 
     pictures = match_pictures(pictures, len(map.values), map.latent_size, map.downscale)
     size = tuple(pictures.shape[1:3])
     labels = region_labels(size, covering.regions)
-    strengths = region_means(place(whole_scale(map), size), labels)
+    strengths = region_means(place(whole_scale(map), size, "cells"), labels)
     generator = torch.Generator().manual_seed(covering.seed)
     curves: list[tuple[Tensor, Tensor]] = []
     own_orders = []

@@ -39,7 +39,7 @@ QUANTITIES = {
     "LayerCAM": ("LayerCAM of the log-odds", "activation × gradient"),
     "Integrated Gradients": ("Integrated Gradients of the log-odds", "nats per place"),
     "Gradient SHAP": ("Gradient SHAP of the log-odds", "nats per place"),
-    "occlusion": ("Log-odds that are lost where it is covered", "nats"),
+    "occlusion": ("Occlusion: log-odds lost where covered", "nats"),
 }
 FEWEST_STEPS, MOST_STEPS = 32, 1024
 LARGEST_GAP = 0.05

@@ -40,8 +40,7 @@ def draw_sheet(picture: Tensor, map: Map, judged: Judged, covering: Covering, im
     for name, curves in judged.items():
         parts.append(draw_words([f"{name}: {curves.sentence(image)}"], 14, True))
         parts.append(draw_plot(LENGTHS(PANELS), lambda figure, curves=curves: draw_curves(figure, curves, image)))  # type: ignore[misc]
-    interval = "95 % of random orders, each place by itself"
-    parts.append(draw_key([(SPEAKS_FOR, "in the map's order"), (BAND, interval)]))
+    parts.append(draw_key([(SPEAKS_FOR, "in the map’s order"), (BAND, "95 % of random orders")]))
     parts.append(draw_words([f"Map: {map_words(map)}"], 11, False))
     return stack(parts)
 

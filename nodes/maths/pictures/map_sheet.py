@@ -71,7 +71,7 @@ def own_name(map: Map, maps: list[Map]) -> str:
     if map.noun != "attribution":
         return "Diffusion model"
     several = sum(each.noun == "attribution" for each in maps) > 1
-    return map.quantity.removesuffix(" of the log-odds") if several else "Classifier"
+    return map.quantity.partition(":")[0].removesuffix(" of the log-odds") if several else "Classifier"
 
 
 def question_words(maps: tuple[Map, ...]) -> str:
