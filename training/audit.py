@@ -22,6 +22,7 @@ from tqdm import tqdm
 from .auditing import gallery, kept
 from .auditing.grouping import region_words
 from .auditing.maps import REPLACED, TIMESTEPS, Auditor
+from .held_out import Model
 from .own_pictures import classifier, reading
 from .own_pictures.pictures import PictureSet, evenly
 
@@ -55,7 +56,7 @@ def audit(
     processes = PartialState(cpu=not torch.cuda.is_available())
     found = reading.read(data, seed, test_share)
     asked = read_classifier(classifier, found.classes)
-    auditor = Auditor(asked, model, regions, layer)
+    auditor = Auditor(asked, Model(model), regions, layer)
     held_out = PictureSet(found.held_out, auditor.size)
     chosen = evenly(found.held_out, pictures)
     settings = {"classifier": kept.digest(classifier), "model": kept.digest(model), "layer": layer, "regions": regions}

@@ -14,6 +14,7 @@ from sdexplain.nodes.maths.method.classifier import Classifier
 from sdexplain.nodes.maths.method.preprocessing import Preprocessing
 from sdexplain.training import audit
 from sdexplain.training.auditing import gallery, grouping, kept, maps
+from sdexplain.training.held_out import Model
 from sdexplain.training.own_pictures.pictures import PictureSet
 from sdexplain.training.own_pictures.reading import LabelledPicture
 from torch import Tensor, nn
@@ -46,11 +47,11 @@ def auditor(corner: Classifier, monkeypatch: pytest.MonkeyPatch) -> maps.Auditor
     known = torch.ones(SIZE, SIZE)
     known[12:, :4] = 0
     monkeypatch.setattr(maps.Auditor, "ask_model", lambda self, picture, names, seed: (known, 1.0))
-    return maps.Auditor(corner, Path("nowhere"), REGIONS)
+    return maps.Auditor(corner, Model(Path("nowhere")), REGIONS)
 
 
 def picture(bright: bool, seed: int) -> Tensor:
-    values = torch.randint(0, 60, (3, SIZE, SIZE), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+    values = torch.randint(0, 6, (3, SIZE, SIZE), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
     if bright:
         values[:, :4, 12:] = 255
     return values

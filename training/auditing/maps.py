@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from scipy import stats
@@ -63,8 +62,8 @@ class Answer:
 class Auditor:
     """Asks a classifier and a diffusion model about pictures uint8 [3,S,S]."""
 
-    def __init__(self, classifier: Classifier, model: Path, regions: int = 4, layer: str = "") -> None:
-        self.classifier, self.model, self.regions, self.choices = classifier, Model(model), regions, Choices(layer=layer)
+    def __init__(self, classifier: Classifier, model: Model, regions: int = 4, layer: str = "") -> None:
+        self.classifier, self.model, self.regions, self.choices = classifier, model, regions, Choices(layer=layer)
 
     @cached_property
     def size(self) -> int:

@@ -6,6 +6,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -20,7 +21,7 @@ from .pixel_vae import colours
 QUICK_JUDGED, QUICK_TIMESTEPS = 100, (701, 501, 301, 151)  # for the curve over time
 MEASURED_COLOURS = 2_000
 FAMILIAR = 200  # held-out pictures that familiarity is measured on
-CLASSIFIER_INPUT = 64  # standard architectures halve their input five times
+CLASSIFIER_INPUT = 128  # standard architectures halve their input five times: 4 × 4 cells are left for Grad-CAM
 RATES = {"new": 6e-4, "whole": 1e-5, "lora": 1e-4}
 
 
@@ -119,6 +120,7 @@ def measured(
         return None
     asked = verdicts.score(subject, networks, held_out, indices, classes)
     scores = verdicts.together(list(tqdm(asked, "judging", total=-(-len(indices) // verdicts.AT_ONCE), unit="batch")))
+    np.savez(options.work / "scores.npz", classes=classes, **vars(scores))
     known = evenly(held_out.items, min(options.judged, FAMILIAR))
     own = None if options.lora is not None else findings.own_pictures(options.model, held_out, known, classes)
     return findings.measure(scores, own)
