@@ -154,6 +154,19 @@ def calls(results: Results) -> str:
     return table(["what is done again", "milliseconds"], rows)
 
 
+def hosts(results: Results) -> str:
+    """A row for each ComfyUI and page, a column for each part of the tests: what the last run of `.ci/hosts` said."""
+    parts = list(dict.fromkeys(row["part"] for row in results.rows("hosts")))
+    said: dict[tuple[str, str], dict[str, str]] = {}
+    for row in results.rows("hosts"):
+        failed = "" if row["failed"] == "0" else f"{row['failed']} failed, "
+        said.setdefault((row["comfyui"], row["page"]), {})[row["part"]] = f"{failed}{row['passed']} passed"
+    if not said:
+        return "\n\nIt has not run yet.\n\n"
+    rows = [[*names, *(of.get(part, "not run") for part in parts)] for names, of in said.items()]
+    return table(["ComfyUI", "page", *(f"tests/{part}" for part in parts)], rows)
+
+
 # -------------------------------------------------------------------------------------------------------------- figures
 
 
@@ -316,6 +329,8 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     "mixture-50": lambda results: number(mean_correlation(known_answer(results, "mixture", steps="50"))),
     "mixture-400": lambda results: number(mean_correlation(known_answer(results, "mixture", steps="400"))),
     "mixture-exact": lambda results: above(lowest_correlation(known_answer(results, "mixture", "exact mean"))),
+    # ------ docs/models.md
+    "hosts": hosts,
     # ------ docs/cost.md
     "speed": speed,
     "calls": calls,
