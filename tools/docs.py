@@ -121,12 +121,22 @@ def before_saving(graph: Graph) -> dict[str, list[str]]:
     explained = add(
         "SDExplainExplain", model=model, clip=clip, vae=vae, image=image, steps=STEPS, samples=SAMPLES, percentile=99.0
     )
+    classifier = [add("SDExplainLoadClassifier"), 0]
+    asked = {
+        method: add("SDExplainAttribution", classifier=classifier, image=image, method=method)
+        for method in ("Grad-CAM", "LayerCAM", "Integrated Gradients", "Gradient SHAP", "occlusion")
+    }
+    grad_cam, occlusion = [asked["Grad-CAM"], 0], [asked["occlusion"], 0]
     film = add("SDExplainStepAnimation", image=image, predictions=predictions, percentile=99.0)
     classes = [[add("SDExplainExamplePicture", class_name=name, seed=SEED), 0] for name in CLASSES]
     return {
         "SDExplainExamplePicture": show(image, twin, mask([picture, 2])),
         "SDExplainLoadDiffusers": show(*classes),
         "SDExplainExplain": [explained, *show(mask([explained, 2]), [explained, 4])],
+        "SDExplainLoadClassifier": [asked["Grad-CAM"], asked["occlusion"]],
+        "SDExplainAttribution": list(asked.values()),
+        "SDExplainFaithfulness": [add("SDExplainFaithfulness", image=image, map=grad_cam, classifier=classifier)],
+        "SDExplainMapSheet": [add("SDExplainMapSheet", image=image, first=[evidence, 0], second=grad_cam, third=occlusion)],
         "SDExplainStepAnimation": [
             *show(*([add("ImageFromBatch", image=[film, 0], batch_index=place, length=1), 0] for place in (2, 10, STEPS - 5)))
         ],
