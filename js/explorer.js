@@ -142,7 +142,7 @@ function loadStyle() {
 learn(await (await api.fetchApi('/i18n')).json().catch(() => ({})))
 
 app.registerExtension({
-    name: 'SDExplain.Explorer',
+    name: 'sdexplain.explorer',
     setup: loadStyle,
     nodeCreated(node) {
         if (node.comfyClass === NODE) mount(/** @type {ComfyNode} */ (node))

@@ -160,6 +160,17 @@ BOXES = """() => app.graph.nodes.map(node => {
 })"""
 
 
+SMALLEST_SCALE = 0.6
+# How large the page draws its graph, whether it leaves texts out, and which nodes are not within its window.
+READABLE = """() => {
+    const { ds, canvas } = app.canvas, [left, top] = ds.offset
+    app.canvas.draw(true, true)
+    return [ds.scale, app.canvas.low_quality, app.graph.nodes.filter(({ pos, size }) => (pos[0] + left) * ds.scale < 0
+        || (pos[1] - 30 + top) * ds.scale < 0 || (pos[0] + size[0] + left) * ds.scale > canvas.clientWidth
+        || (pos[1] + size[1] + top) * ds.scale > canvas.clientHeight).map(node => node.title)]
+}"""
+
+
 def read(file: Path) -> dict[str, Any]:
     return json.loads(file.read_text(encoding="utf-8"))
 
@@ -369,3 +380,22 @@ def test_the_templates_are_offered_in_the_page(comfyui_page: Page, comfyui: Clie
     comfyui_page.get_by_role("dialog").wait_for()
     comfyui_page.get_by_role("dialog").get_by_text("sdexplain", exact=False).first.click()
     comfyui_page.get_by_text("zebra_or_horse").first.wait_for(timeout=30_000)
+
+
+def test_every_template_opens_at_a_size_at_which_its_texts_are_drawn(comfyui_page: Page) -> None:
+    """Newer pages fit a template into their window, older ones take the view that the file names; both leave texts out of what
+    is too small. No node lies outside of the window."""
+    small, outside = {}, {}
+    for file in FILES:
+        workflow = read(file)
+        workflow["extra"].pop("linearMode", None)  # an app shows no graph until one asks for it
+        views = workflow["extra"].pop("ds"), None  # as an older page opens it, then as a newer one does
+        for view in views:
+            comfyui_page.evaluate(LOAD, workflow | {"extra": workflow["extra"] | ({"ds": view} if view else {})})
+            comfyui_page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            scale, low, out = comfyui_page.evaluate(READABLE)
+            if scale < SMALLEST_SCALE or low:
+                small[file.stem] = scale
+            if out:
+                outside[file.stem] = out
+    assert (small, outside) == ({}, {})

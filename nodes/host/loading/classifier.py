@@ -111,7 +111,7 @@ def load_classifier(name: str) -> Classifier:
 def managed(network: nn.Module, classes: tuple[str, ...], preprocessing: Preprocessing, name: str) -> Classifier:
     """A classifier whose network ComfyUI brings to its device when it is needed, and away when others need the memory."""
     held = nn.Module()  # a network may have a `device` of its own, which ComfyUI would have to set
-    held.network = network.float().eval().requires_grad_(False)
+    held.network = network.float().train(False).requires_grad_(False)
     device, offload_device = comfy.model_management.get_torch_device(), comfy.model_management.unet_offload_device()
     patcher = comfy.model_patcher.ModelPatcher(held.to(offload_device), load_device=device, offload_device=offload_device)
 

@@ -188,7 +188,7 @@ class DenoiserModel(comfy.model_base.BaseModel):
     def __init__(self, folder: DenoiserFolder, latents: comfy.latent_formats.LatentFormat, network: torch.nn.Module) -> None:
         description = Description(folder, latents)
         super().__init__(description, model_type(folder.scheduler))
-        self.diffusion_model = Denoiser(network, latents.latent_channels).eval()
+        self.diffusion_model = Denoiser(network, latents.latent_channels).train(False)
         self.classes = folder.classes
         if folder.scheduler["prediction_type"] == "sample":
             self.model_sampling = X0Sampling(description)

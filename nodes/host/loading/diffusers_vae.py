@@ -163,7 +163,7 @@ def load_vae(folder: PipelineFolder) -> comfy.sd.VAE:
     """
     settings = folder.vae
     _require_vae(folder)
-    model = Autoencoder(settings).eval()
+    model = Autoencoder(settings).train(False)
     load_weights(model, _with_todays_attention(folder.weights("vae")), module_names(settings))
     # A VAE object that ComfyUI made itself, whatever attributes its version gives one, then takes the model.
     stand_in = comfy.sd.AutoencoderKL(**STAND_IN)

@@ -155,7 +155,7 @@ def undisturbed(network: nn.Module) -> Iterator[None]:
     ]
     try:
         with torch.inference_mode(False), torch.enable_grad():
-            network.eval()
+            network.train(False)
             for parameter, _, _ in wanted:
                 parameter.requires_grad_(False)
             yield
