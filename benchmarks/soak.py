@@ -9,7 +9,7 @@ an order that depends on the seed. After 200 runs or more, the table and the fig
 
 It passes (exit code 0) if all of this holds: Every run ended with a right result or a clear error. Memory is flat: the trend of
 resident memory (the median slope of all pairs of runs after the first 40, Theil and Sen) adds up to less than 5 % of it. The
-explorer never has more folders than its limit. Good runs at the end give what they gave at the start, to the last bit.
+explorer never keeps more than its limit. Good runs at the end give what they gave at the start, to the last bit.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from ..tools.workflow_file import Prompt, to_prompt
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
 WARM_UP = 40
 MOST_GROWTH = 0.05
-MOST_FOLDERS = 8
+MOST_MB = 2048
 LONGEST, LARGE = 300, 10
 """Seconds that a run may take, and after which one of several inputs is cancelled, as a schedule of 1,000 steps has to be."""
 KINDS = {"workflow": 8, "node": 6, "several inputs": 3, "cancelled": 3, "broken network": 2}
@@ -223,10 +223,7 @@ def main() -> int:
     print(
         f"resident memory: {slope:+.3f} MB a run, {growth:+.1%} in all after the warm-up (less than {MOST_GROWTH:.0%} expected)"
     )
-    print(
-        f"explorer's folders: {folders} at most, {max(row.explorer_mb for row in rows):.1f} MB (up to {MOST_FOLDERS} folders "
-        "expected)"
-    )
+    print(f"explorer's folders: {folders} at most, {max(row.explorer_mb for row in rows):.1f} MB (up to {MOST_MB} MB expected)")
     print(f"good runs at the end as at the start, to the last bit: {identical}")
     print("\n".join([f"{len(wrong)} wrong ends", *wrong]))
-    return int(bool(wrong) or growth >= MOST_GROWTH or folders > MOST_FOLDERS or not identical)
+    return int(bool(wrong) or growth >= MOST_GROWTH or max(row.explorer_mb for row in rows) > MOST_MB or not identical)

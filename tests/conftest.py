@@ -103,7 +103,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         fixtures = set(getattr(item, "fixturenames", ()))
         if HOSTS & fixtures:
             item.add_marker("host")
-        if "page" in fixtures:
+        if {"page", "shared_page"} & fixtures:
             item.add_marker("page")
     if config.option.quick:
         long = {item for item in items if any(item.get_closest_marker(mark) for mark in LONG)}

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 
+READ_SVG = """text => {
+    const root = new DOMParser().parseFromString(text, 'image/svg+xml').documentElement
+    const all = name => [...root.getElementsByTagName(name)]
+    return { texts: all('text').map(part => part.textContent), lines: all('path').length,
+        paper: all('rect')[0].getAttribute('fill'),
+        settings: all('SDExplain')[0].textContent, workflow: all('workflow')[0].textContent }
+}"""
+
+
 def test_dragging_the_range_changes_map_words_and_widgets_and_undo_takes_it_back(explorer: Page) -> None:
     before, total = pixels(explorer), words(explorer, ".sdx-verdict")
     drag(explorer, explorer.locator(".sdx-slider"), (0.97, 0.5), (0.5, 0.5))
@@ -65,8 +74,10 @@ def test_hover_names_a_cell_a_click_pins_it_and_a_drag_draws_a_box(explorer: Pag
     assert len(pinned.split(",")) == 2
     drag(explorer, picture, (0.45, 0.4), (0.55, 0.6))
     assert len(widgets(explorer)["selection"].split(",")) == 4
+    box, cell = words(explorer, ".sdx-readout").split("\n")  # at once, with the pointer still within it
+    assert box.startswith("Box of ") and cell.startswith("Cell ")
     explorer.locator(".sdx-title").hover()
-    assert words(explorer, ".sdx-readout").startswith("Box of ")
+    assert words(explorer, ".sdx-readout").strip() == box
     picture.focus()
     explorer.keyboard.press("Escape")
     assert widgets(explorer)["selection"] == ""
@@ -98,7 +109,72 @@ def test_samples_are_seen_one_by_one_and_play_sweeps(explorer: Page) -> None:
     explorer.get_by_label("Play", exact=False).click()
     explorer.wait_for_function("document.querySelector('.sdx-steps').textContent.includes('steps 2–3')")
     explorer.get_by_label("Play", exact=False).click()
-    assert 0 < widgets(explorer)["end"] - widgets(explorer)["start"] == 1 or widgets(explorer)["end"] == -1
+    assert "steps 0–6 of 6" in words(explorer, ".sdx-steps")  # where it began
+    assert (widgets(explorer)["start"], widgets(explorer)["end"]) == (0, -1)
+
+
+def test_a_held_scale_stays_while_the_range_is_dragged(explorer: Page) -> None:
+    hold, numbers = explorer.get_by_label("Hold the scale", exact=False), explorer.locator(".sdx-row").first
+    free = numbers.inner_text()
+    hold.click()
+    assert hold.get_attribute("aria-pressed") == "true"
+    drag(explorer, explorer.locator(".sdx-slider"), (0.97, 0.5), (0.2, 0.5))
+    assert widgets(explorer)["end"] == 1 and numbers.inner_text().replace("≥ ", "") == free.replace("≥ ", "")
+    hold.click()
+    frames(explorer)
+    assert widgets(explorer)["scale"] == 0 and numbers.inner_text().replace("≥ ", "") != free.replace("≥ ", "")
+
+
+def test_the_strongest_places_are_listed_and_jumped_to(explorer: Page) -> None:
+    opener = explorer.get_by_role("button", name="The strongest places")
+    plain = pixels(explorer)
+    opener.click()
+    places = explorer.locator(".sdx-place")
+    places.first.wait_for()
+    assert (pixels(explorer) != plain).any()  # they are numbered
+    sizes = [float(text.split(" ")[0].replace("−", "-")) for text in places.all_inner_texts()]
+    assert len(sizes) > 3 and sizes == sorted(sizes, key=abs, reverse=True)
+    said = [place.get_attribute("aria-label") for place in places.all()]
+    places.nth(1).click()
+    assert words(explorer, ".sdx-readout").strip() == said[1]
+    explorer.keyboard.press("Escape")
+    assert explorer.locator(".sdx-places").is_hidden()
+    explorer.locator(".sdx-picture").focus()
+    explorer.keyboard.press("n")
+    assert words(explorer, ".sdx-readout").strip() == said[2]
+
+
+def test_the_drawing_has_the_box_the_line_and_the_ground_that_were_chosen(explorer: Page) -> None:
+    drag(explorer, explorer.locator(".sdx-picture"), (0.45, 0.4), (0.55, 0.6))
+    box = words(explorer, ".sdx-readout").split("\n")[0]
+    explorer.get_by_label("More settings").click()
+    explorer.get_by_label("Contour line").fill("0.5")
+    explorer.get_by_label("Legend of saved pictures").select_option("dark")
+    frames(explorer)
+    assert widgets(explorer)["contour"] == 0.5 and "Line at ±" in words(explorer, ".sdx-source")
+    with explorer.expect_download() as saved:
+        explorer.get_by_text("SVG", exact=True).click()
+    drawn = explorer.evaluate(READ_SVG, saved.value.path().read_text(encoding="utf-8"))
+    assert box in drawn["texts"] and "“a photo of a zebra” vs “a photo of a horse”" in drawn["texts"]
+    assert drawn["lines"] == 2 and drawn["paper"] == "#16181d"
+    assert json.loads(drawn["settings"])["contour"] == 0.5 and json.loads(drawn["workflow"])["nodes"]
+    explorer.get_by_label("Legend of saved pictures").select_option("transparent")
+    with explorer.expect_download() as saved:
+        explorer.get_by_text("PNG", exact=True).click()
+    picture = np.asarray(Image.open(saved.value.path()))
+    assert picture[-1, -1, 3] == 0 and picture[0, 0, 3] == 255  # clear below, the picture above
+
+
+def test_it_fills_the_screen_and_comes_back(explorer: Page) -> None:
+    small = explorer.locator(".sdx").bounding_box()
+    explorer.get_by_label("Full screen").click()
+    explorer.wait_for_function("document.fullscreenElement?.classList.contains('sdx')")
+    frames(explorer)
+    assert explorer.locator(".sdx-picture").bounding_box()["height"] > 500
+    explorer.evaluate("document.exitFullscreen()")
+    explorer.wait_for_function("!document.fullscreenElement")
+    frames(explorer)
+    assert explorer.locator(".sdx").bounding_box() == small
 
 
 def test_exports_hold_the_settings_and_the_maps_numbers(explorer: Page) -> None:

@@ -1,0 +1,120 @@
+"""A page that the Explorer's tests share: opened once, with a graph that has run; each test begins with that graph loaded anew.
+
+Where a test has failed, the next one gets a page that is opened anew. With `--tracing` every test has a page of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+    from sdexplain.tools.server import Server
+
+FAILED = pytest.StashKey[bool]()
+RENDERERS = ["classic", "Nodes 2.0"]
+VUE = "Comfy.VueNodes.Enabled"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[pytest.TestReport]:
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
+class Shared:
+    """The page, what its console has reported, and the graph that has run on it."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page, self.url, self.opened, self.graph = page, url, False, None
+        page.problems, self.warnings = [], []
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+
+    def _note(self, message: Any) -> None:
+        text = f"{message.text} ({message.location['url']})"
+        if message.type == "error":
+            self.page.problems.append(text)
+        elif message.type == "warning" and ("sdexplain" in text.lower() or "sdx" in text):
+            self.warnings.append(text)
+
+    def open(self, renderer: str) -> None:
+        """Show this renderer, with nothing noted yet."""
+        if not self.opened:
+            self.page.goto(self.url)
+            self.page.wait_for_function("window.app?.graph?.nodes.length")
+            self.opened, self.graph = True, None
+        setting = "app.extensionManager.setting"
+        if self.page.evaluate(f"{setting}.get('{VUE}') === undefined") and renderer != "classic":
+            pytest.skip("the page of this ComfyUI came before Nodes 2.0")
+        self.page.evaluate(f"on => {setting}.set('{VUE}', on)", renderer != "classic")
+        self.page.mouse.move(0, 0)
+        self.page.problems.clear()
+        self.warnings.clear()
+
+    def close(self) -> None:
+        """Leave the page as the next test needs it; what the pack has caused in this one is an error."""
+        from sdexplain.tools.page import of_the_pack
+
+        self.page.unroute_all()
+        assert of_the_pack(self.page) == [] and self.warnings == []
+
+
+@pytest.fixture(scope="session")
+def shared_page(browser: Browser, browser_context_args: dict[str, Any], comfyui_server: Server) -> Iterator[Shared]:
+    context = browser.new_context(**browser_context_args)
+    yield Shared(context.new_page(), comfyui_server.url)
+    context.close()
+
+
+@pytest.fixture(scope="module", params=RENDERERS)
+def renderer(request: pytest.FixtureRequest) -> str:
+    """All tests of a file in one renderer, then all in the other."""
+    return request.param
+
+
+@pytest.fixture
+def opened(request: pytest.FixtureRequest, renderer: str, shared_page: Shared, output_path: str) -> Iterator[Shared]:
+    """The shared page in a renderer; one of the test's own where a trace is asked for."""
+    traced = request.config.option.tracing != "off"
+    shared = Shared(request.getfixturevalue("page"), shared_page.url) if traced else shared_page
+    shared.open(renderer)
+    yield shared
+    failed = request.node.stash.get(FAILED, False)
+    shared.opened = not failed
+    if failed:
+        shared.page.screenshot(path=Path(output_path, "failed.png"))
+    shared.page.evaluate(f"app.extensionManager.setting.set('{VUE}', false)")
+    shared.close()
+
+
+@pytest.fixture
+def explorer(opened: Shared) -> Page:
+    """A graph whose explorer has run, and nothing else done: in place of the root's fixture, which takes ten times as long."""
+    from sdexplain.tools.explorer_page import BUILD, SAMPLES, STEPS, look_at, run
+
+    page = opened.page
+    if opened.graph is None:
+        page.evaluate(BUILD, [STEPS, SAMPLES])
+        run(page)
+        look_at(page)
+        opened.graph = page.evaluate("JSON.parse(JSON.stringify(app.graph.serialize()))")
+    else:
+        page.evaluate("graph => app.loadGraphData(graph, true, true, 'test')", opened.graph)
+        look_at(page)
+    return page
+
+
+@pytest.fixture
+def empty(opened: Shared) -> Page:
+    """A graph with an explorer that has not run."""
+    page = opened.page
+    page.evaluate("""() => { app.graph.clear(); const node = LiteGraph.createNode('SDExplainExplore'); app.graph.add(node)
+        node.pos = [0, 0]; Object.assign(app.canvas.ds, { scale: 1, offset: [300, 150] }); app.canvas.draw(true, true) }""")
+    page.locator(".sdx-message").wait_for()
+    return page
