@@ -49,6 +49,7 @@ function drawColumn({ stage, key, lines }, left, room, tall) {
     const sheets = stage.sheet(room, heightOf(stage, room)), inner = room - 2 * EDGE
     const picture = [`<image x="${left}" width="${room}" height="${heightOf(stage, room)}" href="${sheets[0].pixels.toDataURL()}"/>`]
     for (const sheet of sheets) picture.push(`<g transform="translate(${left} 0)">${drawLines(sheet)}</g>`)
+    /** @type {string[]} */
     const words = []
     let at = tall + EDGE
     if (key) {
