@@ -8,7 +8,6 @@ Shapes: B pictures, C = 3 colours, or 1 for a method that works on a layer; maps
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 
 from ...bundled.scenes import CLASSES, PAIRS, draw
+from ...nodes.maths.method.attribution import seeded
 from ...training.training_data import training_scene
 from .classifier import INPUT_SIZE, Classifier, as_input
 
@@ -76,19 +76,6 @@ def background() -> Tensor:
     """Training pictures of all classes [24,3,128,128]: what Gradient SHAP draws its baselines from."""
     drawn = [draw(training_scene(n), label) for n in range(BACKGROUND_SCENES) for label in PAIRS[n % len(PAIRS)]]
     return as_input(np.stack(drawn))
-
-
-@contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed the generators that captum draws from, torch's and numpy's global ones, and leave them as they were."""
-    state = np.random.get_state()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        np.random.seed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(state)
 
 
 def _enlarged(values: Tensor) -> Tensor:
@@ -205,6 +192,6 @@ def attributions(
     variants = tuple(variants)
     raw = {}
     for method in dict.fromkeys(variant.method for variant in variants):
-        with seeded(seed):
+        with seeded(seed, torch.device("cpu")):
             raw[method] = METHODS[method](question)[0].detach().numpy().astype(np.float32)
     return {variant.name: variant.finish(raw[variant.method]) for variant in variants}
