@@ -142,8 +142,7 @@ def test_sheets_cut_the_schedule_where_it_was_asked(whole: NoisePredictions, par
     assert split_asked(whole.noised, 3) == [(0, 7), (7, 13), (13, STEPS)]
     picture = torch.rand(1, 48, 48, 3)
     assert torch.isfinite(step_sheet(picture, part, 4)).all()
-    with pytest.raises(ValueError, match=r"4 of 20 steps.*5 ranges.*exact"):
-        step_sheet(picture, part, 5)
+    assert torch.equal(step_sheet(picture, part, 5), step_sheet(picture, part, 4))  # at most a range for each asked step
 
 
 def test_films_move_from_asked_step_to_asked_step(part: NoisePredictions) -> None:

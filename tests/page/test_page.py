@@ -361,6 +361,12 @@ def test_texts_with_html_are_not_executed(rendered: Page, name: str) -> None:
     assert rendered.evaluate(MADE_OF_TEXT) == []
 
 
+def test_a_new_example_picture_keeps_its_scene(comfyui_page: Page) -> None:
+    comfyui_page.evaluate(MOUNT, ["SDExplainExamplePicture"])
+    control = "app.graph.nodes[0].widgets.find(widget => widget.name === 'control_after_generate').value"
+    assert comfyui_page.evaluate(control) == "fixed"
+
+
 def test_an_empty_range_is_refused_in_words_and_the_rest_runs(comfyui_page: Page) -> None:
     workflow = with_few_steps(read(WORKFLOWS / "zebra_or_horse.json"))
     (total,) = (node for node in workflow["nodes"] if node.get("title") == "Sum: evidence")
@@ -376,6 +382,8 @@ def test_the_templates_are_offered_in_the_page(comfyui_page: Page, comfyui: Clie
     assert sorted(offered) == [file.stem for file in FILES]
     for file in FILES:
         assert comfyui._get(f"/api/workflow_templates/sdexplain/{file.name}").json() == read(file)
+    listed = comfyui_page.evaluate("async () => (await window.comfyAPI.api.api.getWorkflowTemplates()).sdexplain")
+    assert listed[0] == "first_look" and sorted(listed) == sorted(offered)
     comfyui_page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     comfyui_page.get_by_role("dialog").wait_for()
     comfyui_page.get_by_role("dialog").get_by_text("sdexplain", exact=False).first.click()

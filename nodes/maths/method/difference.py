@@ -276,28 +276,20 @@ def read_step(predictions: NoisePredictions, step: int, reading: Reading) -> Ten
 
 
 def split_steps(steps: int, ranges: int) -> list[tuple[int, int]]:
-    """The ranges (start, end), end not included, that cut 0 ... steps - 1 into parts as equal as can be.
+    """The ranges (start, end), end not included, that cut 0 ... steps - 1 into parts as equal as can be, at most one a step.
 
     Raises:
-        ValueError: less than one range, or more than there are steps.
+        ValueError: less than one range.
     """
-    if not 1 <= ranges <= steps:
+    if ranges < 1:
         raise ValueError(f"{steps} steps can't be cut into {ranges} ranges. Choose 1 to {steps} ranges.")
+    ranges = min(ranges, steps)
     return list(pairwise(round(part * steps / ranges) for part in range(ranges + 1)))
 
 
 def split_asked(noised: NoisedLatents, ranges: int) -> list[tuple[int, int]]:
-    """As `split_steps`, with as many asked steps in each range as can be.
-
-    Raises:
-        ValueError: less than one range, or more than there are steps that were asked.
-    """
+    """As `split_steps`, with as many asked steps in each range as can be, and at most one range for each of them."""
     asked = noised.asked_steps
-    if noised.asked is not None and ranges > len(asked):
-        raise ValueError(
-            f"The model was asked at {len(asked)} of {noised.steps} steps: they can't be cut into {ranges} ranges. Choose 1 to "
-            f"{len(asked)} ranges, or set the quality to exact: only the missing steps are then asked."
-        )
     starts = [asked[start] for start, _ in split_steps(len(asked), ranges)]
     return list(pairwise([0, *starts[1:], noised.steps]))
 

@@ -83,15 +83,17 @@ def step_sheet(
 ) -> Tensor:
     """Heatmaps of all ranges of steps beside each other, a sheet for each picture, [B,H,W,3], or [1,H,W,3] for all of them.
 
-    All heatmaps of all sheets share one colour scale. With `decode` (see `make_heatmap`) a second row shows decode(-sum d).
+    There are at most as many ranges as steps. All heatmaps of all sheets share one colour scale.
+    With `decode` (see `make_heatmap`) a second row shows decode(-sum d).
     The reliability is that of each range by itself. `one_sheet`: see `contact_sheet`.
 
     Raises:
-        ValueError: more ranges than steps, and what `sum_steps`, `make_heatmap` and `overlay` refuse.
+        ValueError: less than one range, and what `sum_steps`, `make_heatmap` and `overlay` refuse.
     """
     noised = predictions.noised
     pictures = match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]), noised.downscale)
     spans = split_asked(noised, ranges)
+    ranges = len(spans)
     summed = sum_ranges(predictions, spans, quantity.reading, quantity.weighting)
     heatmap = make_heatmap(read_map(summed, quantity.scalar, decode=decode), **asdict(scaling))
     cut = f" in {ranges} ranges, the noisiest first" if ranges > 1 else ""
