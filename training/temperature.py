@@ -1,6 +1,6 @@
 """Fit the temperature of a finished model's log-odds on held-out labelled drawings, and write it into its `sdexplain.json`.
 
-`python dev.py run training.temperature` takes about ten minutes of one processor core. Every drawing is asked about its own label
+`python dev.py run training.temperature` takes some minutes of one processor core. Every drawing is asked about its own label
 and its twin's, with one noise sample over a few steps: a hasty verdict, so that some are wrong. If it is stopped, it goes on from
 there.
 """
@@ -27,7 +27,7 @@ TIMESTEPS = (801, 601, 401, 201, 1)  # DDIM's five
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", type=Path, default=ROOT / "bundled" / "model", help="the finished pipeline's folder")
-    parser.add_argument("--scenes", type=int, default=100, help="held-out scenes a pair; each is drawn as both classes")
+    parser.add_argument("--scenes", type=int, default=48, help="held-out scenes a pair; each is drawn as both classes")
     parser.add_argument("--answers", type=Path, default=ROOT / "output" / "temperature.jsonl", help="the log-odds so far")
     options = parser.parse_args()
     log_odds = ask(Model(options.model), options.scenes, options.answers)

@@ -394,3 +394,13 @@ def test_what_a_verdict_carries_has_the_shapes_it_says() -> None:
     assert verdict.step_evidence.shape == verdict.step_error.shape == (STEPS, 3)
     assert verdict.sums.shape == verdict.sums_half_width.shape == (4, 3)
     assert verdict.log_odds.shape == verdict.error.shape == verdict.decided.shape == (3,)
+
+
+def test_a_fitted_temperature_gives_a_probability_and_without_one_there_is_none() -> None:
+    """20 nats at temperature 10: 1 / (1 + e^-2) = 88.08 %. What is typed goes before what was fitted."""
+    predictions = predictions_saying([[[20.0]]])
+    assert "Probability" not in report(known(judge(predictions)))
+    fitted = replace(predictions, temperature=10.0)
+    assert "Probability of “zebra” at temperature 10: 88.08%." in report(known(judge(fitted)))
+    assert "at temperature 5: 98.20%." in report(known(judge(fitted, temperature=5.0)))
+    assert "Probability" not in report(judge(fitted)), "there is none for a picture that the model does not know"

@@ -46,8 +46,9 @@ def headline(contest: Contest, image: int) -> str:
     if contest.is_strange(image):
         return f"{number}he model’s answer means nothing here; {quoted(short_label(contest, winner))} is ahead."
     if contest.fits_none(image):
-        none = f"{number[:-1]}{'n' if contest.noised.images > 1 else 'N'}one of the labels describes this picture better than no words at all"
-        return f"{none}; {quoted(short_label(contest, winner))} is ahead."
+        none = "one of the labels describes this picture better than no words at all"
+        n = "n" if contest.noised.images > 1 else "N"
+        return f"{number[:-1]}{n}{none}; {quoted(short_label(contest, winner))} is ahead."
     doubtful = [quoted(short_label(contest, other)) for other in others if not other.out and other.error is not None]
     doubt = f"; {', '.join(doubtful)} {'are' if len(doubtful) > 1 else 'is'} not ruled out" if doubtful else ""
     return f"{number}he model prefers {quoted(short_label(contest, winner))}{doubt}."

@@ -1,0 +1,1 @@
+"""The parts of `benchmarks.trust`: what is asked about, and what came of it."""
