@@ -1,0 +1,167 @@
+"""Measure how truth grows with the evaluations of the network, and what is lost where the pack stops by itself.
+
+`python dev.py run benchmarks.progressive` asks the bundled model about held-out scenes, as `benchmarks.truth` does and into the
+same folder: what one of them asked, the other finds. If it is stopped, it goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..bundled.scenes import PAIRS
+from ..tools.environment import ROOT
+from .ground_truth.cases import Case, twins
+from .ground_truth.collect import collect
+from .ground_truth.parallel import spread
+from .ground_truth.progressive import (
+    DIFFEDIT,
+    DIFFEDIT_MAPS,
+    EXACT_NAME,
+    GOLDEN,
+    LONE,
+    NOISIEST,
+    QUICK_NAME,
+    SETTLED_NAME,
+    Measured,
+    measure_picture,
+)
+from .ground_truth.questions import SECOND_PAIR, Extent, Job, MaskQuestion, Setting, both_labels, fingerprint_of
+from .ground_truth.stored import Stored
+from .statistics import Interval, intervals, mean_of_pairs
+from .tables import COLOURS, Table
+
+Found = dict[str, list[Measured]]
+Scene = tuple[Case, Case]
+WAYS, QUALITIES = (GOLDEN, LONE, NOISIEST, DIFFEDIT), (QUICK_NAME, SETTLED_NAME, EXACT_NAME)
+
+
+def main() -> None:
+    options = parser().parse_args()
+    setting = Setting(options.model, options.steps, fingerprint_of(options.model))
+    extent = Extent(options.scenes, options.choice_scenes, 1, options.seed)
+    if not options.report_only:
+        collect(setting, questions(extent), options.output / "answers", options.workers)
+    stored = Stored(setting, options.output / "answers")
+    for split in ("report", "choice"):
+        scenes = spread(measured, stored, twins(extent.cases(split)), options.workers, split, "scene")
+        write(split, [scene for scene in scenes if scene is not None], options.output)
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    made.add_argument("--seed", type=int, default=0, help="which held-out scenes, and which noise")
+    made.add_argument("--scenes", type=int, default=150, help="scenes a pair to report on; each is drawn as both classes")
+    made.add_argument("--choice-scenes", type=int, default=15, help="other scenes a pair, on which the thresholds were chosen")
+    made.add_argument("--steps", type=int, default=25)
+    made.add_argument("--model", type=Path, default=ROOT / "bundled" / "model")
+    made.add_argument("--output", type=Path, default=ROOT / "output" / "truth", help="answers, tables and the figure")
+    made.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, of one thread each")
+    made.add_argument("--report-only", action="store_true", help="measure what has been collected so far")
+    return made
+
+
+def questions(extent: Extent) -> dict[str, list[Job]]:
+    """Two pairs of samples on all scenes, and DiffEdit's maps on those of the report."""
+    choice, report = extent.cases("choice"), extent.cases("report")
+    pairs = [[*both_labels(case), *both_labels(case, SECOND_PAIR)] for case in report]
+    return {
+        "choice: both labels, two pairs of samples": [[*both_labels(case), *both_labels(case, SECOND_PAIR)] for case in choice],
+        "report: the same on other scenes": pairs,
+        "DiffEdit": [[MaskQuestion(case, maps) for maps in DIFFEDIT_MAPS] for case in report],
+    }
+
+
+def measured(stored: Stored, scene: Scene) -> tuple[tuple[str, str], list[Found]] | None:
+    """A scene's pair, and what was measured on both its pictures; None if answers are missing."""
+    pictures = [measure_picture(stored, case) for case in scene]
+    return None if any(found is None for found in pictures) else (scene[0].pair, [found for found in pictures if found])
+
+
+def write(split: str, scenes: list[tuple[tuple[str, str], list[Found]]], folder: Path) -> None:
+    """progressive.csv and settled.csv with a figure; those of the choice scenes have its name before theirs."""
+    if not scenes:
+        print(f"{split}: no scene has all its answers yet.")
+        return
+    prefix = "" if split == "report" else f"{split}_"
+    tables = [curve_table(scenes, f"{prefix}progressive"), settled_table(scenes, f"{prefix}settled")]
+    for table in tables:
+        table.write_csv(folder)
+    if split == "report":
+        draw(*tables).savefig(folder / "progressive.png", dpi=150)
+    print("\n\n".join(table.markdown() for table in tables))
+
+
+def by_pair(scenes: list[tuple[tuple[str, str], list[Found]]], name: str, place: int) -> list[np.ndarray]:
+    """Of each pair [N,4], the numbers of a way at one of its places, averaged over each scene's pictures."""
+    made: dict[tuple[str, str], list[np.ndarray]] = {pair: [] for pair in PAIRS}
+    for pair, pictures in scenes:
+        known = [found[name][place] for found in pictures if len(found[name]) > place]
+        if known:
+            made[pair].append(np.mean(known, axis=0))
+    return [np.array(values) for values in made.values() if values]
+
+
+def curve_table(scenes: list[tuple[tuple[str, str], list[Found]]], name: str) -> Table:
+    rows = []
+    for way in WAYS:
+        for place in range(max(len(found[way]) for _, pictures in scenes for found in pictures)):
+            pairs = by_pair(scenes, way, place)
+            evaluations, inside, iou, right = intervals(pairs)
+            verdict = None if np.isnan(right.value) else right
+            rows.append((way, round(evaluations.value), inside, iou, verdict, 2 * sum(map(len, pairs))))
+    head = ("way", "evaluations", "inside", "iou", "verdicts right", "pictures")
+    note = "Information, all steps equally weighted; an evaluation is one noised latent under one prompt."
+    return Table(name, "Truth against evaluations", head, rows, note)
+
+
+def settled_table(scenes: list[tuple[tuple[str, str], list[Found]]], name: str) -> Table:
+    """Each quality's evaluations and measures, and its measures as a share of exact's, on the same scenes."""
+    exact, rows = by_pair(scenes, EXACT_NAME, 0), []
+    for quality in QUALITIES:
+        own = by_pair(scenes, quality, 0)
+        evaluations, inside, iou, right = intervals(own)
+        rows.append((quality, evaluations, inside, iou, right, *shares(own, exact), 2 * sum(map(len, own))))
+    head = ("quality", "evaluations", "inside", "iou", "verdicts right", "÷ exact evaluations", "÷ exact inside", "÷ exact iou")
+    head = (*head, "÷ exact verdicts", "pictures")
+    return Table(name, "Where it stops by itself", head, rows, "25 steps, two antithetic pairs; means over pictures.")
+
+
+def shares(own: list[np.ndarray], exact: list[np.ndarray], seed: int = 0, draws: int = 2_000) -> list[Interval]:
+    """The means divided by exact's, [4], with intervals from scenes drawn anew, the same for both."""
+    rng = np.random.default_rng(seed)
+    whole = mean_of_pairs(own) / mean_of_pairs(exact)
+    drawn = []
+    for _ in range(draws):
+        places = [rng.integers(len(values), size=len(values)) for values in own]
+        drawn.append(mean_of_pairs([v[p] for v, p in zip(own, places)]) / mean_of_pairs([v[p] for v, p in zip(exact, places)]))
+    ends = np.percentile(drawn, [2.5, 97.5], axis=0)
+    return [Interval(*map(float, three)) for three in zip(whole, *ends)]
+
+
+def draw(curves: Table, qualities: Table) -> Figure:
+    """AUROC inside the object against evaluations for each way, and the three qualities as stars."""
+    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for colour, way in zip(COLOURS, WAYS, strict=False):
+        points = np.array([(row[1], row[2].value) for row in curves.rows if row[0] == way])
+        axes.plot(points[:, 0], points[:, 1], marker="o", markersize=4, color=colour, label=way)
+    for quality, evaluations, inside, *_ in qualities.rows:
+        place = evaluations.value, inside.value
+        axes.plot(*place, marker="*", markersize=13, color="black", linestyle="none", zorder=5)
+        words = f"{quality}: {evaluations.value:.0f}"
+        side = "right" if quality == EXACT_NAME else "center"
+        axes.annotate(words, place, textcoords="offset points", xytext=(5 if side == "right" else 0, 15), ha=side)
+    axes.set(xscale="log", xlabel="evaluations of the network", ylabel="AUROC inside the object")
+    ticks = [2, 4, 8, 16, 32, 64, 100, 200]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.set_ylim(top=axes.get_ylim()[1] + 0.02)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", frameon=False)
+    axes.set_title(f"What {qualities.rows[0][-1]} held-out drawings show after so many evaluations", fontsize=11, loc="left")
+    return figure
