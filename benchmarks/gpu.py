@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.machinery
 import sys
 import types
 from pathlib import Path
@@ -76,6 +77,7 @@ def without_videos() -> None:
         pass
     for name in VIDEO:
         sys.modules[name] = types.ModuleType(name)
+        sys.modules[name].__spec__ = importlib.machinery.ModuleSpec(name, None)
     sys.modules["av.container"].InputContainer = object  # type: ignore[attr-defined]
     sys.modules["av.subtitles.stream"].SubtitleStream = object  # type: ignore[attr-defined]
     for kind in ("VideoStream", "AudioStream", "AudioFrame", "VideoFrame"):

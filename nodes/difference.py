@@ -35,7 +35,8 @@ class SumDifference(io.ComfyNode):
                     "cancels and has no sign. information: half its square, summed over the channels; no sign. evidence: how "
                     "much better the target predicts the true noise than the contrast does: positive speaks for the target, "
                     "negative for the contrast. With the weighting information, the last two are in nats, natural logarithms "
-                    "of odds: 2.3 nats of evidence make the target ten times as likely.",
+                    "of odds: 2.3 nats of evidence make the target ten times as likely. combined: information plus half the "
+                    "size of the smoothed evidence; it has no sign, and finds the right places best.",
                 ),
                 quantity.weighting(
                     "uniform",

@@ -87,7 +87,8 @@ class ExplainImage(io.ComfyNode):
                     "evidence",
                     "What the map shows. evidence: for (red) or against (blue) the target, in nats (2.3 nats: ten times as "
                     "likely). information: where the two differ at all, the most reliable map. absolute: the same, as in "
-                    "DiffEdit. difference: the size of the summed difference.",
+                    "DiffEdit. difference: the size of the summed difference. combined: information and evidence together, "
+                    "without a sign.",
                 ),
                 quantity.weighting(
                     "information",
