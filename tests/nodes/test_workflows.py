@@ -146,7 +146,7 @@ def test_every_slot_link_and_value_is_what_the_server_knows(file: Path, comfyui:
     nodes = {node["id"]: node for node in workflow["nodes"]}
     for _, source, output, target, slot, kind in workflow["links"]:
         assert info[nodes[source]["type"]]["output"][output] == kind
-        assert nodes[target]["inputs"][slot]["type"] in (kind, "*")
+        assert kind in nodes[target]["inputs"][slot]["type"].split(",") or nodes[target]["inputs"][slot]["type"] == "*"
     for number, node in to_prompt(workflow, info).items():
         definition = info[node["class_type"]]["input"]
         declared = definition.get("required", {}) | definition.get("optional", {})
