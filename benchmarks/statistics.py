@@ -5,28 +5,15 @@ Shapes: N scenes of a pair, K quantities. A scene is drawn whole: its two pictur
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
-from scipy.stats import binomtest
+
+from ..training.intervals import COVERAGE, Interval
+from ..training.intervals import share as share
 
 DRAWS = 2_000
-COVERAGE = 0.95
 BINS = 10
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate and where it lies with 95 % confidence."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 def mean_of_pairs(pairs: list[np.ndarray]) -> np.ndarray:
@@ -59,13 +46,6 @@ def intervals(pairs: list[np.ndarray], seed: int = 0) -> list[Interval]:
     known = ~np.isnan(drawn).all(axis=0)
     ends[:, known] = np.nanpercentile(drawn[:, known], [margin, 100 - margin], axis=0)
     return [Interval(*map(float, three)) for three in zip(mean_of_pairs(pairs), *ends)]
-
-
-def share(right: np.ndarray) -> Interval:
-    """How often something holds, with the exact interval of Clopper and Pearson: it has a width even if all are right."""
-    result = binomtest(int(np.sum(right)), len(right))
-    ends = result.proportion_ci(COVERAGE, method="exact")
-    return Interval(float(np.mean(right)), float(ends.low), float(ends.high))
 
 
 def fit_temperature(log_odds: np.ndarray) -> float | None:

@@ -16,10 +16,10 @@ from torch import Tensor
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-from ..benchmarks.statistics import share
 from ..bundled.scenes import CLASSES, PAIRS, draw, sample_scene
 from ..tools.environment import ROOT
 from .held_out import pictures as held_out
+from .intervals import share
 from .own_pictures import classifier
 from .training_data import training_scene
 

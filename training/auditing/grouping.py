@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...benchmarks.statistics import Interval, share
+from ..intervals import Interval, share
 from .maps import Answer, in_regions
 
 OFTEN = 0.5

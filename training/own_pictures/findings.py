@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ...benchmarks.statistics import Interval, expected_calibration_error, share
 from ...nodes.maths.method.familiarity import LEVELS, measure_prompts
 from ...nodes.maths.method.own_pictures import SHARES, OwnPictures
 from .. import about
 from ..familiarity import TIMESTEPS as FAMILIARITY_TIMESTEPS
 from ..held_out import Model
+from ..intervals import Interval, share
 from ..temperature import fit_temperature
 from .pictures import PictureSet, to_model_range
 from .subjects import TEMPLATES
@@ -32,7 +32,7 @@ class Findings:
     temperature: float | None
     """Fitted on every second picture; None if there are too few."""
     calibration: tuple[float, float] | None
-    """The expected calibration error of the other pictures' log-odds, before and after the division by the temperature."""
+    """The log loss of the other pictures' log-odds in nats, before and after the division by the temperature."""
     own: OwnPictures | None
 
     @property
@@ -47,8 +47,13 @@ def measure(scores: Scores, own: OwnPictures | None) -> Findings:
     if min(len(fitted), len(judged)) < FEWEST_FOR_TEMPERATURE:
         return Findings(scores, None, None, own)
     temperature = fit_temperature(fitted)
-    errors = expected_calibration_error(judged), expected_calibration_error(judged, temperature)
-    return Findings(scores, temperature, errors, own)
+    losses = log_loss(judged), log_loss(judged / temperature)
+    return Findings(scores, temperature, losses, own)
+
+
+def log_loss(log_odds: np.ndarray) -> float:
+    """Mean -ln of the probability that the right one of two classes was given; a coin has 0.693."""
+    return float(np.logaddexp(0, -log_odds).mean())
 
 
 def own_pictures(folder: Path, pictures: PictureSet, indices: Sequence[int], classes: Sequence[str]) -> OwnPictures | None:

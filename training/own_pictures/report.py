@@ -39,7 +39,7 @@ guessing gives {{ "%.1f" | format(100 / classes | length) }} %).</p>
 {% else %}<p>No picture is held out, so nothing is measured.</p>{% endif %}
 <h2>How sure may it be?</h2>
 {% if temperature %}<p>Log-odds in nats divided by {{ "%.3g" | format(temperature) }} are probabilities: this temperature
-was fitted on every second held-out picture. On the others the expected calibration error is
+was fitted on every second held-out picture. On the others the log loss (a coin has 0.693) is
 {{ "%.3f" | format(before) }} before and
 {{ "%.3f" | format(after) }} after. It is saved with the model, and Label Verdict uses it.</p>
 {% else %}<p>There are too few held-out pictures to fit a temperature.</p>{% endif %}

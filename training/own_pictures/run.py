@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ...benchmarks.statistics import share
 from ..architecture import save_pipeline
+from ..intervals import share
 from ..train_denoiser import TextConditionedUNet
 from . import classifier, findings, lora, reading, report, samples, subjects, verdicts
 from .denoiser import Plan, Progress, Training

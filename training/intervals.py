@@ -1,0 +1,29 @@
+"""How often something holds, with an exact interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binomtest
+
+COVERAGE = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and where it lies with 95 % confidence."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def share(right: np.ndarray) -> Interval:
+    """How often something holds, with the exact interval of Clopper and Pearson: it has a width even if all are right."""
+    result = binomtest(int(np.sum(right)), len(right))
+    ends = result.proportion_ci(COVERAGE, method="exact")
+    return Interval(float(np.mean(right)), float(ends.low), float(ends.high))
