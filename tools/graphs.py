@@ -62,5 +62,6 @@ def short(prompt: Prompt, steps: int) -> Prompt:
     few = {"steps": steps, "ranges": min(steps, 2), "window": min(steps, 2)}
     for step in prompt.values():
         if step["class_type"].startswith("SDExplain"):
-            step["inputs"] |= {name: few[name] for name in few.keys() & step["inputs"].keys()}
+            given = step["inputs"]  # a share, which is no whole number, may have the name of a count
+            given |= {name: few[name] for name in few.keys() & given.keys() if not isinstance(given[name], float)}
     return prompt

@@ -157,7 +157,8 @@ def draw_sheet(sheet: MapSheet, heatmaps: list[Heatmap], shown: Tensor, parted: 
     image, grid = where
     blank = torch.ones(2, *shown.shape[1:])
     headers = [("Picture", ""), *((name, map.quantity) for name, map in zip(sheet.names, sheet.maps, strict=True))]
-    part = f"Where the others part from “{sheet.names[0]}”: the largest {percent(sheet.share)} of each"
+    others = f"“{sheet.names[1]}”" if len(sheet.names) == 2 else "the others"
+    part = f"Where “{sheet.names[0]}” and {others} part: the largest {percent(sheet.share)} of each"
     return stack(
         [
             draw_headers(headers, grid),
