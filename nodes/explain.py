@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from . import types
 from .host.open_graph import check_sources, open_graph
 from .inputs import appearance, quantity, step_range
+from .inputs.quality import quality
 from .inputs.schema import schema
 from .inputs.shared import shared
 from .maths.method.difference import check_range
@@ -117,6 +118,12 @@ class ExplainImage(io.ComfyNode):
                     tooltip="On: the model is also asked without words, at 6 steps at most, so that verdict and legend can say "
                     "that both prompts, or neither of them, describe the picture better than no words at all.",
                 ),
+                quality(
+                    "exact",
+                    "How much the model is asked about both prompts. exact: all steps and samples (20 steps and 4 samples: 160 "
+                    "evaluations). settled: until other steps would hardly change map and verdict, mostly about 20 to 28 "
+                    "evaluations. quick: about 12 evaluations, enough for a look. More later asks only for what is new.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="overlay", tooltip="The heatmap over the picture, with the legend if it is on."),
@@ -159,7 +166,8 @@ class ExplainImage(io.ComfyNode):
         check(**{name: only(name, value) for name, value in values.items()})
         # links stay links: only what comes by a link can be found in ComfyUI's cache
         given = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
-        graph, outputs = open_graph({**given, "ask_no_words": only("ask_no_words", values.get("ask_no_words", [True]))})
+        asks = {"quality": "exact", **given, "ask_no_words": only("ask_no_words", values.get("ask_no_words", [True]))}
+        graph, outputs = open_graph(asks)
         return io.NodeOutput(*outputs, expand=graph.finalize())
 
 

@@ -52,7 +52,7 @@ PARTS = {
     "no words": Part("CLIPTextEncode", ("clip",), fixed={"text": ""}),
     "predict": Part(
         "SDExplainPredictNoise",
-        ("model", "target_label", "contrast_label"),
+        ("model", "target_label", "contrast_label", "quality"),
         linked={"noised": ("noise", 0), "target": ("target", 0), "contrast": ("contrast", 0), "no_words": ("no words", 0)},
     ),
     "sum": Part(

@@ -166,3 +166,13 @@ def test_saved_and_loaded_it_is_the_same(part: NoisePredictions, tmp_path: Path)
 
 def test_only_files_of_some_steps_need_a_new_version(whole: NoisePredictions, part: NoisePredictions) -> None:
     assert b'"version":"1"' in archive.pack(whole) and b'"version":"2"' in archive.pack(part)
+
+
+def test_a_settled_verdict_has_an_interval_although_its_samples_give_none(whole: NoisePredictions) -> None:
+    one = part_of(whole, golden_order(STEPS)[:8], 1)
+    verdict = judge(one)
+    assert verdict.error is not None and verdict.half_width is not None and "±" in report(verdict)
+    assert (verdict.half_width > verdict.error).all()
+    assert torch.isfinite(plot_verdict(verdict)).all()
+    assert judge(part_of(whole, range(STEPS), 1)).error is None
+    assert judge(part_of(whole, (4, 9), 1)).error is None

@@ -115,6 +115,7 @@ class Counted:
         self.comfyui, self.file, self.seen = comfyui, server.base / "output" / f"{name}.txt", 0
         self.prompt = explained(["picture", 0], "count", **changes)
         self.prompt["count"] = graphs.node("ProbeCountCalls", model=["load", 0], file=self.file.name)
+        self.prompt["said"] = graphs.node("PreviewAny", source=["explain", 5])
 
     def run(self, **changes: Any) -> tuple[int, Run]:
         self.prompt["explain"]["inputs"].update(changes)
@@ -155,6 +156,17 @@ def test_without_words_it_is_asked_at_steps_that_tell_and_what_is_known_is_not_a
     counted.run()
     assert counted.run(ask_no_words=True)[0] == 2 * SAMPLES
     assert counted.run(contrast_prompt="")[0] == 1 * SAMPLES
+
+
+def test_the_quality_says_how_much_is_asked_and_more_asks_for_what_is_new(counted: Counted) -> None:
+    few = {"steps": 8, "start": 0, "ask_no_words": False}
+    asked, run = counted.run(**few, quality="quick")
+    assert asked == 12
+    assert "asked: 3" in run.outputs["said"]["text"][0]
+    asked, run = counted.run(quality="exact")
+    assert asked == 2 * 8 * SAMPLES - 12
+    assert "asked" not in run.outputs["said"]["text"][0]
+    assert counted.run(quality="settled")[0] == 0
 
 
 def test_its_predictions_serve_the_other_nodes(comfyui: Client) -> None:

@@ -15,6 +15,7 @@ from ..method.familiarity import Familiarity, measure
 from ..method.noising import step_shares
 from ..method.prediction import NoisePredictions
 from ..method.scalar import ROUNDING_PER_STEP
+from ..method.settled import scatter
 from ..method.uncertainty import error_of_sum, sum_blocks, variance_of_mean, variance_of_total
 from ..wording import NATS, asked_words, differing_part, format_value, format_with_error, plain_text, quoted, shorten
 
@@ -96,8 +97,10 @@ class Verdict:
     def sums_half_width(self) -> Tensor | None:
         """[end-start,B] half the width of their confidence intervals, None if it is unknown."""
         half_widths = [self._half_width(end) for end in range(self.start + 1, self.end + 1)]
-        known = [half_width for half_width in half_widths if half_width is not None]
-        return torch.stack(known) if known else None
+        if half_widths[-1] is None:
+            return None
+        unknown = torch.full_like(half_widths[-1], torch.nan)
+        return torch.stack([unknown if half_width is None else half_width for half_width in half_widths])
 
     @property
     def log_odds(self) -> Tensor:
@@ -107,7 +110,9 @@ class Verdict:
     @property
     def error(self) -> Tensor | None:
         """[B] the standard error of the log-odds, None if it is unknown."""
-        return error_of_sum(self.evidence[:, self.start : self.end], self.antithetic, self.fresh_noise)
+        error = error_of_sum(self.evidence[:, self.start : self.end], self.antithetic, self.fresh_noise)
+        scattered = self._scatter(self.end) if error is None else None
+        return error if scattered is None else scattered[0].sqrt()
 
     @property
     def half_width(self) -> Tensor | None:
@@ -121,10 +126,24 @@ class Verdict:
     def _half_width(self, end: int) -> Tensor | None:
         steps = slice(self.start, end)
         found = variance_of_total(self.evidence[:, steps], self.blocks[:, steps], self.antithetic, self.fresh_noise)
+        found = self._scatter(end) if found is None else found
         if found is None:
             return None
         variance, degrees = found
         return (torch.from_numpy(stats.t.ppf((1 + CONFIDENCE) / 2, degrees.numpy())) * variance.sqrt()).float()
+
+    def _scatter(self, end: int) -> tuple[Tensor, Tensor] | None:
+        """Squared standard error [B] and its degrees of freedom where samples give none: from how the asked steps scatter.
+
+        None if all steps were asked, as it was before there was a choice, and for less than 3 steps: see `settled.scatter`.
+        """
+        steps = [step for step in self.asked or () if self.start <= step < end]
+        if len(steps) < 3 or not self.fresh_noise or not torch.isfinite(self.log_snr[steps]).all():
+            return None
+        shares = step_shares(self.log_snr, self.asked)[steps, None]
+        variance, degrees = scatter(self.step_evidence[steps] / shares, self.log_snr[steps])
+        total = (variance * shares.square()).sum(dim=0)
+        return total, torch.full_like(total, degrees)
 
     @property
     def probability(self) -> Tensor:

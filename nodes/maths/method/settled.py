@@ -18,8 +18,8 @@ from .prediction import NoisePredictions
 Quality = Literal["quick", "settled", "exact"]
 QUICK = 6
 """Noised latents of each image that "quick" asks about: with both prompts, 12 evaluations."""
-FEWEST = 4
-"""Steps that are asked before anything counts as settled: two in each half."""
+FEWEST = 5
+"""Steps that are asked before anything counts as settled. Chosen with the next on 45 drawn scenes, reported on others."""
 AGREEMENT = 0.9
 """How well the map must repeat itself with other steps and other noise, see `Stability.agreement`."""
 CONFIDENCE = 0.95
