@@ -36,6 +36,7 @@ from ..tools.environment import ROOT
 from ..training.auditing import grouping, maps
 from ..training.held_out import Model
 from ..training.own_pictures import classifier, reading
+from ..training.own_pictures.denoiser import CHECKPOINT
 from ..training.own_pictures.pictures import PictureSet, variation
 from .statistics import share
 
@@ -244,22 +245,18 @@ def write(name: str, rows: Sequence[dict[str, Any]]) -> None:
 def write_verdicts(name: str, model: Path) -> None:
     """Write how many of the diffusion model's own verdicts on held-out pictures are right: of all classes, and of each two."""
     work = model.with_name(f"{model.name}_training")
-    with (work / "curve.csv").open(newline="", encoding="utf-8") as stream:
-        last = list(csv.DictReader(stream))[-1]
+    progress = torch.load(work / CHECKPOINT / "custom_checkpoint_1.pkl", weights_only=True)  # accelerate's name for it
+    trained = {"steps": progress["steps"], "minutes": round(progress["seconds"] / 60, 1)}
     with np.load(work / "scores.npz") as stored:
         even, labels, classes = stored["even"], stored["labels"], stored["classes"].tolist()
-    chosen = {"all": range(len(classes))} | {
-        f"{classes[a]}/{classes[b]}": (a, b) for a, b in combinations(range(len(classes)), 2)
-    }
+    pairs = {f"{classes[a]}/{classes[b]}": [a, b] for a, b in combinations(range(len(classes)), 2)}
     rows = []
-    for pair, numbers in chosen.items():
-        own = np.isin(labels, list(numbers))
-        found = share(np.array(numbers)[even[own][:, list(numbers)].argmax(1)] == labels[own])
+    for pair, numbers in ({"all": list(range(len(classes)))} | pairs).items():
+        own = np.isin(labels, numbers)
+        found = share(np.array(numbers)[even[own][:, numbers].argmax(1)] == labels[own])
         ends = {"right": found.value, "right low": found.low, "right high": found.high}
-        rows.append({"data": name, "classes": pair, "pictures": int(own.sum())} | ends)
-    _table(
-        RESULTS / f"classifier_verdicts_{name}.csv", [row | {"steps": last["steps"], "minutes": last["minutes"]} for row in rows]
-    )
+        rows.append({"data": name, "classes": pair, "pictures": int(own.sum())} | ends | trained)
+    _table(RESULTS / f"classifier_verdicts_{name}.csv", rows)
 
 
 def _table(file: Path, rows: Sequence[dict[str, Any]]) -> None:
