@@ -174,7 +174,9 @@ def test_it_speaks_the_pages_language_also_of_what_came_with_the_data(empty: Pag
         open_run(empty, "words")
         empty.wait_for_function("document.querySelector('.sdx-verdict').dataset.value")
         assert words(empty, ".sdx-verdict").startswith("Ganzes Bild: ") and "Schritte 0–10 von 10" in words(empty, ".sdx-steps")
-        assert "spricht für “one”" in words(empty, ".sdx-ends") and words(empty, ".sdx-source").endswith("nats je Latent-Zelle")
+        assert "spricht für \u2068“one”\u2069" in words(empty, ".sdx-ends") and words(empty, ".sdx-source").endswith(
+            "nats je Latent-Zelle"
+        )
     finally:
         empty.evaluate("async () => await app.extensionManager.setting.set('Comfy.Locale', 'en')")
 
@@ -318,30 +320,30 @@ def test_the_pages_properties_panel_leaves_it_as_wide_as_its_node(explorer: Page
     assert explorer.locator(".sdx").bounding_box()["width"] == width
 
 
-def test_within_a_subgraph_it_shows_its_run(explorer: Page) -> None:
-    explorer.evaluate(
+def test_within_a_subgraph_it_shows_its_run(alone: Page) -> None:
+    alone.evaluate(
         f"() => {{ const made = app.graph.convertToSubgraph(new Set([{EXPLORERS}[0]])); window.inner = made.node ?? made }}"
     )
-    explorer.wait_for_function(
+    alone.wait_for_function(
         "document.querySelectorAll('.sdx').length === 0 || app.graph.nodes.every(node => node.type !== 'SDExplainExplore')"
     )
     # its node may show the explorer, and offers no row for the values whose face that is
     offered = """() => { const [node] = window.inner.subgraph.nodes; node.updateComputedDisabled()
         return node.widgets.filter(widget => !widget.computedDisabled).map(widget => widget.name) }"""
-    assert explorer.evaluate(offered) == ["explorer"]
-    run(explorer)
-    explorer.evaluate("() => { app.canvas.openSubgraph(window.inner.subgraph, window.inner); delete window.inner }")
-    explorer.evaluate("""() => { const node = app.canvas.graph.nodes.find(node => node.type === 'SDExplainExplore')
+    assert alone.evaluate(offered) == ["explorer"]
+    run(alone)
+    alone.evaluate("() => { app.canvas.openSubgraph(window.inner.subgraph, window.inner); delete window.inner }")
+    alone.evaluate("""() => { const node = app.canvas.graph.nodes.find(node => node.type === 'SDExplainExplore')
         Object.assign(app.canvas.ds, { scale: 1, offset: [300 - node.pos[0], 150 - node.pos[1]] })
         app.canvas.draw(true, true) }""")
-    explorer.wait_for_function(
+    alone.wait_for_function(
         "[...document.querySelectorAll('.sdx-verdict')].some(verdict => verdict.dataset.value && verdict.checkVisibility())"
     )
-    drag(explorer, explorer.locator(".sdx-slider").last, (0.97, 0.5), (0.5, 0.5))
-    inside: Any = explorer.evaluate(
+    drag(alone, alone.locator(".sdx-slider").last, (0.97, 0.5), (0.5, 0.5))
+    inside: Any = alone.evaluate(
         "app.canvas.graph.nodes.find(node => node.type === 'SDExplainExplore')"
         ".widgets.find(widget => widget.name === 'end').value"
     )
     assert inside == 3
     # the page says so of every subgraph that is opened like this
-    explorer.problems[:] = [problem for problem in explorer.problems if "graph that was never set up" not in problem]
+    alone.problems[:] = [problem for problem in alone.problems if "graph that was never set up" not in problem]

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 
-READ_SVG = """text => {
+READ_SVG = r"""text => {
     const root = new DOMParser().parseFromString(text, 'image/svg+xml').documentElement
     const all = name => [...root.getElementsByTagName(name)]
-    return { texts: all('text').map(part => part.textContent), lines: all('path').length,
+    return { texts: all('text').map(part => part.textContent.replace(/[\u2068\u2069]/g, '')), lines: all('path').length,
         paper: all('rect')[0].getAttribute('fill'),
         settings: all('SDExplain')[0].textContent, workflow: all('workflow')[0].textContent }
 }"""
