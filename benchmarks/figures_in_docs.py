@@ -178,6 +178,19 @@ def lead(measure: str) -> Callable[[Results], str]:
     return lambda results: with_interval(results.row("differences", of=SOFT), measure)
 
 
+def shares(question: str, asked: str = "") -> Callable[[Results], str]:
+    """How often it was so, in per cent with the interval, and of how many; or the lowest and the highest of several rows."""
+
+    def found(results: Results) -> str:
+        rows = results.where("trust", question=question, **({"asked of": asked} if asked else {}))
+        if len(rows) > 1:
+            return f"{span([100 * float(row['share']) for row in rows], 1)} %"
+        low, high = (percent(rows[0][f"share {end}"]) for end in ("low", "high"))
+        return f"{percent(rows[0]['share'])} of {rows[0]['number']} [{low}, {high}]"
+
+    return found
+
+
 def best_attribution(results: Results) -> str:
     return number(max(float(results.method(name)["inside"]) for name in ATTRIBUTIONS))
 
@@ -308,6 +321,17 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     "familiar-from": lambda results: format_value(familiarity.LEVELS[0]),
     "familiar-to": lambda results: format_value(familiarity.LEVELS[1]),
     "familiar-limit": lambda results: format_value(familiarity.LIMIT),
+    # sure and wrong
+    "sure-photographs": shares("may be sure", "photographs"),
+    "sure-plain": shares("may be sure", "plain pictures"),
+    "sure-foreign": shares("may be sure", "foreign latents"),
+    "sure-half": shares("may be sure", "half-scale latents"),
+    "own-unknown": shares("called unknown", "own drawings"),
+    "own-doubtful": shares("called doubtful", "own drawings"),
+    "own-unfit": shares("own label called unfit", "own drawings"),
+    "false-alarms": shares("false alarm"),
+    "intervals-cover": shares("interval covers"),
+    "best-dropped": shares("best label dropped"),
     # signs and verdicts
     "sign-present": lambda results: percent(results.row("signs", pair="all")["for: present"], 0),
     "sign-absent": lambda results: percent(results.row("signs", pair="all")["for: absent"], 0),

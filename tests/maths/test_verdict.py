@@ -403,4 +403,4 @@ def test_a_fitted_temperature_gives_a_probability_and_without_one_there_is_none(
     fitted = replace(predictions, temperature=10.0)
     assert "Probability of “zebra” at temperature 10: 88.08%." in report(known(judge(fitted)))
     assert "at temperature 5: 98.20%." in report(known(judge(fitted, temperature=5.0)))
-    assert "Probability" not in report(judge(fitted)), "there is none for a picture that the model does not know"
+    assert "Probability" not in report(judge(replace(fitted, unseen="Never shown."))), "there is none where nothing is preferred"
