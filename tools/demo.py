@@ -40,10 +40,11 @@ def run_examples(host: Host, thumbnails: bool = False) -> None:
         left_out = {file.stem: missing for file, workflow in workflows.items() if (missing := downloads(workflow, object_info))}
         prompts = {file: to_prompt(workflow, object_info) for file, workflow in workflows.items() if file.stem not in left_out}
         saved: dict[Path, list[Path]] = {}
+        asked: dict[Path, int] = {}
         with tqdm(total=sum(map(len, prompts.values())), bar_format="{l_bar}{bar}| {elapsed}") as bar:
             for file, prompt in prompts.items():
                 run = run_one(client, file.stem, prompt, bar)
-                saved[file] = save_pictures(client, file.stem, prompt, run)
+                saved[file], asked[file] = save_pictures(client, file.stem, prompt, run), evaluations(run)
                 if thumbnails:
                     pictures = thumbnail(prompt, run, about(workflows[file]).get("thumbnail"))
                     save_thumbnail([client.image(picture) for picture in pictures], file)
@@ -53,13 +54,13 @@ def run_examples(host: Host, thumbnails: bool = False) -> None:
             pictures = client.run(prompt).pictures(about(workflows[file])["thumbnail"])
             save_thumbnail([client.image(picture) for picture in pictures], file)
     for file, pictures in saved.items():
-        print(f"\n{file.stem}: {about(workflows[file]).get('shows', '')}")
+        print(f"\n{file.stem}: {about(workflows[file]).get('shows', '')} ({asked[file]} evaluations of the network)")
         print("\n".join(f"    {picture}" for picture in pictures))
     for name, missing in left_out.items():
         print(f"\n{name}: not run, it needs a download: {', '.join(missing)}")
     print(
-        f"\nDone in {time.monotonic() - began:.0f} s. To open the same graphs in ComfyUI's page: python dev.py ui, "
-        "then Templates in its left bar, Extensions > sdexplain."
+        f"\nDone in {time.monotonic() - began:.0f} s, with {sum(asked.values())} evaluations of the network. To open the same "
+        "graphs in ComfyUI's page: python dev.py ui, then Templates in its left bar, Extensions > sdexplain."
     )
 
 
@@ -132,6 +133,12 @@ def run_one(client: Client, name: str, prompt: Prompt, bar: tqdm) -> Run:
     bar.n = begin + len(prompt)
     bar.refresh()
     return run
+
+
+def evaluations(run: Run) -> int:
+    """How many noised latents the model was asked about, under one prompt each, as the nodes that asked say it."""
+    said = (text for output in run.outputs.values() for text in output.get("text", ()) if isinstance(text, str))
+    return sum(int(number) for text in said for number in re.findall(r"\bPredicted (\d+) of \d+", text))
 
 
 def save_pictures(client: Client, name: str, prompt: Prompt, run: Run) -> list[Path]:
