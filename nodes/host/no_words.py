@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from ..maths.method.cases import FewLevels, few_levels, find_cases
+from ..maths.answers.no_words import find_cases
+from ..maths.method.cases import FewLevels, few_levels
 from ..maths.method.prediction import NoisePredictions
 from . import kept
 from .prediction import Conditioning, check_conditioning

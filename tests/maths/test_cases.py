@@ -8,6 +8,7 @@ from dataclasses import replace
 import analytic
 import pytest
 import torch
+from sdexplain.nodes.maths.answers.no_words import find_cases
 from sdexplain.nodes.maths.answers.verdict import headline, judge, preferences, report
 from sdexplain.nodes.maths.method.cases import (
     CLEANEST,
@@ -16,7 +17,6 @@ from sdexplain.nodes.maths.method.cases import (
     MOST_STEPS,
     Cases,
     few_levels,
-    find_cases,
     meaningful_steps,
     unknown_words,
     unknown_words_note,

@@ -5,18 +5,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ..wording import plain_text, quoted
 from .noising import NoisedLatents
-from .reached import reached_cells
 from .uncertainty import error_of_sum
-
-if TYPE_CHECKING:
-    from .prediction import NoisePredictions
 
 Case = Literal["target", "contrast", "both fit", "neither"]
 
@@ -164,20 +160,6 @@ def compare_with_none(few: FewLevels, prompt: Tensor, empty: Tensor, reached: Te
         steps = gain.mean(dim=0)
         error = (steps - steps.mean(dim=(2, 3), keepdim=True)).square().sum(dim=(0, 2, 3)).sqrt()
     return totals.sum(dim=1).mean(dim=0).float(), error.float()
-
-
-def find_cases(predictions: NoisePredictions, few: FewLevels, empty: Tensor) -> Cases | None:
-    """How both prompts compare with the empty one, whose predictions [R,S,B,C,h,w] are of the few levels.
-
-    None if one of the prompts says the same as the empty one: it is then no rival of it.
-    """
-    both = few.of(predictions.target), few.of(predictions.contrast)
-    if any(torch.equal(prompt, empty.to(prompt.dtype)) for prompt in both):
-        return None
-    reached = torch.stack([reached_cells(few.noised, both, step) for step in range(few.noised.steps)])
-    (target, target_error), (contrast, contrast_error) = (compare_with_none(few, prompt, empty, reached) for prompt in both)
-    labels = predictions.target_label, predictions.contrast_label
-    return Cases(target, contrast, target_error, contrast_error, *labels)
 
 
 def unknown_words(prompt: str, vocabulary: Collection[str]) -> list[str]:
