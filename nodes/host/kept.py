@@ -250,6 +250,8 @@ class Collection:
             for predictor in self._predictors:
                 predictor.ask([], last=True)
             self._note()
+        if self._bar.current < self._bar.total and self._effort.predicted and plan is not None:
+            self._bar.update_absolute(self._bar.current, self._bar.current)  # it stopped early: the bar is full all the same
         return done
 
     def _rounds(self, wanted: list[Level], plan: Plan | None) -> list[int]:

@@ -141,6 +141,15 @@ def test_the_first_map_comes_after_one_noised_latent(model: Any, shown: list[tup
     assert first == 2  # one under each prompt
 
 
+def test_the_bar_is_full_where_it_stops(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import comfy.utils
+
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, preview, **where: told.append((value, total)))
+    run(model, noise(model), "quick")
+    assert told[-1] == (12, 12)
+
+
 def test_prompts_go_side_by_side(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = watch_calls(monkeypatch)
     run(model, noise(model), "quick")
