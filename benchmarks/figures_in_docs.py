@@ -294,6 +294,15 @@ def soak_row(row: Row) -> soak.Row:
     return soak.Row(int(row["run"]), row["kind"], row["about"], row["ended"], float(row["seconds"]), *sizes)
 
 
+def own_digits(column: str) -> Callable[[Results], str]:
+    return lambda results: results.row("classifier_verdicts_digits", classes="all")[column]
+
+
+def own_digits_interval(results: Results) -> str:
+    row = results.row("classifier_verdicts_digits", classes="all")
+    return f"{percent(row['right low'])} to {percent(row['right high'])}"
+
+
 MAP_MOVES, NATS_MOVE = "map moves by, %", "log-odds change by, nats"
 OTHER_NOISE = "another pair of noise samples"
 PAIR, ONE_STEP = "all steps, a pair", "1 step, one sample"
@@ -355,6 +364,12 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     "mixture-exact": lambda results: above(lowest_correlation(known_answer(results, "mixture", "exact mean"))),
     # ------ docs/models.md
     "hosts": hosts,
+    # ------ docs/classifiers.md
+    "own-digits-pictures": own_digits("pictures"),
+    "own-digits-right": lambda results: percent(own_digits("right")(results)),
+    "own-digits-interval": own_digits_interval,
+    "own-digits-steps": own_digits("steps"),
+    "own-digits-minutes": lambda results: number(own_digits("minutes")(results), 0),
     # ------ docs/cost.md
     "speed": speed,
     "calls": calls,
