@@ -303,6 +303,30 @@ def own_digits_interval(results: Results) -> str:
     return f"{percent(row['right low'])} to {percent(row['right high'])}"
 
 
+def learned_marks(column: str, ends: bool = False) -> Callable[[Results], str]:
+    """A cell of the trials with planted marks; with its ends: in per cent, with its interval."""
+
+    def cell(results: Results) -> str:
+        row = results.row("classifier_audit", data="digits")
+        if not ends:
+            return row[column]
+        return f"{percent(row[column], 0)} [{percent(row[f'{column} low'], 0)}, {percent(row[f'{column} high'], 0)}]"
+
+    return cell
+
+
+GAIN_OF_COMBINED = {"steps": "all steps, uniform", "scenes of": "all", "map": "gain of combined"}
+
+
+def gain_of_combined(measure: str, scenes: str = "all") -> Callable[[Results], str]:
+    return lambda results: with_interval(results.row("combined", **GAIN_OF_COMBINED | {"scenes of": scenes}), measure)
+
+
+def settled(column: str, quality: str = "settled") -> Callable[[Results], str]:
+    """What an answer of this quality keeps of the exact one, with its interval."""
+    return lambda results: with_interval(results.row("settled", quality=quality), f"÷ exact {column}")
+
+
 MAP_MOVES, NATS_MOVE = "map moves by, %", "log-odds change by, nats"
 OTHER_NOISE = "another pair of noise samples"
 PAIR, ONE_STEP = "all steps, a pair", "1 step, one sample"
@@ -370,7 +394,26 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     "own-digits-interval": own_digits_interval,
     "own-digits-steps": own_digits("steps"),
     "own-digits-minutes": lambda results: number(own_digits("minutes")(results), 0),
+    "marks-learned": learned_marks("learned"),
+    "marks-trials": learned_marks("marked"),
+    "marks-caught": learned_marks("caught", ends=True),
+    "marks-false-alarms": learned_marks("false alarms", ends=True),
+    # ------ docs/method.md
+    "combined-scenes": lambda results: results.row("combined", **GAIN_OF_COMBINED)["scenes"],
+    "combined-inside": gain_of_combined("inside"),
+    "combined-iou": gain_of_combined("iou"),
+    "combined-rodents-inside": gain_of_combined("inside", "rodents"),
+    "combined-rodents-iou": gain_of_combined("iou", "rodents"),
+    "combined-absent": gain_of_combined("absent"),
     # ------ docs/cost.md
+    "settled-pictures": lambda results: results.row("settled", quality="settled")["pictures"],
+    "settled-evaluations": lambda results: number(results.row("settled", quality="settled")["evaluations"], 0),
+    "exact-evaluations": lambda results: number(results.row("settled", quality="exact")["evaluations"], 0),
+    "settled-inside": settled("inside"),
+    "settled-iou": settled("iou"),
+    "settled-verdicts": lambda results: percent(results.row("settled", quality="settled")["÷ exact verdicts"], 0),
+    "quick-inside": settled("inside", "quick"),
+    "quick-iou": settled("iou", "quick"),
     "speed": speed,
     "calls": calls,
     "forward-bundled": forward(BUNDLED),
