@@ -49,16 +49,15 @@ def load_transformers(path: Path) -> tuple[nn.Module, tuple[str, ...], Preproces
         )
     from transformers import AutoModelForImageClassification
 
-    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         model = AutoModelForImageClassification.from_pretrained(
-            path, use_safetensors=True, dtype=torch.float32, low_cpu_mem_usage=False, **options
+            path, use_safetensors=True, dtype=torch.float32, low_cpu_mem_usage=False, local_files_only=True
         )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise ValueError(f"transformers can't open {path}: {error}. Download or save the folder again.") from error
     names = tuple(str(name) for _, name in sorted(model.config.id2label.items()))
     preprocessing = read_preprocessing(path)
-    check_against(path, preprocessing, options)
+    check_against(path, preprocessing)
     return Logits(model), names, preprocessing
 
 
@@ -103,7 +102,7 @@ def _of_convnext(size: int | tuple[int, int], settings: Settings) -> tuple[int |
     return (int(side / settings.get("crop_pct", 224 / 256)) if side < 384 else (side, side)), side
 
 
-def check_against(path: Path, preprocessing: Preprocessing, options: dict[str, Any]) -> None:
+def check_against(path: Path, preprocessing: Preprocessing) -> None:
     """Refuse a folder whose own preprocessing gives something else than ours.
 
     Raises:
@@ -114,7 +113,8 @@ def check_against(path: Path, preprocessing: Preprocessing, options: dict[str, A
     y, x = torch.meshgrid(*(torch.linspace(0, 1, side) for side in CHECKED), indexing="ij")
     picture = (torch.stack([y, x, (y + x) / 2], dim=-1) * 255).round().byte()
     try:
-        theirs = AutoImageProcessor.from_pretrained(path, **options)(picture.numpy(), return_tensors="pt")["pixel_values"]
+        processor = AutoImageProcessor.from_pretrained(path, local_files_only=True)
+        theirs = processor(picture.numpy(), return_tensors="pt")["pixel_values"]
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ValueError(f"transformers can't prepare pictures for {path}: {error}") from error
     ours = preprocessing.prepare(picture[None].float() / 255)
