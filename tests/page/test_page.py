@@ -35,6 +35,10 @@ NODES = {
     "SDExplainVerdict",
     "SDExplainAgreement",
     "SDExplainExplore",
+    "SDExplainLoadClassifier",
+    "SDExplainAttribution",
+    "SDExplainFaithfulness",
+    "SDExplainMapSheet",
 }
 # where a node's widgets hold what a person writes
 TEXTS = {"CLIPTextEncode": [0], "SDExplainPredictNoise": [0, 1], "SDExplainRivals": [0, 1], "SDExplainSanity": [4, 5]}
@@ -43,6 +47,8 @@ SHOWING = (
     "PreviewImage",
 )
 
+# What the page has been told is drawn after two frames.
+FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 IN_NODES_2 = "app.extensionManager.setting.get('Comfy.VueNodes.Enabled')"
 # Each under a name of its own: newer pages show what nodes of the same name's graph gave before.
 LOAD = """async workflow => {
@@ -195,7 +201,7 @@ def see_all(page: Page) -> None:
     if page.evaluate(IN_NODES_2):
         page.wait_for_function("""() => { app.canvas.draw(true, true)
             return document.querySelectorAll('.lg-node').length === app.graph.nodes.length }""")
-    page.wait_for_timeout(500)
+    page.evaluate(FRAMES)
     page.evaluate("app.canvas.draw(true, true)")
 
 
@@ -300,7 +306,7 @@ def overlaps(page: Page) -> list[str]:
     """Which nodes lie over each other, once none grows any more."""
     before, boxes = None, page.evaluate(BOXES)
     while boxes != before:
-        page.wait_for_timeout(300)
+        page.evaluate(FRAMES)
         before, boxes = boxes, page.evaluate(BOXES)
     return [
         f"{one} and {other}"
@@ -400,7 +406,7 @@ def test_every_template_opens_at_a_size_at_which_its_texts_are_drawn(comfyui_pag
         views = workflow["extra"].pop("ds"), None  # as an older page opens it, then as a newer one does
         for view in views:
             comfyui_page.evaluate(LOAD, workflow | {"extra": workflow["extra"] | ({"ds": view} if view else {})})
-            comfyui_page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            comfyui_page.evaluate(FRAMES)
             scale, low, out = comfyui_page.evaluate(READABLE)
             if scale < SMALLEST_SCALE or low:
                 small[file.stem] = scale
