@@ -9,7 +9,7 @@ from comfy_api.latest import io, ui
 
 from . import types
 from .host import fingerprint
-from .host.contest import begin_contest, hold_contest
+from .host.contest import Rules, begin_contest, hold_contest
 from .host.progress_text import show_effort
 from .inputs import appearance, quantity
 from .inputs.schema import schema
@@ -174,16 +174,12 @@ class RivalLabels(io.ComfyNode):
         image: torch.Tensor,
         labels: str,
         template: str,
-        stop_early: bool,
-        confidence: float,
-        temperature: float = 1.0,
-        ask_no_words: bool = False,
         **given: Any,
     ) -> io.NodeOutput:
-        named, chosen, scaling, drawn = collect(given, Sides, Quantity, Scaling, Appearance)
-        contest = begin_contest(model, noised, labels, template, confidence, stop_early, temperature)
+        rules, named, chosen, scaling, drawn = collect(given, Rules, Sides, Quantity, Scaling, Appearance)
+        contest = begin_contest(model, noised, labels, template, rules)
         sides = named.among(contest.labels)
-        rounds = hold_contest(contest, model, clip, template, cls.hidden.unique_id, ask_no_words)
+        rounds = hold_contest(contest, model, clip, template, cls.hidden.unique_id, rules.ask_no_words)
         words = show_effort(rounds.effort, model, rounds.prompts, cls.hidden.unique_id)
         targets, contrast = contest.sides(*sides)
         made_by = fingerprint.of_pair(model, *(rounds.prompts[contest.labels[side]] for side in (targets[0], contrast)))

@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from comfy.sd import CLIP
 
 
+@dataclass(frozen=True)
+class Rules:
+    """How a contest is held; the names are those of Rival Labels' inputs."""
+
+    stop_early: bool
+    confidence: float
+    temperature: float = 1.0
+    ask_no_words: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Rounds:
     """What came of all rounds of a contest."""
@@ -35,15 +45,7 @@ class Rounds:
     """What they cost."""
 
 
-def begin_contest(
-    model: ModelPatcher,
-    noised: NoisedLatents,
-    labels: str,
-    template: str,
-    confidence: float,
-    stop_early: bool,
-    temperature: float,
-) -> Contest:
+def begin_contest(model: ModelPatcher, noised: NoisedLatents, labels: str, template: str, rules: Rules) -> Contest:
     """A contest of the labels in a text, one in each line, with what is known of the model.
 
     Raises:
@@ -53,8 +55,8 @@ def begin_contest(
     names = split_labels(labels)
     unseen = unseen_words(model, fill_template(template, names))
     about = about_model(model)
-    fitted = temperature if temperature != 1 else about.temperature or 1.0
-    return Contest(noised, names, confidence, stop_early, fitted, about.own_pictures, unseen)
+    fitted = rules.temperature if rules.temperature != 1 else about.temperature or 1.0
+    return Contest(noised, names, rules.confidence, rules.stop_early, fitted, about.own_pictures, unseen)
 
 
 def hold_contest(

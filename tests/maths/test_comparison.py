@@ -357,9 +357,9 @@ def test_the_node_takes_a_mask_or_a_map(node: Any) -> None:
     assert len(with_map.ui.as_dict()["images"]) == 2
 
 
-def test_the_second_input_takes_both_types(node: Any) -> None:
+def test_the_second_input_takes_all_types(node: Any) -> None:
     second = next(entry for entry in node.define_schema().inputs if entry.id == "second")
-    assert set(second.get_io_type().split(",")) == {"NOISE_DIFFERENCE", "MASK"}
+    assert set(second.get_io_type().split(",")) == {"NOISE_DIFFERENCE", "EXPLANATION_MAP", "MASK"}
 
 
 def test_every_input_and_output_of_the_node_has_a_tooltip(node: Any) -> None:
