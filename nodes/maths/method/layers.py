@@ -65,22 +65,29 @@ def as_cells(output: Tensor, size: Size) -> Tensor | None:
     what stands before them, such as the class token, is left out.
     """
     if output.ndim == 4:
-        first, last = (_is_grid(output.shape[1:3], size), _is_grid(output.shape[2:4], size))
-        cells = output.movedim(-1, 1) if first and not last else output
+        first, last = (_off_shape(sides, size) for sides in (output.shape[1:3], output.shape[2:4]))
+        cells = output.movedim(-1, 1) if first < min(last, max(size)) else output
         return cells if cells.shape[-2] * cells.shape[-1] > 1 else None
-    tokens = output.shape[1]
+    grid = _grid_of_tokens(output.shape[1], size)
+    return output[:, -grid[0] * grid[1] :].unflatten(1, grid).movedim(-1, 1) if grid else None
+
+
+def _grid_of_tokens(tokens: int, size: Size) -> Size | None:
+    """Rows and columns of more than one token that come closest to the input's shape, with few tokens before them."""
+    grids: list[tuple[int, int, Size]] = []
     for prefixes in range(min(MOST_PREFIXES, tokens - 1)):
         rows = round(math.sqrt((tokens - prefixes) * size[0] / size[1]))
-        if rows and (tokens - prefixes) % rows == 0 and _is_grid((rows, (tokens - prefixes) // rows), size):
-            cells = output[:, prefixes:].unflatten(1, (rows, -1)).movedim(-1, 1)
-            return cells if tokens - prefixes > 1 else None
-    return None
+        if rows and (tokens - prefixes) % rows == 0:
+            grid = (rows, (tokens - prefixes) // rows)
+            grids.append((_off_shape(grid, size), prefixes, grid))
+    off, _, closest = min(grids, default=(max(size), 0, (1, 1)))
+    return closest if off < max(size) and closest != (1, 1) else None
 
 
-def _is_grid(sides: Size, size: Size) -> bool:
-    """Whether rows and columns have the shape of the input, rounded to whole cells."""
+def _off_shape(sides: Size | torch.Size, size: Size) -> int:
+    """How far rows and columns are from the shape of the input; less than its longer side where they are whole cells of it."""
     rows, columns = sides
-    return abs(rows * size[1] - columns * size[0]) < max(size)
+    return abs(rows * size[1] - columns * size[0])
 
 
 def find_layer(question: Question, x: Tensor, name: str = "") -> str:
