@@ -220,6 +220,14 @@ def test_the_sheet_of_a_faint_image_of_a_batch_says_that_it_is_on_the_scale_of_a
     assert remarks[1].startswith("One scale for all 2 images; this one reaches 0.000")
 
 
+def test_sheets_whose_legends_differ_in_length_are_one_batch_on_white(monkeypatch: pytest.MonkeyPatch) -> None:
+    heights = iter([9, 40])
+    monkeypatch.setattr(sheets, "draw_legend", lambda *inputs: Image.new("RGB", (9, next(heights))))
+    first, second = step_sheet(torch.rand(2, 48, 40, 3), a_prediction(images=2), 3)
+    assert first.shape == second.shape
+    assert (first[-31:] == 1).all() and (second[-31:, :9] == 0).all()
+
+
 def test_the_same_prompt_twice_gives_a_sheet_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sheets, "draw_legend", lambda *_: Image.new("RGB", (9, 9)))  # warns in red of an unknown picture
     predictions = a_prediction()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..client import Client
@@ -37,6 +37,9 @@ GOOD = {
     "NOISE_PREDICTIONS": ["predict", 0],
     "NOISE_DIFFERENCE": ["sum", 0],
 }
+
+NEEDED = {"SDExplainFaithfulness": ("classifier",)}
+"""Optional inputs without which a node has nothing to do."""
 
 
 def neighbours(cells: int = 8, steps: int = 2, samples: int = 4, seed: int = 0) -> Prompt:
@@ -97,7 +100,8 @@ def good_value(given: Input, info: Info) -> Any:
     """A widget's default or a link to a good value; None for an optional input that is to stay open."""
     if given.is_widget:
         default = given.options.get("default", given.choices[0] if given.choices else "")
-        return SMALL.get(given.name, default) if given.kind == "INT" else default
+        small = SMALL.get(given.name, default)
+        return max(small, given.options.get("min", small)) if given.kind == "INT" else default
     if not given.required:
         return None
     if given.name.startswith("contrast"):
@@ -116,7 +120,9 @@ def good_link(kinds: str, info: Info) -> list[Any]:
 
 
 def good_inputs(name: str, info: Info) -> dict[str, Any]:
-    values = {given.name: good_value(given, info) for given in inputs_of(info[name])}
+    given_all = inputs_of(info[name])
+    given_all = [replace(given, required=given.required or given.name in NEEDED.get(name, ())) for given in given_all]
+    values = {given.name: good_value(given, info) for given in given_all}
     return {given: value for given, value in values.items() if value is not None}
 
 

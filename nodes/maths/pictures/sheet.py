@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from math import ceil
 
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -109,7 +110,9 @@ def step_sheet(
     headers = [range_header(noised.log_snr, span) for span in spans]
     if one_sheet:
         return from_image(contact_sheet(heatmap, headers, rows, preferences(judge(predictions)), appearance))[None]
-    return torch.stack([from_image(draw_sheet(heatmap, headers, rows, image, appearance)) for image in range(noised.images)])
+    sheets = [from_image(draw_sheet(heatmap, headers, rows, image, appearance)) for image in range(noised.images)]
+    tallest = max(len(sheet) for sheet in sheets)  # what is said of an image makes its legend longer
+    return torch.stack([F.pad(sheet, (0, 0, 0, 0, 0, tallest - len(sheet)), value=1.0) for sheet in sheets])
 
 
 def speak_for_all(heatmap: Heatmap, threshold: float, maps: str) -> Heatmap:
