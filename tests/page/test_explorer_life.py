@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from sdexplain.tools.server import Server
 
 SHOWN = "() => [...document.querySelectorAll('.sdx')].filter(panel => panel.querySelector('.sdx-verdict').dataset.value).length"
+EMPTY = """() => { app.graph.clear(); const node = LiteGraph.createNode('SDExplainExplore'); app.graph.add(node)
+    node.pos = [0, 0]; Object.assign(app.canvas.ds, { scale: 1, offset: [300, 150] }); app.canvas.draw(true, true) }"""
 EXPLORERS = "app.graph.nodes.filter(node => node.type === 'SDExplainExplore')"
 
 
@@ -165,20 +167,25 @@ def test_two_maps_have_one_scale_one_pointer_and_one_box(empty: Page) -> None:
     empty.wait_for_function("document.querySelectorAll('.sdx-picture').length === 1")
 
 
-def test_it_speaks_the_pages_language_also_of_what_came_with_the_data(empty: Page) -> None:
-    serve(empty, {"words": random_predictions(4, 10, 1, (6, 6))})
+def test_it_speaks_the_pages_language_also_of_what_came_with_the_data(alone: Page) -> None:
+    """On a page of its own that is opened in that language: while the language changes, the page registers all nodes anew."""
+    setting = "app.extensionManager.setting"
+    nodes_2 = alone.evaluate(f"{setting}.get('Comfy.VueNodes.Enabled')")
     try:
-        empty.evaluate("async () => await app.extensionManager.setting.set('Comfy.Locale', 'de')")
-        empty.evaluate(f"() => {{ app.graph.remove({EXPLORERS}[0]); app.graph.add(LiteGraph.createNode('SDExplainExplore')) }}")
-        empty.wait_for_function("document.querySelector('.sdx-message')?.textContent.startsWith('Verbinden Sie')")
-        open_run(empty, "words")
-        empty.wait_for_function("document.querySelector('.sdx-verdict').dataset.value")
-        assert words(empty, ".sdx-verdict").startswith("Ganzes Bild: ") and "Schritte 0–10 von 10" in words(empty, ".sdx-steps")
-        assert "spricht für \u2068“one”\u2069" in words(empty, ".sdx-ends") and words(empty, ".sdx-source").endswith(
-            "nats je Latent-Zelle"
-        )
+        alone.evaluate(f"async () => await {setting}.set('Comfy.Locale', 'de')")
+        alone.reload()
+        alone.wait_for_function("window.app?.graph?.nodes.length")
+        assert alone.evaluate(f"{setting}.get('Comfy.VueNodes.Enabled')") == nodes_2
+        serve(alone, {"words": random_predictions(4, 10, 1, (6, 6))})
+        alone.evaluate(EMPTY)
+        alone.wait_for_function("document.querySelector('.sdx-message')?.textContent.startsWith('Verbinden Sie')")
+        open_run(alone, "words")
+        alone.wait_for_function("document.querySelector('.sdx-verdict').dataset.value")
+        assert words(alone, ".sdx-verdict").startswith("Ganzes Bild: ") and "Schritte 0–10 von 10" in words(alone, ".sdx-steps")
+        ends, source = words(alone, ".sdx-ends"), words(alone, ".sdx-source")
+        assert "spricht für \u2068“one”\u2069" in ends and source.endswith("nats je Latent-Zelle")
     finally:
-        empty.evaluate("async () => await app.extensionManager.setting.set('Comfy.Locale', 'en')")
+        alone.evaluate(f"async () => await {setting}.set('Comfy.Locale', 'en')")
 
 
 def test_it_is_said_once_that_older_data_had_to_go(empty: Page) -> None:
