@@ -341,7 +341,7 @@ def test_within_a_subgraph_it_shows_its_run(alone: Page) -> None:
     run(alone)
     alone.evaluate("() => { app.canvas.openSubgraph(window.inner.subgraph, window.inner); delete window.inner }")
     alone.evaluate("""() => { const node = app.canvas.graph.nodes.find(node => node.type === 'SDExplainExplore')
-        Object.assign(app.canvas.ds, { scale: 1, offset: [300 - node.pos[0], 150 - node.pos[1]] })
+        Object.assign(app.canvas.ds, { scale: 0.8, offset: [400 - node.pos[0], 150 - node.pos[1]] })
         app.canvas.draw(true, true) }""")
     alone.wait_for_function(
         "[...document.querySelectorAll('.sdx-verdict')].some(verdict => verdict.dataset.value && verdict.checkVisibility())"

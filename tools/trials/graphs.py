@@ -38,8 +38,8 @@ GOOD = {
     "NOISE_DIFFERENCE": ["sum", 0],
 }
 
-NEEDED = {"SDExplainFaithfulness": ("classifier",)}
-"""Optional inputs without which a node has nothing to do."""
+NEEDED = {"SDExplainFaithfulness": ("classifier", "model", "vae", "target", "contrast")}
+"""Optional inputs without which a node has nothing to do, or that go together."""
 
 
 def neighbours(cells: int = 8, steps: int = 2, samples: int = 4, seed: int = 0) -> Prompt:

@@ -33,8 +33,10 @@ class Classifier:
     load: Callable[[], torch.device] = lambda: torch.device("cpu")
     """Brings the network to where it computes, and says where that is."""
 
-    def index(self, name: str) -> int:
+    def index(self, name: str, side: str = "class A") -> int:
         """The number of a class by its name, by one of the names that commas part in it, or by the number itself.
+
+        `side` is what errors call it.
 
         Raises:
             ValueError: no such class, or several.
@@ -48,22 +50,25 @@ class Classifier:
             if len(found) == 1:
                 return found[0]
             if found:
+                numbers = _listed(found)
                 raise ValueError(
-                    f"The classifier {self.name} has {len(found)} classes {name.strip()!r}, numbers {_listed(found)}. Give the "
+                    f"{side}: the classifier {self.name} has {len(found)} classes {name.strip()!r}, numbers {numbers}. Give the "
                     "number of the one that is meant."
                 )
         if wanted.isdecimal() and int(wanted) < len(names):
             return int(wanted)
-        raise ValueError(self._no_such_class(name.strip(), wanted))
+        raise ValueError(f"{side}: {self._no_such_class(name.strip(), wanted)}")
 
     def _no_such_class(self, name: str, wanted: str) -> str:
         count = len(self.classes)
         if wanted.lstrip("-").isdecimal():
-            return f"The class is number {name}; the classifier {self.name} has {count} classes, 0 to {count - 1}."
+            return (
+                f"there is no number {name}; the classifier {self.name} has {count} classes. Give a number from 0 to {count - 1}."
+            )
         parts = {part.strip().casefold(): part.strip() for each in self.classes for part in each.split(",")}
         near = [parts[each] for each in difflib.get_close_matches(wanted, parts, 5)]
         told = f"Did you mean {_listed(near)}?" if near else f"Some of its {count} classes: {_listed(self.classes[:12])}."
-        return f"The classifier {self.name} has no class {name!r}. {told} A class's number, from 0 on, will do as well."
+        return f"the classifier {self.name} has no class {name!r}. {told} Give one of them, or a class's number from 0 on."
 
 
 def _listed(names: Iterable[object]) -> str:
@@ -128,7 +133,7 @@ def ask(
     if len(classifier.classes) < 2:
         raise ValueError(f"The classifier {classifier.name} has {len(classifier.classes)} class; expected 2 or more.")
     first = classifier.index(target)
-    second = classifier.index(contrast) if contrast.strip() else None
+    second = classifier.index(contrast, "class B") if contrast.strip() else None
     if first == second:
         raise ValueError(
             f"Both classes are {classifier.classes[first]!r}: there is no difference to explain. Choose another class B, or "
