@@ -75,8 +75,9 @@ def shared_page(browser: Browser, browser_context_args: dict[str, Any], comfyui_
 
 
 @pytest.fixture(scope="module", params=RENDERERS)
-def renderer(request: pytest.FixtureRequest) -> str:
-    """All tests of a file in one renderer, then all in the other."""
+def renderer(request: pytest.FixtureRequest, shared_page: Shared) -> str:
+    """All tests of a file in one renderer, then all in the other; each begins with a page that remembers no earlier run."""
+    shared_page.opened = False
     return request.param
 
 
