@@ -258,17 +258,19 @@ class Collection:
         """Where each round ends. There is one alone if nobody waits for a part, or what is attached counts on whole runs.
 
         The first is 1 noised latent, so that there is something to see. A patient plan then has 1, 2, 4 and so on that are new,
-        up to a model call; another one has a group at a time, so that it stops at the same place whatever is known.
+        up to a model call; after a cancelled run it has the rounds that were left, so that the answer is the same to the last
+        bit. Another plan has a group at a time, so that it stops at the same place whatever is known.
         """
         if plan is None or (plan.patient and not all(predictor.bare for predictor in self._predictors)):
             return [len(wanted)]
         if not plan.patient:
             return sorted({1, *range(plan.group, len(wanted), plan.group), len(wanted)})
         new = [place for place, level in enumerate(wanted, 1) if not all(kept.known[level] for kept in self._prompts)]
-        call, ends = max(1, self._predictors[0].call // self.noised.images), [0]
-        while ends[-1] < len(new):
-            ends.append(ends[-1] + min(max(1, ends[-1]), call))
-        return [*(new[end - 1] for end in ends[1:] if end < len(new)), len(wanted)]
+        call = max(1, self._predictors[0].call // self.noised.images)
+        known = len(wanted) - len(new)
+        if new == list(range(known + 1, len(wanted) + 1)):
+            return [end for end in _growing(len(wanted), call) if end > known] or [len(wanted)]
+        return [*(new[end - 1] for end in _growing(len(new), call) if end < len(new)), len(wanted)]
 
     def _missing(self, kept: _Kept, levels: list[Level]) -> list[Evaluation]:
         """Step by step, so that neighbours share their noise level."""
@@ -299,6 +301,14 @@ def same_content(first: object, second: object) -> bool:
     if isinstance(first, (list, tuple)):
         return len(first) == len(second) and all(map(same_content, first, second))
     return isinstance(first, (bool, int, float, str)) and first == second
+
+
+def _growing(count: int, most: int) -> list[int]:
+    """Where rounds of 1, 1, 2, 4 and so on end, none longer than `most`, until `count` is reached."""
+    ends = [0]
+    while ends[-1] < count:
+        ends.append(min(count, ends[-1] + min(max(1, ends[-1]), most)))
+    return ends[1:]
 
 
 def _recall(model: ModelPatcher, noised: NoisedLatents, prompt: Conditioning, dtype: torch.dtype) -> _Kept:
