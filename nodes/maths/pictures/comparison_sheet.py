@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..answers.comparison import Agreement, Comparison, mean_agreement
 from ..answers.measures import grown
-from ..images import Size, from_image, luminance, match_pictures, resize
+from ..images import Size, luminance, match_pictures, resize
 from ..method.heatmap import make_heatmap
 from ..method.map import Map
 from ..method.placing import covered_box, scale_box
@@ -18,7 +18,7 @@ from ..wording import quoted
 from .colours import AUTOMATIC, end_colours
 from .lettering import paragraph
 from .overlay import overlay
-from .paper import INK, MUTED, PAPER, RULE, draw_paragraphs, stack
+from .paper import INK, MUTED, PAPER, RULE, as_batch, draw_paragraphs, stack
 from .sheet import Grid, cell_size, draw_headers, draw_row
 
 # Okabe and Ito's (2008): colour-blind readers can distinguish these, also by their lightness.
@@ -107,12 +107,8 @@ def agreement_sheet(comparison: Comparison, pictures: Tensor | None = None) -> T
     heatmaps = [make_heatmap(map, shared=False) for map in maps]
     cells = [outlined(overlay(pictures, heatmap, size=grid.cell), truth) for heatmap in heatmaps]
     cells.append(agreement_cells(resize(pictures, grid.cell), truth, chosen, counted))
-    sheets = [
-        from_image(_draw(comparison, image, grid, torch.stack([cell[image] for cell in cells])))
-        for image in range(comparison.images)
-    ]
-    tallest = max(len(sheet) for sheet in sheets)  # a note makes an image's words longer
-    return torch.stack([F.pad(sheet, (0, 0, 0, 0, 0, tallest - len(sheet)), value=1.0) for sheet in sheets])
+    drawn = range(comparison.images)
+    return as_batch([_draw(comparison, image, grid, torch.stack([cell[image] for cell in cells])) for image in drawn])
 
 
 def agreement_cells(pictures: Tensor, truth: Tensor, chosen: Tensor, counted: Tensor) -> Tensor:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
 from ..answers.faithfulness import Covering, Curves, cover, covered, region_labels
-from ..images import from_image, match_pictures, resize, to_image
+from ..images import match_pictures, resize, to_image
 from ..method.map import Map
 from ..wording import quoted
 from .comparison_sheet import map_words
 from .lettering import paragraph
-from .paper import INK, MUTED, PAPER, draw_paragraphs, stack
+from .paper import INK, MUTED, PAPER, as_batch, draw_paragraphs, stack
 from .plot import BAND, LENGTHS, SPEAKS_FOR, draw_key, draw_plot, dress
 
 SHOWN = (0.0, 0.125, 0.25, 0.5)
@@ -28,9 +26,7 @@ Judged = dict[str, Curves]
 def faithfulness_sheet(pictures: Tensor, map: Map, judged: Judged, covering: Covering) -> Tensor:
     """Each picture's sheet, [B,H,1024,3]: the first parts that are covered, and both curves of everyone who was asked."""
     pictures = match_pictures(pictures, len(map.values), map.latent_size, map.downscale)
-    sheets = [from_image(draw_sheet(picture, map, judged, covering, image)) for image, picture in enumerate(pictures)]
-    tallest = max(len(sheet) for sheet in sheets)
-    return torch.stack([F.pad(sheet, (0, 0, 0, 0, 0, tallest - len(sheet)), value=1.0) for sheet in sheets])
+    return as_batch([draw_sheet(picture, map, judged, covering, image) for image, picture in enumerate(pictures)])
 
 
 def draw_sheet(picture: Tensor, map: Map, judged: Judged, covering: Covering, image: int) -> Image.Image:

@@ -6,13 +6,13 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..images import from_image, to_image
+from ..images import to_image
 from ..method.heatmap import Heatmap
 from ..wording import differing_part, format_value, plain_text, quoted, say
 from .colours import end_colours
 from .lettering import Align, Paragraph, fits, paragraph
 from .overlay import USUAL, Appearance, blend
-from .paper import INK, MUTED, PAPER, READABLE_WIDTH, RULE, WARNING, Lengths, draw_paragraphs
+from .paper import INK, MUTED, PAPER, READABLE_WIDTH, RULE, WARNING, Lengths, as_batch, draw_paragraphs
 
 ENDS: dict[float, Align] = {0.0: "left", 1.0: "right"}
 TALLEST = 1024  # a narrow picture is enlarged to this height at most, and stands in the middle of a wider sheet
@@ -39,7 +39,7 @@ def add_legend(pictures: Tensor, heatmap: Heatmap, appearance: Appearance = USUA
     """
     height, width = pictures.shape[1:3]
     lengths = legend_lengths(height, width)
-    legends = torch.stack([from_image(draw_legend(heatmap, image, lengths, appearance)) for image in range(len(pictures))])
+    legends = as_batch([draw_legend(heatmap, image, lengths, appearance) for image in range(len(pictures))])
     left = (lengths.width - width) // 2
     sheet = pictures.new_ones(len(pictures), height, lengths.width, 3)
     sheet[:, :, left : left + width] = pictures

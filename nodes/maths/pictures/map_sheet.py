@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..answers.comparison import Comparison, Sign, compare
-from ..images import Size, from_image, match_pictures, resize
+from ..images import Size, match_pictures, resize
 from ..method.heatmap import Heatmap, make_heatmap
 from ..method.map import Map
 from .colours import AUTOMATIC, end_colours
@@ -27,7 +26,7 @@ from .comparison_sheet import (
 from .legend import draw_bar, scale_numbers
 from .lettering import Align, paragraph
 from .overlay import overlay
-from .paper import INK, MUTED, PAPER, RULE, WARNING, stack
+from .paper import INK, MUTED, PAPER, RULE, WARNING, as_batch, stack
 from .sheet import Grid, cell_size, draw_headers, draw_row
 
 ENDS: dict[float, Align] = {0.0: "left", 1.0: "right"}
@@ -133,11 +132,8 @@ def map_sheet(pictures: Tensor, sheet: MapSheet) -> Tensor:
     heatmaps = [make_heatmap(_for_all(map, sheet.images), shared=False) for map in sheet.maps]
     shown = torch.stack([resize(pictures, grid.cell), *(overlay(pictures, each, size=grid.cell) for each in heatmaps)])
     parted = torch.stack([parting(pictures, comparison, size, grid.cell) for comparison in sheet.comparisons])
-    drawn = [
-        from_image(draw_sheet(sheet, heatmaps, shown[:, image], parted[:, image], (image, grid))) for image in range(sheet.images)
-    ]
-    tallest = max(len(each) for each in drawn)
-    return torch.stack([F.pad(each, (0, 0, 0, 0, 0, tallest - len(each)), value=1.0) for each in drawn])
+    drawn = range(sheet.images)
+    return as_batch([draw_sheet(sheet, heatmaps, shown[:, image], parted[:, image], (image, grid)) for image in drawn])
 
 
 def _for_all(map: Map, images: int) -> Map:

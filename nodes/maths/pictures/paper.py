@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from PIL import Image, ImageDraw
+from torch import Tensor
 
+from ..images import from_image
 from .lettering import Paragraph
 
 READABLE_WIDTH = 512
@@ -49,3 +53,15 @@ def stack(parts: list[Image.Image]) -> Image.Image:
         sheet.paste(part, (0, top))
         top += part.height
     return sheet
+
+
+def as_batch(sheets: Sequence[Image.Image]) -> Tensor:
+    """Sheets of one width as [B,H,W,3], with paper below those that are less high: words about an image make its sheet longer."""
+    height = max(sheet.height for sheet in sheets)
+    return torch.stack([from_image(_on_paper(sheet, height)) for sheet in sheets])
+
+
+def _on_paper(sheet: Image.Image, height: int) -> Image.Image:
+    paper = Image.new("RGB", (sheet.width, height), PAPER)
+    paper.paste(sheet, (0, 0))
+    return paper

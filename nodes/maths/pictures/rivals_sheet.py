@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..answers.rivals import Contest, Standing
-from ..images import from_image, match_pictures
+from ..images import match_pictures
 from ..method.choices import AUTOMATIC_SCALE, EVIDENCE_IN_NATS, Quantity, Scaling
 from ..method.difference import NoiseDifference, Weighting, join_images, sum_steps
 from ..method.heatmap import Heatmap, make_heatmap
@@ -19,7 +18,7 @@ from ..method.reading import read_map
 from ..wording import NATS, WEIGHTING_WORDS, format_value, format_with_error, plain_text, quoted, shorten
 from .lettering import paragraph
 from .overlay import USUAL, Appearance, overlay
-from .paper import INK, PAPER
+from .paper import INK, PAPER, as_batch
 from .sheet import Grid, Row, cell_size, columns_per_band, draw_sheet, speak_for_all
 
 LONGEST_LABEL = 40  # characters, in the table
@@ -175,9 +174,8 @@ def rivals_sheet(
         row = Row(f"{shown.quantity} for {quoted(contest.labels[target])} against each rival, over the picture", cells)
         headers = [rival_header(contest, target, rival, image) for rival in rivals[image]]
         sheet = draw_sheet(shown, headers, [row], image, appearance)
-        sheets.append(from_image(add_title(headline(contest, image), sheet, Grid(len(headers), size))))
-    height = max(len(sheet) for sheet in sheets)  # labels of other lengths make other legends
-    return torch.stack([torch.nn.functional.pad(sheet, (0, 0, 0, 0, 0, height - len(sheet)), value=1) for sheet in sheets])
+        sheets.append(add_title(headline(contest, image), sheet, Grid(len(headers), size)))
+    return as_batch(sheets)
 
 
 def mean_sum(pair: NoisePredictions, quantity: Quantity) -> NoiseDifference:

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from math import ceil
 
 import torch
-import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -22,7 +21,7 @@ from ..wording import WEIGHTING_WORDS, asked_words, quoted
 from .legend import draw_legend, scale_words
 from .lettering import paragraph
 from .overlay import USUAL, Appearance, overlay
-from .paper import INK, MUTED, PAPER, READABLE_WIDTH, Lengths, stack
+from .paper import INK, MUTED, PAPER, READABLE_WIDTH, Lengths, as_batch, stack
 
 MOST_COLUMNS = 8  # more ranges stand in several bands
 SHEET_WIDTH = 1536  # what the columns of a band share
@@ -110,9 +109,7 @@ def step_sheet(
     headers = [range_header(noised.log_snr, span) for span in spans]
     if one_sheet:
         return from_image(contact_sheet(heatmap, headers, rows, preferences(judge(predictions)), appearance))[None]
-    sheets = [from_image(draw_sheet(heatmap, headers, rows, image, appearance)) for image in range(noised.images)]
-    tallest = max(len(sheet) for sheet in sheets)  # what is said of an image makes its legend longer
-    return torch.stack([F.pad(sheet, (0, 0, 0, 0, 0, tallest - len(sheet)), value=1.0) for sheet in sheets])
+    return as_batch([draw_sheet(heatmap, headers, rows, image, appearance) for image in range(noised.images)])
 
 
 def speak_for_all(heatmap: Heatmap, threshold: float, maps: str) -> Heatmap:

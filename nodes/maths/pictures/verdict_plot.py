@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -11,9 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..answers.verdict import CONFIDENCE, Verdict, details, headline, label_words, range_words, reading_rule
-from ..images import from_image
 from .lettering import Paragraph, paragraph
-from .paper import INK, MUTED, PAPER, draw_paragraphs
+from .paper import INK, MUTED, PAPER, as_batch, draw_paragraphs
 from .plot import BAND, LENGTHS, ROUND, SPEAKS_AGAINST, SPEAKS_FOR, draw_key, draw_plot, dress
 
 RANGE = "#fff1c9"  # behind the chosen steps
@@ -23,9 +21,7 @@ PANELS = 300  # height of both panels, where the sheet is 512 wide
 
 def plot_verdict(verdict: Verdict) -> Tensor:
     """Each image's plot, [B,H,1024,3] in 0..1; all are as high as the one with the most words."""
-    sheets = [draw_verdict(verdict, image) for image in range(verdict.images)]
-    height = max(sheet.height for sheet in sheets)
-    return torch.stack([from_image(_on_paper(sheet, height)) for sheet in sheets])
+    return as_batch([draw_verdict(verdict, image) for image in range(verdict.images)])
 
 
 def draw_verdict(verdict: Verdict, image: int) -> Image.Image:
@@ -122,9 +118,3 @@ def _log_snr_words(value: float) -> str:
 
 def _draw_words(sheet: Image.Image, words: list[Paragraph], top: int, colour: str) -> int:
     return draw_paragraphs(sheet, words, LENGTHS(16), top, colour)
-
-
-def _on_paper(sheet: Image.Image, height: int) -> Image.Image:
-    paper = Image.new("RGB", (sheet.width, height), PAPER)
-    paper.paste(sheet, (0, 0))
-    return paper
