@@ -61,7 +61,7 @@ def follow_map(
         ValueError: nobody to ask, and what `ask` and `measure` refuse.
     """
     curves = {}
-    expected = len(image) * ((1 + covering.random_orders) * 2 * (covering.shares + 1) + 2)
+    expected = len(image) * ((1 + covering.random_orders) * 2 * (covering.shares - 1) + 2)
     if classifier is not None:
         with torch.inference_mode(False):
             curves[f"Classifier {classifier.name}"] = _ask_classifier(classifier, image, map, classes, covering, expected)

@@ -135,10 +135,11 @@ def measure(pictures: Tensor, map: Map, judge: Judge, covering: Covering | None 
     own_orders = []
     for picture, strength in zip(pictures, strengths, strict=True):
         hidden = cover(picture, covering.cover)
-        own = strongest_first(strength, map.signed, judge(torch.stack([picture, hidden])))
+        ends = judge(torch.stack([picture, hidden])).float().cpu()
+        own = strongest_first(strength, map.signed, ends)
         own_orders.append(own)
         orders = [own, *(torch.randperm(len(own), generator=generator) for _ in range(covering.random_orders))]
-        both = [follow(picture, hidden, labels, order, covering.shares, judge) for order in orders]
+        both = [follow(picture, hidden, labels, order, covering.shares, judge, ends) for order in orders]
         curves.append((torch.stack([each[0] for each in both]), torch.stack([each[1] for each in both])))
     deletion, insertion = (torch.stack([curve[side] for curve in curves]) for side in (0, 1))
     return Curves(deletion[:, 0], insertion[:, 0], deletion[:, 1:], insertion[:, 1:], torch.stack(own_orders))
@@ -184,16 +185,18 @@ def covered(picture: Tensor, hidden: Tensor, labels: Tensor, order: Tensor, shar
     return torch.where((ranks[labels] < round(share * len(order)))[..., None], hidden, picture)
 
 
-def follow(picture: Tensor, hidden: Tensor, labels: Tensor, order: Tensor, shares: int, judge: Judge) -> tuple[Tensor, Tensor]:
-    """The deletion and the insertion curve of one order of regions, [K+1] each."""
-    steps = [number / shares for number in range(shares + 1)]
+def follow(
+    picture: Tensor, hidden: Tensor, labels: Tensor, order: Tensor, shares: int, judge: Judge, ends: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Both curves of one order of regions, deletion and insertion, [K+1] each; ends [2] are the answers to picture and hidden."""
     if len(order) < shares:
         raise ValueError(f"The picture has {len(order)} regions, fewer than the {shares} shares. Choose fewer shares.")
+    between = [number / shares for number in range(1, shares)]
     curves = []
-    for shown, under in ((picture, hidden), (hidden, picture)):
-        answers = []
-        for first in range(0, len(steps), PICTURES):
-            part = steps[first : first + PICTURES]
+    for shown, under, (first, last) in ((picture, hidden, ends.split(1)), (hidden, picture, ends.flip(0).split(1))):
+        answers = [first]
+        for start in range(0, len(between), PICTURES):
+            part = between[start : start + PICTURES]
             answers.append(judge(torch.stack([covered(shown, under, labels, order, share) for share in part])).float().cpu())
-        curves.append(torch.cat(answers))
+        curves.append(torch.cat([*answers, last]))
     return curves[0], curves[1]
