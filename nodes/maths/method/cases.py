@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -132,16 +132,13 @@ def few_levels(noised: NoisedLatents) -> FewLevels | None:
         return None
     places = torch.linspace(0, len(telling) - 1, min(MOST_STEPS, len(telling))).round().long()
     steps, samples = [telling[place] for place in places], min(2, noised.samples)
-    part = NoisedLatents(
-        noised.x0,
-        noised.noise[:samples, steps] if noised.fresh_noise else noised.noise[:samples],
-        noised.sigmas[steps],
-        noised.alphas[steps],
-        noised.latent_scale,
-        noised.latent_shift,
-        noised.downscale,
+    part = replace(
+        noised,
+        noise=noised.noise[:samples, steps] if noised.fresh_noise else noised.noise[:samples],
+        sigmas=noised.sigmas[steps],
+        alphas=noised.alphas[steps],
         antithetic=noised.antithetic and samples == 2,
-        single_frame=noised.single_frame,
+        asked=None,
     )
     return FewLevels(part, tuple(steps))
 
