@@ -34,11 +34,11 @@ from tqdm import tqdm
 
 from ..tools.environment import ROOT
 from ..training.auditing import grouping, maps
-from ..training.held_out import Model
+from ..training.finished import Model
+from ..training.intervals import share
 from ..training.own_pictures import classifier, reading
 from ..training.own_pictures.denoiser import CHECKPOINT
 from ..training.own_pictures.pictures import PictureSet, variation
-from .statistics import share
 
 WORK, RESULTS = ROOT / "output" / "classifier_audit", ROOT / "benchmarks" / "results"
 MARKED_SHARE = 0.95

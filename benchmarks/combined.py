@@ -11,7 +11,6 @@ hard cancels.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from .ground_truth.collect import collect
 from .ground_truth.maps import enlarge
 from .ground_truth.measure import AIMS, Target
 from .ground_truth.parallel import spread
-from .ground_truth.questions import Extent, Setting, fingerprint_of, parts
+from .ground_truth.questions import Extent, Setting, add_options, fingerprint_of, parts
 from .ground_truth.stored import Stored
 from .statistics import intervals
 from .tables import Table
@@ -181,14 +180,9 @@ def main() -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--seed", type=int, default=0, help="which held-out scenes, and which noise (default: 0)")
-    made.add_argument("--scenes", type=int, default=150, help="scenes a pair to report on (default: 150)")
-    made.add_argument("--choice-scenes", type=int, default=15, help="other scenes a pair, to choose the form by (default: 15)")
-    made.add_argument("--steps", type=int, default=25)
-    made.add_argument("--model", type=Path, default=ROOT / "bundled" / "model")
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    add_options(made, scenes=150, choice_scenes=15)
     made.add_argument("--answers", type=Path, default=ROOT / "output" / "truth" / "answers", help="those of benchmarks.truth")
     made.add_argument("--output", type=Path, default=ROOT / "output" / "truth", help="tables")
     made.add_argument("--collect", action="store_true", help="ask for what is missing first")
-    made.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, of one thread each")
     return made

@@ -7,7 +7,6 @@ same folder: what one of them asked, the other finds. If it is stopped, it goes 
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from matplotlib.figure import Figure
 
 from ..bundled.scenes import PAIRS
 from ..tools.environment import ROOT
+from ..training.intervals import Interval
 from .ground_truth.cases import Case, twins
 from .ground_truth.collect import collect
 from .ground_truth.parallel import spread
@@ -30,9 +30,9 @@ from .ground_truth.progressive import (
     Measured,
     measure_picture,
 )
-from .ground_truth.questions import SECOND_PAIR, Extent, Job, MaskQuestion, Setting, both_labels, fingerprint_of
+from .ground_truth.questions import SECOND_PAIR, Extent, Job, MaskQuestion, Setting, add_options, both_labels, fingerprint_of
 from .ground_truth.stored import Stored
-from .statistics import Interval, intervals, mean_of_pairs
+from .statistics import intervals, mean_of_pairs
 from .tables import COLOURS, Table
 
 Found = dict[str, list[Measured]]
@@ -54,13 +54,8 @@ def main() -> None:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    made.add_argument("--seed", type=int, default=0, help="which held-out scenes, and which noise")
-    made.add_argument("--scenes", type=int, default=150, help="scenes a pair to report on; each is drawn as both classes")
-    made.add_argument("--choice-scenes", type=int, default=15, help="other scenes a pair, on which the thresholds were chosen")
-    made.add_argument("--steps", type=int, default=25)
-    made.add_argument("--model", type=Path, default=ROOT / "bundled" / "model")
+    add_options(made, scenes=150, choice_scenes=15)
     made.add_argument("--output", type=Path, default=ROOT / "output" / "truth", help="answers, tables and the figure")
-    made.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, of one thread each")
     made.add_argument("--report-only", action="store_true", help="measure what has been collected so far")
     return made
 

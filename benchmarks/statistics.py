@@ -10,7 +10,6 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 from ..training.intervals import COVERAGE, Interval
-from ..training.intervals import share as share
 
 DRAWS = 2_000
 BINS = 10
@@ -57,11 +56,6 @@ def fit_temperature(log_odds: np.ndarray) -> float | None:
         return None
     loss = minimize_scalar(lambda log_t: np.logaddexp(0, -log_odds / np.exp(log_t)).mean(), bounds=(-5, 12), method="bounded")
     return float(np.exp(loss.x))
-
-
-def log_loss(log_odds: np.ndarray, temperature: float = 1.0) -> float:
-    """Mean −ln of the probability that the right label was given, in nats; a coin has 0.693."""
-    return float(np.logaddexp(0, -log_odds / temperature).mean())
 
 
 def reliability(log_odds: np.ndarray, temperature: float = 1.0, bins: int = BINS) -> list[tuple[float, float, int]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..nodes.maths.pictures.paper import INK
-from .statistics import Interval
+from ..training.intervals import Interval
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", INK)

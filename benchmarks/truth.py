@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from .ground_truth.classifier import made, trained
 from .ground_truth.collect import collect
 from .ground_truth.measure import Bench, measure_choice, measure_scene
 from .ground_truth.parallel import spread
-from .ground_truth.questions import Extent, Setting, fingerprint_of, parts
+from .ground_truth.questions import Extent, Setting, add_options, fingerprint_of, parts
 from .ground_truth.records import recorded
 from .ground_truth.report import Results, summary, tables
 from .ground_truth.stored import Stored
@@ -50,15 +49,10 @@ def main() -> None:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    made.add_argument("--seed", type=int, default=0, help="which held-out scenes, and which noise")
-    made.add_argument("--scenes", type=int, default=200, help="scenes a pair to report on; each is drawn as both classes")
-    made.add_argument("--choice-scenes", type=int, default=40, help="other scenes a pair, to choose ranges and defaults by")
+    add_options(made, scenes=200, choice_scenes=40)
     made.add_argument("--deep-scenes", type=int, default=10, help="scenes a pair to report on with 16 noise samples")
-    made.add_argument("--steps", type=int, default=25)
-    made.add_argument("--model", type=Path, default=ROOT / "bundled" / "model")
     made.add_argument("--output", type=Path, default=ROOT / "output" / "truth", help="answers, records, tables and figures")
     made.add_argument("--pictures", type=Path, default=ROOT / "output" / "training", help="the training's, for the classifier")
-    made.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, of one thread each")
     only = made.add_mutually_exclusive_group()
     only.add_argument("--collect-only", action="store_true", help="ask the model and write no tables")
     only.add_argument("--report-only", action="store_true", help="write the tables from what has been collected so far")

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from .auditing import gallery, kept
 from .auditing.grouping import region_words
 from .auditing.maps import REPLACED, TIMESTEPS, Auditor
-from .held_out import Model
+from .finished import Model
 from .own_pictures import classifier, reading
 from .own_pictures.pictures import PictureSet, evenly
 

@@ -7,6 +7,7 @@ entries of a file that is there already are kept. The meaning of the file is exp
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from ..nodes.maths.method.familiarity import LEVELS, Familiarity, measure_prompt
 from ..nodes.maths.method.own_pictures import SHARES, OwnPictures
 from ..tools.environment import ROOT
 from . import about
-from .held_out import Model, Picture, pictures
+from .finished import PROMPT, Model
+from .held_out import Picture, noised, pictures
+from .tokenizer import words_of
 from .train_denoiser import TEMPLATES
 
 TIMESTEPS = (401, 301, 201)  # within LEVELS
@@ -39,6 +42,11 @@ def main() -> None:
 def own_pictures(model: Model, scenes: int) -> OwnPictures:
     """The quantiles of held-out pictures of all classes, each under its own label, over one pair of noise samples."""
     found = [familiarity_of(model, picture) for picture in tqdm(pictures(scenes), "measuring", unit="picture")]
+    return summary(found)
+
+
+def summary(found: Sequence[Familiarity]) -> OwnPictures:
+    """The quantiles of what was measured on pictures of the model's own."""
     ratios = torch.cat([one.ratios for one in found if one.ratios is not None])
     structures = torch.cat([one.structure for one in found])
     return OwnPictures(len(found), LEVELS, _quantiles(ratios), _quantiles(structures))
@@ -50,10 +58,10 @@ def _quantiles(values: Tensor) -> tuple[float, ...]:
 
 def familiarity_of(model: Model, picture: Picture) -> Familiarity:
     """How well the model knows one held-out drawing under its own label."""
-    noised = model.noised(picture, TIMESTEPS)
-    return measure_prompts(noised, [model.predict(noised, TIMESTEPS, picture[0])])
+    drawing = noised(model, picture, TIMESTEPS)
+    return measure_prompts(drawing, [model.predict(drawing, TIMESTEPS, PROMPT.format(picture[0]))])
 
 
 def training_words() -> list[str]:
     """All words of the prompts that the bundled model was trained on."""
-    return sorted({word for template in TEMPLATES for label in CLASSES for word in template.format(label).split()})
+    return words_of(TEMPLATES, CLASSES)

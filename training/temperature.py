@@ -19,7 +19,8 @@ from ..nodes.maths.method.difference import sum_steps
 from ..nodes.maths.method.prediction import NoisePredictions
 from ..tools.environment import ROOT
 from . import about
-from .held_out import Model, Picture, other_label, pictures
+from .finished import PROMPT, Model
+from .held_out import Picture, noised, other_label, pictures
 
 TIMESTEPS = (801, 601, 401, 201, 1)  # DDIM's five
 
@@ -51,9 +52,9 @@ def ask(model: Model, scenes: int, answers: Path) -> np.ndarray:
 
 def evidence_for_own(model: Model, picture: Picture) -> float:
     """log p(drawing|own label) - log p(drawing|twin's label), as Label Verdict adds it up."""
-    noised = model.noised(picture, TIMESTEPS, samples=1)
-    labels = picture[0], other_label(picture[0])
-    predictions = NoisePredictions(noised, *(model.predict(noised, TIMESTEPS, label) for label in labels), *labels)
+    drawing, labels = noised(model, picture, TIMESTEPS, samples=1), (picture[0], other_label(picture[0]))
+    predicted = (model.predict(drawing, TIMESTEPS, PROMPT.format(label)) for label in labels)
+    predictions = NoisePredictions(drawing, *predicted, *labels)
     return float(sum_steps(predictions, reading="evidence", weighting="information").values.sum())
 
 
@@ -70,3 +71,8 @@ def fit_temperature(log_odds: np.ndarray) -> float:
         return float(((1 - wrong) * np.logaddexp(0, -scaled) + wrong * np.logaddexp(0, scaled)).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-5, 12), method="bounded").x))
+
+
+def log_loss(log_odds: np.ndarray, temperature: float = 1.0) -> float:
+    """Mean −ln of the probability that the right label was given, in nats; a coin has 0.693."""
+    return float(np.logaddexp(0, -log_odds / temperature).mean())

@@ -35,6 +35,11 @@ WORDS = (
 ).split()
 
 
+def words_of(templates: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """All words of the prompts that templates make of labels, each once."""
+    return sorted({word for template in templates for label in labels for word in template.format(label).split()})
+
+
 def byte_symbols() -> list[str]:
     """Return the 256 printable symbols that stand for the bytes, in a fixed order."""
     return sorted(ByteLevel.alphabet())

@@ -50,7 +50,7 @@ def _start_worker(setting: Setting, folder: Path) -> None:
 
 def _answer_job(job: Job) -> tuple[int, int]:
     """Answer what is not answered yet; returns the numbers of evaluations that were made and that were known."""
-    setting, picture = _model.setting, job[0].case.picture(_model.size)
+    setting, picture = _model.setting, job[0].case.picture(_model.model.size)
     keys = {question: setting.key(question, picture.tobytes()) for question in job}
     missing = [question for question in job if not answers.is_current(_folder / question.file, keys[question])]
     for question in missing:

@@ -12,7 +12,8 @@ from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from ...nodes.maths.pictures.paper import INK, MUTED, RULE
 from ...nodes.maths.pictures.plot import BAND, LENGTHS, SPEAKS_AGAINST, SPEAKS_FOR, draw_plot
-from ..statistics import Interval, reliability
+from ...training.intervals import Interval
+from ..statistics import reliability
 from ..tables import COLOURS
 from .cases import MEASURED_SIZE, Case
 from .cost import DIFFEDIT, EVEN, INDEPENDENT, PAIRS, SPACED, WITHIN

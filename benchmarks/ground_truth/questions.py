@@ -6,8 +6,10 @@ Shapes: R noise samples, S steps, C latent channels, h w latent size. A question
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +20,7 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 
 from ...nodes.maths.method.noising import draw_noise, log_snr
+from ...tools.environment import ROOT
 from .cases import Case, cases
 
 Spacing = Literal["time", "information"]
@@ -188,6 +191,16 @@ class Extent:
     def cases(self, part: str) -> list[Case]:
         """The pictures of a part: "report", "choice", or "deep", which are the first of the reported ones."""
         return cases("report", self.deep, self.seed) if part == "deep" else cases(part, getattr(self, part), self.seed)
+
+
+def add_options(parser: argparse.ArgumentParser, scenes: int, choice_scenes: int) -> None:
+    """The options of every benchmark that asks about drawn scenes: which, how many, of which model, by how many processes."""
+    parser.add_argument("--seed", type=int, default=0, help="which held-out scenes, and which noise")
+    parser.add_argument("--scenes", type=int, default=scenes, help="scenes a pair to report on; each is drawn as both classes")
+    parser.add_argument("--choice-scenes", type=int, default=choice_scenes, help="other scenes a pair, to choose by")
+    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--model", type=Path, default=ROOT / "bundled" / "model")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, of one thread each")
 
 
 def parts(extent: Extent) -> dict[str, list[Job]]:

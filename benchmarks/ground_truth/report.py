@@ -12,7 +12,9 @@ from functools import cached_property
 import numpy as np
 
 from ...bundled.scenes import PAIRS
-from ..statistics import Interval, expected_calibration_error, intervals, log_loss, share
+from ...training.intervals import Interval, share
+from ...training.temperature import log_loss
+from ..statistics import expected_calibration_error, intervals
 from ..tables import Cell, Table
 from .choose import FAMILIES, Choice
 from .cost import DIFFEDIT, cheapest

@@ -14,10 +14,12 @@ from tqdm import tqdm
 from transformers.utils import logging as transformers_logging
 
 from ...nodes.maths.method.noising import NoisedLatents
-from ...nodes.maths.method.prediction import collect_prompt
+from ...training.finished import Model
 from ..ground_truth import answers
 from ..ground_truth.bundled import Bundled
 from .subjects import Asking, Subject
+
+CHUNK = 24  # noised latents in one call of the network
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,7 @@ def read(asking: Asking, subject: Subject, folder: Path) -> Answer | None:
 
 
 _asking: Asking
-_model: Bundled
+_model: Model
 _folder: Path
 
 
@@ -61,7 +63,7 @@ def _start_worker(asking: Asking, folder: Path) -> None:
     torch.set_num_threads(1)
     for library in (diffusers_logging, transformers_logging):
         library.disable_progress_bar()
-    _asking, _model, _folder = asking, Bundled(asking.setting), folder
+    _asking, _model, _folder = asking, Bundled(asking.setting).model, folder
 
 
 def _answer(subject: Subject) -> tuple[int, int]:
@@ -69,31 +71,11 @@ def _answer(subject: Subject) -> tuple[int, int]:
     file, key, evaluations = _folder / subject.file, _asking.key(subject), _asking.evaluations(subject)
     if answers.is_current(file, key):
         return 0, evaluations
-    x0 = subject.changed(_encode(subject))
-    noised = _asking.noised(subject, x0)
+    x0 = subject.changed(_model.encode_picture(subject.picture(_model.size))[0])
+    noised, timesteps = _asking.noised(subject, x0), _asking.timesteps(subject)
     said = _asking.answered(subject)
-    new = {name: _predict(subject, noised, prompt) for name, prompt in subject.prompts.items() if name not in said}
+    missing = {name: prompt for name, prompt in subject.prompts.items() if name not in said}
+    new = {name: _model.predict(noised, timesteps, prompt, CHUNK)[:, :, 0] for name, prompt in missing.items()}
     answers.write(file, {"x0": x0} | {name: prediction.half() for name, prediction in (said | new).items()}, key)
     made = evaluations * len(new) // len(subject.prompts)
     return made, evaluations - made
-
-
-@torch.no_grad()
-def _encode(subject: Subject) -> Tensor:
-    """The picture's latent in model space, [C,h,w]."""
-    vae = _model.pipeline.vae
-    pixels = torch.from_numpy(subject.picture(_model.size).copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
-    return (vae.encode(pixels).latent_dist.mean * vae.config.scaling_factor)[0]
-
-
-@torch.no_grad()
-def _predict(subject: Subject, noised: NoisedLatents, prompt: str) -> Tensor:
-    """[R,S,C,h,w]"""
-    timesteps, states = _asking.timesteps(subject), _model.states(prompt)
-
-    def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-        timestep = timesteps[(noised.sigmas[None] - sigma[:, None]).abs().argmin(1)]
-        sigma = sigma.view(-1, 1, 1, 1)
-        return x - sigma * _model.pipeline.unet(x / (1 + sigma**2).sqrt(), timestep, states.expand(len(x), -1, -1)).sample
-
-    return collect_prompt(noised, denoise, chunk=24)[:, :, 0]

@@ -17,7 +17,7 @@ from ...nodes.maths.method.familiarity import measure_prompts
 from ...nodes.maths.method.own_pictures import OwnPictures
 from ...nodes.maths.method.reached import reached_cells
 from ...nodes.maths.method.reliability import CONFIDENCE
-from ..statistics import share
+from ...training.intervals import share
 from ..tables import Cell, Table
 from . import chance
 from .asking import Answer

@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 from scipy.special import expit
 from sdexplain.benchmarks.statistics import (
-    Interval,
     bootstrap,
     expected_calibration_error,
     fit_temperature,
     intervals,
-    log_loss,
     mean_of_pairs,
     reliability,
-    share,
 )
 from sdexplain.benchmarks.tables import Table
+from sdexplain.training.intervals import Interval, share
+from sdexplain.training.temperature import log_loss
 
 NAN = float("nan")
 

@@ -14,7 +14,7 @@ from sdexplain.nodes.maths.method.classifier import Classifier
 from sdexplain.nodes.maths.method.preprocessing import Preprocessing
 from sdexplain.training import audit
 from sdexplain.training.auditing import gallery, grouping, kept, maps
-from sdexplain.training.held_out import Model
+from sdexplain.training.finished import Model
 from sdexplain.training.own_pictures.pictures import PictureSet
 from sdexplain.training.own_pictures.reading import LabelledPicture
 from torch import Tensor, nn

@@ -18,7 +18,7 @@ from ...nodes.maths.method.attribution import Choices, attribute
 from ...nodes.maths.method.classifier import Classifier
 from ...nodes.maths.method.difference import sum_steps
 from ...nodes.maths.method.prediction import NoisePredictions
-from ..held_out import Model
+from ..finished import PROMPT, Model
 from ..own_pictures import classifier as classifiers
 from ..own_pictures.pictures import to_model_range
 
@@ -68,7 +68,7 @@ class Auditor:
     @cached_property
     def size(self) -> int:
         """S, the size of the model's pictures."""
-        return self.model.pipeline.unet.config.sample_size * self.model.pipeline.vae_scale_factor
+        return self.model.size
 
     def __call__(self, picture: Tensor, label: int, others: Tensor, seed: int) -> Answer:
         """Both maps of a picture; regions of it are replaced by those of `others` [n,3,S,S], pictures of other classes."""
@@ -95,7 +95,8 @@ class Auditor:
     def ask_model(self, picture: Tensor, names: tuple[str, str], seed: int) -> tuple[Tensor, float]:
         """The data's map [S,S], not negative, and the model's log-odds in nats for the first name."""
         noised = self.model.noise(self.model.encode(to_model_range(picture[None])), seed, TIMESTEPS)
-        predictions = NoisePredictions(noised, *(self.model.predict(noised, TIMESTEPS, name) for name in names), *names)
+        predicted = (self.model.predict(noised, TIMESTEPS, PROMPT.format(name)) for name in names)
+        predictions = NoisePredictions(noised, *predicted, *names)
         information = sum_steps(predictions, reading="information", weighting="uniform").values
         evidence = sum_steps(predictions, reading="evidence", weighting="information").values
         cells = information.flatten(0, -3).mean(0)[None, None].float()

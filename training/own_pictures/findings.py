@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
 from tqdm import tqdm
 
-from ...nodes.maths.method.familiarity import LEVELS, measure_prompts
-from ...nodes.maths.method.own_pictures import SHARES, OwnPictures
+from ...nodes.maths.method.familiarity import measure_prompts
+from ...nodes.maths.method.own_pictures import OwnPictures
 from .. import about
 from ..familiarity import TIMESTEPS as FAMILIARITY_TIMESTEPS
-from ..held_out import Model
+from ..familiarity import summary
+from ..finished import PROMPT, Model
 from ..intervals import Interval, share
-from ..temperature import fit_temperature
+from ..temperature import fit_temperature, log_loss
+from ..tokenizer import words_of
 from .pictures import PictureSet, to_model_range
 from .subjects import TEMPLATES
 from .verdicts import Scores
@@ -47,13 +47,8 @@ def measure(scores: Scores, own: OwnPictures | None) -> Findings:
     if min(len(fitted), len(judged)) < FEWEST_FOR_TEMPERATURE:
         return Findings(scores, None, None, own)
     temperature = fit_temperature(fitted)
-    losses = log_loss(judged), log_loss(judged / temperature)
+    losses = log_loss(judged), log_loss(judged, temperature)
     return Findings(scores, temperature, losses, own)
-
-
-def log_loss(log_odds: np.ndarray) -> float:
-    """Mean -ln of the probability that the right one of two classes was given; a coin has 0.693."""
-    return float(np.logaddexp(0, -log_odds).mean())
 
 
 def own_pictures(folder: Path, pictures: PictureSet, indices: Sequence[int], classes: Sequence[str]) -> OwnPictures | None:
@@ -62,22 +57,14 @@ def own_pictures(folder: Path, pictures: PictureSet, indices: Sequence[int], cla
     for index in tqdm(indices, "measuring familiarity", unit="picture"):
         picture, label = pictures[index]
         noised = model.noise(model.encode(to_model_range(picture[None])), index, FAMILIARITY_TIMESTEPS)
-        found.append(measure_prompts(noised, [model.predict(noised, FAMILIARITY_TIMESTEPS, classes[label])]))
-    ratios = [one.ratios for one in found if one.ratios is not None]
-    structures = [one.structure for one in found]
-    if not ratios or float(torch.cat(structures).min()) <= 0:
-        return None
-    return OwnPictures(len(found), LEVELS, _quantiles(torch.cat(ratios)), _quantiles(torch.cat(structures)))
-
-
-def _quantiles(values: torch.Tensor) -> tuple[float, ...]:
-    return tuple(round(float(value), 4) for value in np.quantile(values.numpy(), SHARES))
+        found.append(measure_prompts(noised, [model.predict(noised, FAMILIARITY_TIMESTEPS, PROMPT.format(classes[label]))]))
+    unknown = all(one.ratios is None for one in found) or min(float(one.structure.min()) for one in found) <= 0
+    return None if unknown else summary(found)
 
 
 def save(folder: Path, findings: Findings, classes: Sequence[str]) -> None:
     """Write into the model's folder what the nodes use: temperature, familiarity, and the words that it was taught."""
-    words = sorted({word for template in TEMPLATES for name in classes for word in template.format(name).split()})
-    entries: dict[str, object] = {"vocabulary": words}
+    entries: dict[str, object] = {"vocabulary": words_of(TEMPLATES, classes)}
     if findings.temperature is not None:
         entries["temperature"] = round(findings.temperature, 3)
     if findings.own is not None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from .. import architecture
-from ..tokenizer import build_tokenizer
+from ..tokenizer import build_tokenizer, words_of
 from ..train_denoiser import TextConditionedUNet
 from .pixel_vae import build_pixel_vae
 
@@ -69,7 +69,7 @@ def new(classes: Sequence[str], size: int, mean: Tensor, deviation: Tensor, vae:
     cells = size // factor
     widths, convolutional = _widths(cells)
     _require_size(size, factor * 2 ** (len(widths) - 1), vae)
-    words = tuple(sorted({word for template in TEMPLATES for name in classes for word in template.format(name).split()}))
+    words = tuple(words_of(TEMPLATES, classes))
     tokenizer = build_tokenizer(words, TOKENS)
     unet = architecture.build_unet(
         widths, latent_channels=own_vae.config.latent_channels, groups=8, text_width=TEXT_WIDTH, convolutional=convolutional

@@ -14,12 +14,12 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 
 from ...nodes.maths.method.noising import draw_noise, step_shares
+from ..finished import PROMPT
 from ..train_denoiser import TextConditionedUNet
 from .pictures import PictureSet, to_model_range
 from .subjects import Subject
 
 TIMESTEPS = (951, 801, 701, 601, 501, 401, 301, 201, 101, 41)
-PROMPT = "a photo of a {}"
 AT_ONCE = 8  # pictures
 CALL = 64  # noised latents in one call of the network
 
