@@ -128,9 +128,10 @@ def alone(rendered: Page) -> Page:
 def empty(opened: Shared) -> Page:
     """A graph with an explorer that has not run."""
     page = opened.page
-    page.evaluate("""async () => { app.graph.clear()
-        for (const _ of [1, 2]) await new Promise(requestAnimationFrame)  // Nodes 2.0 takes the old node off the page
-        const node = LiteGraph.createNode('SDExplainExplore'); app.graph.add(node)
+    if page.evaluate(f"app.extensionManager.setting.get('{VUE}')"):  # its id can be had again once the old node is off the page
+        page.evaluate("() => app.graph.clear()")
+        page.locator(".sdx").wait_for(state="detached")
+    page.evaluate("""() => { app.graph.clear(); const node = LiteGraph.createNode('SDExplainExplore'); app.graph.add(node)
         node.pos = [0, 0]; Object.assign(app.canvas.ds, { scale: 1, offset: [300, 150] }); app.canvas.draw(true, true) }""")
     page.locator(".sdx-message").wait_for()
     return page
