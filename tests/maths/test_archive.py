@@ -18,7 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from sdexplain.nodes.maths.answers.verdict import judge
 from sdexplain.nodes.maths.files import archive
+from sdexplain.nodes.maths.method.cases import Cases
 from sdexplain.nodes.maths.method.choices import EVIDENCE_IN_NATS
 from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.noising import NoisedLatents
@@ -104,6 +106,19 @@ def test_what_the_model_made_of_its_own_pictures_comes_back(tmp_path: Path) -> N
     assert saved(tmp_path, made).own_pictures is None
     assert saved(tmp_path, replace(made, own_pictures=own)).own_pictures == own
     assert "Image 1: " in archive.describe(made)
+
+
+def test_what_keeps_an_answer_from_being_sure_comes_back(tmp_path: Path) -> None:
+    """Whether the words fit at all, and what log-odds are divided by: loaded predictions are no surer than the unsaved ones."""
+    made = predictions()
+    assert saved(tmp_path, made).cases is None and saved(tmp_path, made).temperature is None
+    lost = Cases(torch.tensor([-90.0, 3.1]), torch.tensor([-80.0, 1.5]), torch.tensor([2.0, 0.5]), None, "one", "other")
+    loaded = saved(tmp_path, replace(made, cases=lost, temperature=13.63))
+    assert loaded.temperature == 13.63 and loaded.cases is not None
+    assert judge(loaded).strange.tolist() == judge(replace(made, cases=lost)).strange.tolist()
+    for field in fields(Cases):
+        was, now = getattr(lost, field.name), getattr(loaded.cases, field.name)
+        assert torch.equal(was, now) if isinstance(was, torch.Tensor) else was == now
 
 
 def test_one_array_for_both_prompts_can_be_saved(tmp_path: Path) -> None:
@@ -261,6 +276,13 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
         ({"noised": '{"downscale": "8"}'}, "downscale is 8; expected true, false or a whole number"),
         ({"noised": '{"downscale": 0}'}, "downscale is 0"),
         ({"noised": '{"colour": 3}'}, "colour"),
+        ({"temperature": "0"}, "expected a number above 0"),
+        ({"temperature": '"warm"'}, "could not convert"),
+        ({"cases": "{}"}, "target"),
+        (
+            {"cases": '{"target": [1], "contrast": [1, 2], "target_error": null, "contrast_error": null}'},
+            "one for each of 2 images",
+        ),
     ],
 )
 def test_a_well_formed_file_with_other_metadata_is_refused(file: Path, metadata: dict[str, str], words: str) -> None:

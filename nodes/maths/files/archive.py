@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors import torch as files
 from torch import Tensor
 
+from ..method.cases import Cases
 from ..method.familiarity import measure
 from ..method.noising import NoisedLatents
 from ..method.own_pictures import OwnPictures
@@ -31,6 +32,8 @@ FORMAT = "SDExplain noise predictions"
 VERSION = 2
 """The newest that is read. Files are written as version 1, which older packs read too, unless only some steps were asked."""
 NOISED = "noised."
+CASES = ("target", "contrast", "target_error", "contrast_error")
+"""The numbers of `Cases`; errors may be null."""
 NAMES = {"single_frame": "framed"}
 """Fields of the noised latents that are called otherwise in files, where a name never changes."""
 AGAIN = "Copy the file again from where it came from, or save the predictions anew with Save Noise Predictions."
@@ -63,6 +66,8 @@ def pack(predictions: NoisePredictions, precision: Precision = "float32") -> byt
         **({"unseen": predictions.unseen} if predictions.unseen else {}),
         **({} if asked is None else {"asked": json.dumps(asked)}),
         **({} if predictions.own_pictures is None else {"own_pictures": json.dumps(asdict(predictions.own_pictures))}),
+        **({} if predictions.temperature is None else {"temperature": json.dumps(predictions.temperature)}),
+        **({} if predictions.cases is None else {"cases": json.dumps(_as_lists(predictions.cases))}),
         "noised": json.dumps({name: value for name, value in noised.items() if not isinstance(value, Tensor)}),
         "sigmas": json.dumps(predictions.noised.sigmas.tolist()),
         "log_snr": json.dumps([value if math.isfinite(value) else None for value in predictions.noised.log_snr.tolist()]),
@@ -177,8 +182,60 @@ def unpack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> NoisePredict
     fingerprints = {str(name): str(text) for name, text in json.loads(metadata["fingerprints"]).items()}
     both = tensors["target"], tensors["contrast"]
     return NoisePredictions(
-        noised, *both, labels["target"], labels["contrast"], fingerprints, _own_pictures(metadata), metadata.get("unseen", "")
+        noised,
+        *both,
+        labels["target"],
+        labels["contrast"],
+        fingerprints,
+        own_pictures=_own_pictures(metadata),
+        unseen=metadata.get("unseen", ""),
+        temperature=_temperature(metadata),
+        cases=_cases(metadata, noised),
     )
+
+
+def _temperature(metadata: dict[str, str]) -> float | None:
+    """What log-odds are divided by to be probabilities; None if the file does not say.
+
+    Raises:
+        ValueError, TypeError: not a number above 0.
+    """
+    if "temperature" not in metadata:
+        return None
+    temperature = float(json.loads(metadata["temperature"]))
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"the temperature is {temperature}; expected a number above 0.")
+    return temperature
+
+
+def _as_lists(cases: Cases) -> dict[str, Any]:
+    values = {field.name: getattr(cases, field.name) for field in fields(Cases)}
+    return {name: value.tolist() if isinstance(value, Tensor) else value for name, value in values.items()}
+
+
+def _cases(metadata: dict[str, str], noised: NoisedLatents) -> Cases | None:
+    """How both prompts compare with no words at all; None if the file does not say.
+
+    Raises:
+        ValueError, TypeError, KeyError: other fields than those of `Cases`, or not a number for each image.
+    """
+    if "cases" not in metadata:
+        return None
+    said = json.loads(metadata["cases"])
+    target, contrast, target_error, contrast_error = (_numbers(said, name, noised.images) for name in CASES)
+    if target is None or contrast is None:
+        raise ValueError("cases has no numbers for the target or the contrast.")
+    labels = str(said["target_label"]), str(said["contrast_label"])
+    return Cases(target, contrast, target_error, contrast_error, *labels)
+
+
+def _numbers(said: dict[str, Any], name: str, images: int) -> Tensor | None:
+    if said[name] is None:
+        return None
+    values = torch.tensor(said[name], dtype=torch.float32)
+    if values.shape != (images,):
+        raise ValueError(f"cases has {list(values.shape)} numbers in {name}; expected one for each of {images} images.")
+    return values
 
 
 def _own_pictures(metadata: dict[str, str]) -> OwnPictures | None:
