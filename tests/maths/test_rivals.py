@@ -116,6 +116,15 @@ def test_a_temperature_divides_the_log_odds_and_without_one_no_probability_is_to
     assert table[-1].endswith("Probabilities at temperature 20.")
 
 
+def test_where_no_label_fits_there_is_no_probability() -> None:
+    noised = noised_latents(pictures_of(1), samples=4)
+    contest = run(Contest(noised, LABELS, temperature=20.0), gaussian_predictions(noised))
+    for nats, shown in ((-90.0, False), (90.0, True)):
+        contest.without = torch.full((len(LABELS), 1), nats), torch.ones(len(LABELS), 1)
+        (head,) = (line for line in report(contest).splitlines() if line.startswith("label"))
+        assert ("probability" in head) == shown
+
+
 def test_the_log_odds_are_the_evidence_of_the_two_labels_added_up() -> None:
     noised = noised_latents(pictures_of(0, 2), samples=3, steps=7)
     predictions = gaussian_predictions(noised)

@@ -63,7 +63,8 @@ def recognition(contest: Contest, image: int) -> list[str]:
 
 def table_lines(contest: Contest, image: int) -> list[str]:
     """A header and a line for each label, the winner first."""
-    asked, likely = contest.without is not None, tells_probability(contest) and not contest.is_strange(image)
+    unsure = contest.is_strange(image) or contest.fits_none(image)
+    asked, likely = contest.without is not None, tells_probability(contest) and not unsure
     rows = [("label", "log-odds", *["against no words"] * asked, *["probability"] * likely, "samples", "")]
     for place, standing in enumerate(contest.standings(image)):
         rows.append(
