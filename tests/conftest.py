@@ -25,7 +25,6 @@ page            pytest-playwright's: a new tab in headless Chromium for each tes
 comfyui_page    the same with the real page of `comfyui` open, as on a first visit and with no dialog over the graph; of the
                 problems until then only the pack's are kept.
 rendered        that page, once in the classic renderer and once in Nodes 2.0; the pack must cause no error and no warning in it.
-explorer        the same with a graph whose explorer has run.
 
 Where there is no browser, tests with a page are skipped with the reason; with SDEXPLAIN_REQUIRE_BROWSER set they fail.
 A page test that fails leaves a screenshot in output/traces; it is run once more and leaves its trace there:
@@ -248,13 +247,3 @@ def rendered(request: pytest.FixtureRequest, comfyui_page: Page) -> Iterator[Pag
     comfyui_page.evaluate(f"{setting}.set('Comfy.VueNodes.Enabled', false)")
     assert of_the_pack(comfyui_page) == []
     assert [words for words in warnings if "sdexplain" in words.lower() or "sdx" in words] == []
-
-
-@pytest.fixture
-def explorer(rendered: Page) -> Page:
-    from sdexplain.tools.explorer_page import BUILD, SAMPLES, STEPS, look_at, run
-
-    rendered.evaluate(BUILD, [STEPS, SAMPLES])
-    run(rendered)
-    look_at(rendered)
-    return rendered

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 STEPS, SAMPLES = 6, 4
+# A graph with an explorer that has not run.
+EMPTY = """() => { app.graph.clear(); const node = LiteGraph.createNode('SDExplainExplore'); app.graph.add(node)
+    node.pos = [0, 0]; Object.assign(app.canvas.ds, { scale: 1, offset: [300, 150] }); app.canvas.draw(true, true) }"""
 # Puts the graph on the page's canvas as a person would: nodes, links, widgets.
 BUILD = """async ([steps, samples]) => {
     app.graph.clear()

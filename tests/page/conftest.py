@@ -127,11 +127,12 @@ def alone(rendered: Page) -> Page:
 @pytest.fixture
 def empty(opened: Shared) -> Page:
     """A graph with an explorer that has not run."""
+    from sdexplain.tools.explorer_page import EMPTY
+
     page = opened.page
     if page.evaluate(f"app.extensionManager.setting.get('{VUE}')"):  # its id can be had again once the old node is off the page
         page.evaluate("() => app.graph.clear()")
         page.locator(".sdx").wait_for(state="detached")
-    page.evaluate("""() => { app.graph.clear(); const node = LiteGraph.createNode('SDExplainExplore'); app.graph.add(node)
-        node.pos = [0, 0]; Object.assign(app.canvas.ds, { scale: 1, offset: [300, 150] }); app.canvas.draw(true, true) }""")
+    page.evaluate(EMPTY)
     page.locator(".sdx-message").wait_for()
     return page

@@ -15,15 +15,13 @@ from sdexplain.nodes.maths.files.explorer import overview, parts
 from sdexplain.nodes.maths.images import to_image
 from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
 from sdexplain.nodes.maths.method.prediction import NoisePredictions
-from sdexplain.tools.explorer_page import drag, frames, look_at, run, widgets, words
+from sdexplain.tools.explorer_page import EMPTY, drag, frames, look_at, run, widgets, words
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
     from sdexplain.tools.server import Server
 
 SHOWN = "() => [...document.querySelectorAll('.sdx')].filter(panel => panel.querySelector('.sdx-verdict').dataset.value).length"
-EMPTY = """() => { app.graph.clear(); const node = LiteGraph.createNode('SDExplainExplore'); app.graph.add(node)
-    node.pos = [0, 0]; Object.assign(app.canvas.ds, { scale: 1, offset: [300, 150] }); app.canvas.draw(true, true) }"""
 EXPLORERS = "app.graph.nodes.filter(node => node.type === 'SDExplainExplore')"
 
 
