@@ -218,9 +218,8 @@ class Run:
         """One step of the training, with `gone` of the time over; returns the loss."""
         import numpy as np
         import torch
-        from torch.nn import functional
 
-        from .train_denoiser import LEARNING_RATE, WARM_UP, draw_timesteps, for_twins, loss_weights
+        from .train_denoiser import LEARNING_RATE, WARM_UP, draw_timesteps, for_twins, improve
 
         generator = np.random.default_rng((number, 5))
         chosen = generator.choice(self.count, self.batch, replace=False)
@@ -228,19 +227,11 @@ class Run:
         noise = for_twins(torch.randn(self.batch, *clean.shape[1:], device=self.device))
         timesteps = for_twins(draw_timesteps(self.batch, generator))
         prompts = self.prompts.draw(np.array([self.indices[place] for place in chosen]), generator).to(self.device)
-        noisy = self.scheduler.add_noise(clean, noise, timesteps.to(self.device)).to(memory_format=torch.channels_last)
         for group in self.optimizer.param_groups:
             group["lr"] = LEARNING_RATE * min(1, (number + 1) / WARM_UP) * (1 + math.cos(math.pi * min(gone, 1))) / 2
-        with torch.autocast(self.device.type, torch.bfloat16):
-            predicted = self.networks(noisy, timesteps.to(self.device), prompts)
-        errors = functional.mse_loss(predicted.float(), noise, reduction="none").mean((1, 2, 3))
-        loss = (errors * loss_weights(self.scheduler, timesteps).to(self.device)).mean()
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.networks.parameters(), 1.0)
-        self.optimizer.step()
+        loss = improve(self.networks, self.optimizer, self.scheduler, clean, noise, timesteps, prompts)
         self.average.update_parameters(self.networks)
-        return float(loss.detach())
+        return float(loss)
 
 
 class Drawing:

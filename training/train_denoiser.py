@@ -101,6 +101,29 @@ def loss_weights(scheduler: DDIMScheduler, timesteps: Tensor) -> Tensor:
     return (1 / scheduler.alphas_cumprod[timesteps]).clamp(max=LARGEST_WEIGHT)
 
 
+def improve(
+    networks: TextConditionedUNet,
+    optimizer: torch.optim.Optimizer,
+    scheduler: DDIMScheduler,
+    clean: Tensor,
+    noise: Tensor,
+    timesteps: Tensor,
+    prompts: Tensor,
+) -> Tensor:
+    """One step of the optimizer on latents [n,C,h,w] and their noise, in bfloat16 on their device; returns the weighted loss."""
+    device = clean.device
+    noisy = scheduler.add_noise(clean, noise, timesteps.to(device)).to(memory_format=torch.channels_last)
+    with torch.autocast(device.type, torch.bfloat16):
+        predicted = networks(noisy, timesteps.to(device), prompts)
+    errors = functional.mse_loss(predicted.float(), noise, reduction="none").mean((1, 2, 3))
+    loss = (errors * loss_weights(scheduler, timesteps).to(device)).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
+    optimizer.step()
+    return loss.detach()
+
+
 def for_twins(values: Tensor) -> Tensor:
     """Repeat each scene's value for its two twins: [n,...] becomes [2n,...]."""
     return values.repeat_interleave(2, dim=0)
@@ -164,15 +187,7 @@ def train_denoiser(
             clean = latents[scenes].flatten(0, 1)
             noise = for_twins(torch.randn(SCENES_PER_BATCH, *clean.shape[1:]))
             timesteps = for_twins(draw_timesteps(SCENES_PER_BATCH, generator))
-            noisy = scheduler.add_noise(clean, noise, timesteps).to(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16):
-                predicted = networks(noisy, timesteps, prompts.draw(scenes, generator))
-            errors = functional.mse_loss(predicted.float(), noise, reduction="none").mean((1, 2, 3))
-            loss = (errors * loss_weights(scheduler, timesteps)).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
-            optimizer.step()
+            loss = improve(networks, optimizer, scheduler, clean, noise, timesteps, prompts.draw(scenes, generator))
             schedule.step()
             average.update_parameters(networks)
             mean_loss = loss.item() if mean_loss is None else 0.99 * mean_loss + 0.01 * loss.item()
