@@ -18,7 +18,7 @@ Info = Mapping[str, Definition]
 TESTED = "tested"
 """The id of the node that a graph is about."""
 
-SMALL = {"steps": 2, "samples": 2, "size": 64, "ranges": 2, "frames": 3, "window": 2}
+SMALL = {"steps": 2, "samples": 2, "size": 64, "ranges": 2, "frames": 3, "window": 2, "shares": 2, "random_orders": 3}
 """Small values for what costs time, unless it is what is tried."""
 
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
