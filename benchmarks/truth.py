@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import multiprocessing
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def main() -> None:
         collect(setting, parts(extent), options.output / "answers", options.workers)
     if not options.collect_only:
         classifier = options.output / "classifier.safetensors"
-        trained(options.pictures, classifier)
+        with multiprocessing.Pool(1) as pool:  # of its own, since gradients here would keep forked processes from theirs
+            pool.apply(trained, (options.pictures, classifier))
         results = measure(setting, extent, classifier, options.output, options.workers)
         known_answer.write(options.output, known_answer.measure(options.seed))
         write(results, made(classifier)["accuracy"], Stored(setting, options.output / "answers"), options.output)
