@@ -48,7 +48,7 @@ class LoadClassifier(io.ComfyNode):
                 io.String.Input(
                     "template",
                     default="a photo of a {}",
-                    tooltip="Only for CLIP zero-shot: the prompt for each label, which takes the place of {}.",
+                    tooltip="Only for CLIP zero-shot: the prompt for each label, which takes the place of the two braces.",
                 ),
                 io.Clip.Input(
                     "clip",

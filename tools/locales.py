@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -33,24 +32,24 @@ def english(object_info: Mapping[str, Any]) -> dict[str, Any]:
 
 def of_node(node: Mapping[str, Any]) -> dict[str, Any]:
     inputs = {
-        name: {"name": escape(options.get("display_name") or name), "tooltip": escape(options["tooltip"])}
+        name: {"name": options.get("display_name") or name, "tooltip": options["tooltip"]}
         for group in ("required", "optional")
         for name, (_, options) in node["input"].get(group, {}).items()
     }
     outputs = {
-        str(place): {"name": escape(name), "tooltip": escape(tooltip)}
+        str(place): {"name": name, "tooltip": tooltip}
         for place, (name, tooltip) in enumerate(zip(node["output_name"], node["output_tooltips"], strict=True))
     }
     return {
-        "display_name": escape(node["display_name"]),
-        "description": escape(node["description"]),
+        "display_name": node["display_name"],
+        "description": node["description"],
         "inputs": inputs,
         "outputs": outputs,
     }
 
 
 def of_the_page() -> dict[str, Any]:
-    """The texts of the Explorer's page, see js/explorer/texts.js; they are no messages of vue-i18n, and nothing is escaped."""
+    """The texts of the Explorer's page, see js/explorer/texts.js, which are no messages of vue-i18n."""
     said = explorer.words(_labelled("{target}", "{contrast}"))
     meanings = {
         entry["reading"] + (f", {entry['scalar']}" if entry["reading"] == "difference" else ""): {
@@ -78,11 +77,6 @@ def _labelled(target: str, contrast: str) -> NoisePredictions:
     noised = NoisedLatents(*(torch.ones(shape) for shape in ((1, 4, 2, 2), (1, 1, 4, 2, 2), (1,), (1,), (4,), (4,))))
     answers = torch.zeros(1, 1, 1, 4, 2, 2)
     return NoisePredictions(noised, answers, answers, target, contrast)
-
-
-def escape(text: str) -> str:
-    """`text` as a message of vue-i18n, in which {, }, @, | and $ have a meaning of their own."""
-    return re.sub(r"[{}@|$]", lambda found: f"{{'{found[0]}'}}", text)
 
 
 def paths(texts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

@@ -6,15 +6,15 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from sdexplain.tools.locales import LOCALES, PAGE, english, escape, of_the_page, paths, read
+from sdexplain.tools.locales import LOCALES, PAGE, english, of_the_page, paths, read
 
 if TYPE_CHECKING:
     from sdexplain.tools.client import Client
 
 LANGUAGES = sorted(folder.name for folder in LOCALES.iterdir())
 OTHERS = [language for language in LANGUAGES if language != "en"]
-# what a translation must leave as it is: escaped signs, dates, file names, and the words of a list that stay English
-KEPT = re.compile(r"\{'.'\}|%\w+%|\.?\w+\.(?:json|safetensors)\b|\[output\]|\b\w+_\w+\b|models/\w+")
+# what a translation must leave as it is: dates, file names, and the words of a list that stay English
+KEPT = re.compile(r"%\w+%|\.?\w+\.(?:json|safetensors)\b|\[output\]|\b\w+_\w+\b|models/\w+")
 
 
 def test_english_is_what_the_nodes_say(comfyui: Client) -> None:
@@ -68,8 +68,8 @@ def test_tooltips_keep_the_words_of_the_lists_which_stay_english(comfyui: Client
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_text_has_signs_that_the_page_would_take_for_its_own(language: str) -> None:
-    for path, text in paths(read(language)):
-        assert escape(re.sub(r"\{'(.)'\}", r"\1", text)) == text, path
+    """They are messages of vue-i18n on some pages, and plain text on others: an escape would be wrong on one of the two."""
+    assert [path for path, text in paths(read(language)) if re.search(r"[{}@|$]", text)] == []
 
 
 def test_comfyui_serves_all_languages(comfyui: Client) -> None:
