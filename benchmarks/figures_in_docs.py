@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -155,16 +156,25 @@ def calls(results: Results) -> str:
 
 
 def hosts(results: Results) -> str:
-    """A row for each ComfyUI and page, a column for each part of the tests: what the last run of `.ci/hosts` said."""
-    parts = list(dict.fromkeys(row["part"] for row in results.rows("hosts")))
-    said: dict[tuple[str, str], dict[str, str]] = {}
+    """A row for each ComfyUI's server and each page, as the last runs of `.ci/hosts` said, and why tests were skipped."""
+    tried: dict[tuple[str, str], list[Row]] = {}
     for row in results.rows("hosts"):
-        failed = "" if row["failed"] == "0" else f"{row['failed']} failed, "
-        said.setdefault((row["comfyui"], row["page"]), {})[row["part"]] = f"{failed}{row['passed']} passed"
-    if not said:
+        tried.setdefault((row["comfyui"], "its server" if row["on"] == "server" else f"page {row['on']}"), []).append(row)
+    if not tried:
         return "\n\nIt has not run yet.\n\n"
-    rows = [[*names, *(of.get(part, "not run") for part in parts)] for names, of in said.items()]
-    return table(["ComfyUI", "page", *(f"tests/{part}" for part in parts)], rows)
+    counted = ("passed", "failed", "skipped")
+    rows = [
+        [
+            *names,
+            str(len(files)),
+            *(str(sum(int(file[kind]) for file in files)) for kind in counted),
+            min(f["day"] for f in files),
+        ]
+        for names, files in tried.items()
+    ]
+    reasons = [f"- {on}: {file['reasons']}" for (_, on), files in tried.items() for file in files if file["reasons"]]
+    why = "\n".join(["Skipped:", "", *dict.fromkeys(reasons)]) + "\n\n" if reasons else ""
+    return table(["ComfyUI", "tried", "files of tests", *counted, "since"], rows) + why
 
 
 # -------------------------------------------------------------------------------------------------------------- figures
@@ -450,7 +460,7 @@ def figure(name: str, results: Results) -> str:
 
 def main() -> None:
     results = Results()
-    for file in DOCS:
+    for file in [Path(name).resolve() for name in sys.argv[1:]] or DOCS:
         text = file.read_text(encoding="utf-8")
         if (filled := fill(text, results)) != text:
             file.write_text(filled, encoding="utf-8")

@@ -1,9 +1,10 @@
-"""Runs the tests that depend on ComfyUI on a newer one, with several of its pages: `.ci/hosts FOLDER`.
+"""Runs the tests that depend on ComfyUI on a newer one, and with several of its pages: `.ci/hosts FOLDER`.
 
 FOLDER is the ComfyUI's source, as its repository has it; COMFYUI_SOURCE names it otherwise. It is copied into `.comfyui` and gets
-an environment: that of the tests, and before it what this ComfyUI asks for in other versions. The tests then run with each page
-(the package comfyui-frontend-package), part after part. What each part said goes to benchmarks/results/hosts.csv at once, and
-from there into docs/models.md. `--parts` and `--pages` run some of them alone and leave the other results as they are.
+an environment: that of the tests, and before it what this ComfyUI asks for in other versions. The tests that need no page run
+once, on its server; those with a page run with each page (the package comfyui-frontend-package). What each file of tests
+said goes to benchmarks/results/hosts.csv and from there into docs/models.md. `--on` and `--tests` run some of them alone, as
+after a mended fault, and leave the other results as they are.
 """
 
 from __future__ import annotations
@@ -16,32 +17,35 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from pathlib import Path
+from xml.etree import ElementTree
 
 from .commands import PROCESSES
 from .environment import ROOT, Host, SetupError, is_comfyui, make_venv, run_pip, venv_python, version_of
 
 RESULTS = ROOT / "benchmarks" / "results" / "hosts.csv"
+DOCS = ROOT / "docs" / "models.md"
+TESTS = ROOT / "tests"
 PAGE = "comfyui-frontend-package"
-PAGES = ("1.49.6", "1.58.1", "newest")
-PARTS = ("host", "nodes", "page", "fuzz", "tools")
-"""The folders of tests that have some for ComfyUI or its page."""
+SERVER = "server"
+ON = (SERVER, "1.49.6", "1.58.1", "newest")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one part's tests said: of which ComfyUI and page, when, and how many did what."""
+    """What a file's tests said: of which ComfyUI, its server or which page, when, how many did what, why some were skipped."""
 
     comfyui: str
-    page: str
-    part: str
+    on: str
+    file: str
     day: str
     passed: int
     failed: int
     skipped: int
+    reasons: str
 
 
 def main() -> int:
@@ -50,22 +54,21 @@ def main() -> int:
         raise SystemExit(f"{options.source or 'Nothing'} is not a ComfyUI. Name the folder that holds its main.py and comfy.")
     try:
         host = build(Path(options.source))
-        for page in chosen_pages(host.python, options.pages):
-            run_pip(host.python, ["install", "--no-deps", f"{PAGE}=={page}"], host.folder / "pip.log")
-            for part in options.parts:
-                keep(run(host, page, part))
+        for on in chosen(host.python, options.on):
+            keep(run(host, on, options.tests, options.processes))
     except SetupError as error:
         raise SystemExit(str(error)) from error
     bad = [outcome for outcome in outcomes() if outcome.failed]
-    print("\n".join(f"FAILED  ComfyUI {each.comfyui}, page {each.page}, tests/{each.part}: {each.failed}" for each in bad))
+    print("\n".join(f"FAILED  ComfyUI {each.comfyui}, {each.on}, tests/{each.file}: {each.failed}" for each in bad))
     return int(bool(bad))
 
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog=".ci/hosts", description=__doc__.partition("\n")[0])
     made.add_argument("source", nargs="?", default=os.environ.get("COMFYUI_SOURCE"), help="the folder of a ComfyUI")
-    made.add_argument("--pages", nargs="+", default=PAGES, metavar="VERSION", help=f"versions of {PAGE}")
-    made.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS, help="folders of tests")
+    made.add_argument("--on", nargs="+", default=ON, metavar="VERSION", help=f"versions of {PAGE}, newest, or {SERVER}")
+    made.add_argument("--tests", nargs="+", type=Path, default=[TESTS], metavar="PATH", help="files or folders of tests")
+    made.add_argument("--processes", type=int, help="how many run at once")
     return made
 
 
@@ -99,9 +102,9 @@ def lend(venv: Path) -> None:
     Path(own, "of_the_tests.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
 
 
-def chosen_pages(python: Path, wanted: Sequence[str]) -> list[str]:
-    """The versions of the page, each once: `newest` is the newest that the package index has."""
-    return list(dict.fromkeys(newest(python) if page == "newest" else page for page in wanted))
+def chosen(python: Path, wanted: Sequence[str]) -> list[str]:
+    """What to run on, each once: `newest` is the newest page that the package index has."""
+    return list(dict.fromkeys(newest(python) if on == "newest" else on for on in wanted))
 
 
 def newest(python: Path) -> str:
@@ -109,67 +112,84 @@ def newest(python: Path) -> str:
     command = [str(python), "-m", "pip", "index", "versions", PAGE, "--disable-pip-version-check"]
     done = subprocess.run(command, capture_output=True, text=True)
     if not (found := re.match(rf"{PAGE} \((.+?)\)", done.stdout)):
-        raise SetupError(f"pip cannot say which {PAGE} is the newest: {done.stderr.strip()}\nName versions with --pages.")
+        raise SetupError(f"pip cannot say which {PAGE} is the newest: {done.stderr.strip()}\nName versions with --on.")
     return found[1]
 
 
 # --------------------------------------------------------------------------------------------------------------- the tests
 
 
-def run(host: Host, page: str, part: str) -> Outcome:
-    """One folder's tests that depend on ComfyUI or its page, on this host."""
-    print(f"\nComfyUI {version_of(host.folder)}, page {page}: tests/{part}", flush=True)
+def run(host: Host, on: str, tests: Sequence[Path], processes: int | None = None) -> list[Outcome]:
+    """The tests that depend on ComfyUI or its page: those of the server, or those with a page, which is installed first."""
+    print(f"\nComfyUI {version_of(host.folder)}: {on}", flush=True)
+    if on != SERVER:
+        run_pip(host.python, ["install", "--no-deps", f"{PAGE}=={on}"], host.folder / "pip.log")
     report = host.folder / "report.xml"
     report.unlink(missing_ok=True)
-    command = [str(host.python), "-m", "pytest", *PROCESSES, "-m", "host or page", f"--junitxml={report}"]
+    marked = "host and not page" if on == SERVER else "page"
+    several = [*PROCESSES, *([f"-n{processes}"] if processes is not None else [])]
+    command = [str(host.python), "-m", "pytest", *several, "-m", marked, f"--junitxml={report}", *map(str, tests)]
     environment = os.environ | {"COMFYUI_PATH": str(host.folder), "SDEXPLAIN_REQUIRE_BROWSER": "1"}
-    done = subprocess.run([*command, str(ROOT / "tests" / part)], env=environment, cwd=ROOT)
+    done = subprocess.run(command, env=environment, cwd=ROOT)
     if not report.is_file():
-        raise SetupError(f"pytest ended with {done.returncode} and says nothing of tests/{part}. Its lines above say why.")
-    return Outcome(version_of(host.folder), page, part, date.today().isoformat(), *counts(report))
+        raise SetupError(f"pytest ended with {done.returncode} and says nothing. Its lines above say why.")
+    return read(report, version_of(host.folder), on)
 
 
-def counts(report: Path) -> tuple[int, int, int]:
-    """How many tests passed, failed or broke, and were skipped, in a report of pytest's."""
-    suite = re.search("<testsuite .*?>", report.read_text(encoding="utf-8"))
-    said = dict(re.findall(r'(\w+)="(\d+)"', suite[0] if suite else ""))
-    tests, failures, errors, skipped = (int(said[name]) for name in ("tests", "failures", "errors", "skipped"))
-    return tests - failures - errors - skipped, failures + errors, skipped
+def read(report: Path, comfyui: str, on: str) -> list[Outcome]:
+    """What each file's tests did, in a report of pytest's. A test that breaks in more than one way is there more than once."""
+    said: dict[str, dict[str, tuple[str, str]]] = {}
+    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 (pytest wrote it)
+        file = "/".join(case.get("classname", "").split(".")[:2]) + ".py"
+        ended = next(((part.tag, part.get("message", "")) for part in case if part.tag in ENDS), ("passed", ""))
+        tests = said.setdefault(file, {})
+        before = tests.get(name := case.get("name", ""), ended)
+        tests[name] = max(before, ended, key=lambda end: ENDS.get(end[0], 0))
+    return [outcome(comfyui, on, file, tests.values()) for file, tests in said.items()]
+
+
+ENDS = {"skipped": 1, "failure": 2, "error": 2}
+
+
+def outcome(comfyui: str, on: str, file: str, ends: Collection[tuple[str, str]]) -> Outcome:
+    kinds = [ENDS.get(kind, 0) for kind, _ in ends]
+    reasons = "; ".join(dict.fromkeys(message for kind, message in ends if kind == "skipped"))
+    return Outcome(comfyui, on, file, date.today().isoformat(), kinds.count(0), kinds.count(2), kinds.count(1), reasons)
 
 
 def outcomes(file: Path = RESULTS) -> list[Outcome]:
     if not file.is_file():
         return []
     with file.open(newline="", encoding="utf-8") as stream:
-        return [outcome(row) for row in csv.DictReader(stream)]
+        return [from_row(row) for row in csv.DictReader(stream)]
 
 
-def outcome(row: Mapping[str, str]) -> Outcome:
-    return Outcome(row["comfyui"], row["page"], row["part"], row["day"], *(int(row[name]) for name in COUNTED))
+def from_row(row: Mapping[str, str]) -> Outcome:
+    return Outcome(**row | {name: int(row[name]) for name in ("passed", "failed", "skipped")})
 
 
-COUNTED = ("passed", "failed", "skipped")
+def keep(new: Sequence[Outcome], file: Path = RESULTS) -> None:
+    """Put files' outcomes in place of the last ones of the same ComfyUI and page, and the table into the docs.
 
-
-def keep(new: Outcome, file: Path = RESULTS) -> None:
-    """Put a part's outcome in place of the last one of the same ComfyUI, page and part, and the table into the docs."""
-    same = (new.comfyui, new.page, new.part)
-    kept = [each for each in outcomes(file) if (each.comfyui, each.page, each.part) != same]
+    What is known of a file that is no longer there is forgotten.
+    """
+    same = {(each.comfyui, each.on, each.file) for each in new}
+    kept = [each for each in outcomes(file) if (each.comfyui, each.on, each.file) not in same and (TESTS / each.file).is_file()]
     with file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, [field.name for field in fields(Outcome)], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(map(asdict, sorted([*kept, new], key=place)))
+        writer.writerows(map(asdict, sorted([*kept, *new], key=place)))
     write_docs()
 
 
 def write_docs() -> None:
-    subprocess.run([sys.executable, str(ROOT / "tools" / "launch.py"), "benchmarks.figures_in_docs"], check=True)
+    subprocess.run([sys.executable, str(ROOT / "tools" / "launch.py"), "benchmarks.figures_in_docs", str(DOCS)], check=True)
 
 
-def place(each: Outcome) -> tuple[list[int], list[int], int]:
-    """Where a row stands: by version, and the parts as they run."""
-    numbers = [list(map(int, re.findall(r"\d+", version))) for version in (each.comfyui, each.page)]
-    return numbers[0], numbers[1], PARTS.index(each.part)
+def place(each: Outcome) -> tuple[list[int], list[int], str]:
+    """Where a row stands: by version, the server before the pages."""
+    comfyui, on = (list(map(int, re.findall(r"\d+", version))) for version in (each.comfyui, each.on))
+    return comfyui, on, each.file
 
 
 if __name__ == "__main__":
