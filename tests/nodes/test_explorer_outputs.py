@@ -59,8 +59,9 @@ def digests(client: Client, prompt: dict[str, Node], outputs: dict[str, tuple[st
 
 def test_outputs_are_those_of_sum_and_heatmap_bit_for_bit(comfyui: Client) -> None:
     prompt, wanted = graph(), {}
-    for place, ((reading, scalar), look, (start, end, weighting)) in enumerate(itertools.product(READINGS, LOOKS, RANGES)):
-        settings = dict(zip(LOOK, look, strict=True))
+    asked = list(itertools.product(READINGS, RANGES))
+    for place, ((reading, scalar), (start, end, weighting)) in enumerate(asked):  # so every look meets every range
+        settings = dict(zip(LOOK, LOOKS[place % len(LOOKS)], strict=True))
         steps = {"start": start, "end": end, "reading": reading, "weighting": weighting}
         prompt[f"explore {place}"] = explore(**settings, **steps, scalar=scalar)
         latents = {"latent_direction": "target - contrast", "latent_base": "difference alone", "latent_strength": 1.0}
@@ -75,7 +76,7 @@ def test_outputs_are_those_of_sum_and_heatmap_bit_for_bit(comfyui: Client) -> No
         name for name in wanted if name.endswith("explored") and found[name] != found[name.replace("explored", "summed")]
     ]
     assert differing == []
-    assert len({found[name] for name in wanted if "overlay" in name}) == len(READINGS) * len(LOOKS) * len(RANGES)
+    assert len({found[name] for name in wanted if "overlay" in name}) == len(asked)
 
 
 def place_of(server: Server, run: Any, number: str = "explore") -> tuple[Path, list[str]]:
