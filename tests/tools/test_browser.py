@@ -87,11 +87,10 @@ def test_that_fails(page):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [[], ["-n1"]], ids=["in this process", "in another"])
-def test_a_failed_page_test_names_the_pages_problems_and_alone_leaves_a_trace(tmp_path: Path, options: list[str]) -> None:
+def test_a_failed_page_test_names_the_pages_problems_and_alone_leaves_a_trace(tmp_path: Path) -> None:
     if browser.find() is None:
         pytest.skip("there is no browser")
-    done = run_page_test(tmp_path, FAILS_ON_A_PAGE, options=options)
+    done = run_page_test(tmp_path, FAILS_ON_A_PAGE, options=["-n1"])
     assert "1 failed, 1 passed" in done.stdout and "Once more with a trace, the page tests that failed (1)" in done.stdout, (
         done.stdout + done.stderr
     )
