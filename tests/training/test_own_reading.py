@@ -45,6 +45,20 @@ def test_given_splits_are_kept(tmp_path: Path) -> None:
     assert (len(pictures.train), len(pictures.held_out)) == (6, 4)
 
 
+def test_a_class_may_be_called_train(folder: Path) -> None:
+    for number in range(5):
+        picture(folder / "train" / f"{number}.png")
+    pictures = reading.read(folder)
+    assert pictures.classes == ("cat", "dog", "train") and len(pictures.items) == 25 and not pictures.notes
+
+
+def test_splits_without_classes_are_refused(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        picture(tmp_path / split / "0.png")
+    with pytest.raises(ValueError, match="two or more"):
+        reading.read(tmp_path)
+
+
 def test_a_table_names_file_label_and_split(tmp_path: Path) -> None:
     lines = ["file,label,split"]
     for number, split in enumerate(["train", "train", "test", ""]):

@@ -116,6 +116,8 @@ def _from_table(file: Path) -> Iterator[_Found]:
 def _from_folder(folder: Path, notes: list[str]) -> Iterator[_Found]:
     inside = {entry.name.lower(): entry for entry in sorted(folder.iterdir()) if entry.is_dir()}
     splits = {name: inside[name] for name in TRAINING_NAMES + HELD_OUT_NAMES if name in inside}
+    if set(splits) != set(inside):
+        splits = {name: entry for name, entry in splits.items() if _has_folders(entry)}
     if set(splits) & set(TRAINING_NAMES):
         others = [entry.name for name, entry in inside.items() if name not in splits]
         if others:
@@ -125,6 +127,11 @@ def _from_folder(folder: Path, notes: list[str]) -> Iterator[_Found]:
             yield from _from_class_folders(entry, name in HELD_OUT_NAMES if has_test else None, notes)
     else:
         yield from _from_class_folders(folder, None, notes)
+
+
+def _has_folders(folder: Path) -> bool:
+    """Whether a folder is a split, with a folder for each class; if not it is a class itself, such as locomotives in `train`."""
+    return any(entry.is_dir() for entry in folder.iterdir())
 
 
 def _from_class_folders(folder: Path, held_out: bool | None, notes: list[str]) -> Iterator[_Found]:
