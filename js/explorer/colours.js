@@ -1,8 +1,9 @@
 // From levels to coloured pixels, as nodes/maths/pictures/overlay.py draws them: the colour tables come from there.
 
 /**
- * @typedef {{ table: Uint8Array, signed: boolean, opacity: number, smooth: boolean, solid: boolean }} Look
- * table: 256 colours of 3 bytes; solid: the colours alone, for the heatmap without picture.
+ * @typedef {{ table: Uint8Array, signed: boolean, opacity: number, smooth: boolean, solid: boolean, ground: number[] }} Look
+ * table: 256 colours of 3 bytes; solid: the colours alone, for the heatmap without picture;
+ * ground: the greys from 0 to 1 that black and white of the picture become below the map.
  */
 
 /**
@@ -15,8 +16,9 @@ export function lookOf({ header, arrays }, view, signed) {
     const name = view.colour_map === 'automatic' ? header.automatic[signed ? 'signed' : 'unsigned'] : view.colour_map
     const place = header.maps.findIndex((/** @type {any} */ entry) => entry.name === name)
     const table = /** @type {Uint8Array} */ (arrays.colours.values.subarray(place * 768, (place + 1) * 768))
+    const ground = view.background === 'grey' ? header.maps[place].ground : [0, 1]
     /** @type {Look} */
-    const look = { table, signed, opacity: view.opacity, smooth: view.interpolation === 'smooth', solid: false }
+    const look = { table, signed, opacity: view.opacity, smooth: view.interpolation === 'smooth', solid: false, ground }
     return { look, map: /** @type {{ name: string, ends: string[] }} */ (header.maps[place]) }
 }
 

@@ -55,7 +55,7 @@ export class Legend {
         const { note } = frame, { low, high, ends, numbers } = keyWords(model, view, frame, map.ends)
         this.ends.forEach((element, i) => (element.textContent = note ? (i ? note : '') : isolated(ends[i])))
         this.numbers.forEach((element, i) => (element.textContent = note ? '' : numbers[i]))
-        const shown = [map.name, look.opacity, low, high, this.bar.clientWidth].join()
+        const shown = [map.name, look.opacity, look.ground, low, high, this.bar.clientWidth].join()
         if (shown === this.barShown || !this.bar.clientWidth) return
         this.barShown = shown
         const { drawing, width, height } = context(this.bar)
@@ -72,20 +72,20 @@ export class Legend {
     get sheetKey() {
         if (!this.drawn || this.key.hidden) return null
         const { look, low, high } = this.drawn, mixed = mix(look)
-        const stops = Array.from({ length: 33 }, (_, i) => overWhite(mixed[Math.round(512 + 512 * (low + ((high - low) * i) / 32))]))
+        const stops = Array.from({ length: 33 }, (_, i) => over(look.ground[1], mixed[Math.round(512 + 512 * (low + ((high - low) * i) / 32))]))
         const [ends, numbers] = [this.ends, this.numbers].map(parts => parts.map(part => part.textContent ?? ''))
         return { stops, ends, numbers }
     }
 }
 
-/** A pixel of `mix` on white paper. @param {number} pixel */
-function overWhite(pixel) {
+/** A pixel of `mix` on grey paper, 0 to 1. @param {number} grey @param {number} pixel */
+function over(grey, pixel) {
     const alpha = (pixel >>> 24) / 255
-    return `rgb(${[0, 8, 16].map(shift => Math.round(((pixel >> shift) & 255) * alpha + 255 * (1 - alpha))).join(' ')})`
+    return `rgb(${[0, 8, 16].map(shift => Math.round(((pixel >> shift) & 255) * alpha + 255 * grey * (1 - alpha))).join(' ')})`
 }
 
 /**
- * The scale over white, as the picture draws it.
+ * The scale as the picture draws it over what is white.
  * @param {CanvasRenderingContext2D} drawing @param {Look} look @param {number} low @param {number} high
  * @param {number} left @param {number} top @param {number} width @param {number} height
  */
@@ -93,7 +93,7 @@ function drawBar(drawing, look, low, high, left, top, width, height) {
     const mixed = mix(look)
     for (let x = 0; x < width; x++) {
         const pixel = mixed[Math.round(512 + 512 * (low + ((high - low) * (x + 0.5)) / width))]
-        drawing.fillStyle = overWhite(pixel)
+        drawing.fillStyle = over(look.ground[1], pixel)
         drawing.fillRect(left + x, top, 1, height)
     }
 }

@@ -170,7 +170,7 @@ export class Stage {
      * @param {Frame[]} frames @param {HTMLCanvasElement} map
      */
     #drawMap(drawing, width, height, frames, map) {
-        const picture = /** @type {Picture} */ (this.picture), { view, box, grey } = picture
+        const picture = /** @type {Picture} */ (this.picture), { view, box, grey, look } = picture
         const base = grey && view !== 'side by side' ? this.greyPhoto : this.photo
         frames.forEach((frame, side) => {
             drawing.save()
@@ -180,12 +180,12 @@ export class Stage {
             drawing.imageSmoothingQuality = 'high'
             const photo = view === 'side by side' || view === 'swipe' ? this.photo : base
             const alone = view === 'heatmap' || view === 'decoded' || (view === 'side by side' && side === 1)
-            if (photo && !alone) drawing.drawImage(photo, frame.left, frame.top, frame.width, frame.height)
+            if (photo && !alone) drawPhoto(drawing, photo, frame, photo === this.greyPhoto ? look.ground : [0, 1])
             if (view === 'swipe') {
                 drawing.beginPath()
                 drawing.rect(0, 0, width * this.swipe, height)
                 drawing.clip()
-                if (base) drawing.drawImage(base, frame.left, frame.top, frame.width, frame.height)
+                if (base) drawPhoto(drawing, base, frame, look.ground)
             }
             if (!(view === 'side by side' && side === 0)) {
                 const [top, left, tall, wide] = box.map(value => value * frame.scale)
@@ -305,6 +305,17 @@ export class Stage {
         this.resized.disconnect()
         for (const canvas of [this.photo, this.greyPhoto, this.map]) if (canvas) canvas.width = canvas.height = 0
     }
+}
+
+/**
+ * The photo where it lies, its black and white as these greys from 0 to 1.
+ * @param {CanvasRenderingContext2D} drawing @param {HTMLCanvasElement} photo @param {Frame} frame @param {number[]} ground
+ */
+function drawPhoto(drawing, photo, { left, top, width, height }, [black, white]) {
+    drawing.drawImage(photo, left, top, width, height)
+    const veil = 1 - white + black, grey = Math.round((255 * black) / (veil || 1))
+    drawing.fillStyle = `rgb(${grey} ${grey} ${grey} / ${veil})`
+    drawing.fillRect(left, top, width, height)
 }
 
 /** Colours [3,cells] from 0 to 1 as a picture of a pixel for each cell. @param {Float32Array} colours @param {number} rows @param {number} columns */

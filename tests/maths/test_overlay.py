@@ -18,7 +18,7 @@ from sdexplain.nodes.maths.method.heatmap import Heatmap
 from sdexplain.nodes.maths.method.placing import Box, covered_box, masks, place, scale_box
 from sdexplain.nodes.maths.pictures import colours as colour_maps
 from sdexplain.nodes.maths.pictures.colours import DIVERGING, SEQUENTIAL, colours
-from sdexplain.nodes.maths.pictures.overlay import Appearance, overlay
+from sdexplain.nodes.maths.pictures.overlay import Appearance, ground, overlay
 from torch import Tensor
 
 # Hue in degrees of what people call a colour.
@@ -120,8 +120,20 @@ def test_automatic_is_a_map_that_suits_the_sign() -> None:
 def test_no_difference_leaves_the_photo_as_it_is() -> None:
     photo = torch.rand(1, 48, 40, 3)
     assert torch.equal(overlay(photo, a_heatmap(torch.zeros(1, 6, 5)), Appearance(background="photo")), photo)
+    black, white = ground(True)
     grey = overlay(photo, a_heatmap(torch.zeros(1, 6, 5)), Appearance(background="grey"))
-    assert torch.equal(grey, luminance(photo)[..., None].expand(-1, -1, -1, 3))
+    assert torch.allclose(grey, (white * luminance(photo) + black * (1 - luminance(photo)))[..., None].expand(-1, -1, -1, 3))
+
+
+@pytest.mark.parametrize("name", [*DIVERGING, *SEQUENTIAL])
+def test_full_colours_are_darker_or_brighter_than_everything_in_the_grey_picture(name: str) -> None:
+    signed = name in DIVERGING
+    black_to_white = torch.linspace(0, 1, 32)[None, :, None, None].expand(1, 32, 32, 3)
+    grey = overlay(black_to_white, a_heatmap(torch.zeros(1, 4, 4), signed=signed), Appearance(name))
+    full = luminance(colours(torch.tensor([1.0, -1.0] if signed else [1.0]), signed, name))
+    assert (full <= grey.min()).all() or (full >= grey.max()).all()
+    assert grey.max() - grey.min() >= 0.5, "the picture can still be made out"
+    assert ground(signed, Appearance(name, background="photo")) == (0, 1)
 
 
 def test_the_full_colour_covers_by_the_opacity() -> None:

@@ -27,6 +27,7 @@ from ..method.reading import read_map
 from ..method.reliability import CONFIDENCE
 from ..method.scalar import ROUNDING_PER_STEP, Scalar, combine
 from ..pictures.colours import AUTOMATIC, DIVERGING, SEQUENTIAL, colour_map_name, colour_table, end_colours
+from ..pictures.overlay import Appearance, ground
 from ..wording import PER_CELL, SENTENCES, differing_part, quoted
 from .explorer_words import PAGE_SENTENCES
 from .latent_colours import decoder_colours, picture_colours
@@ -123,7 +124,8 @@ def _meaning(predictions: NoisePredictions) -> dict[str, Any]:
         "words": words(predictions),
         "sentences": legend | PAGE_SENTENCES | _asked_sentence(predictions.noised),
         "maps": [
-            {"name": name, "signed": signed, "ends": list(end_colours(name, signed))} for name, signed in COLOUR_MAPS.items()
+            {"name": name, "signed": signed, "ends": list(end_colours(name, signed)), "ground": ground(signed, Appearance(name))}
+            for name, signed in COLOUR_MAPS.items()
         ],
         "automatic": {"signed": colour_map_name(AUTOMATIC, True), "unsigned": colour_map_name(AUTOMATIC, False)},
     }

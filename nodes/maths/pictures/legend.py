@@ -11,7 +11,7 @@ from ..method.heatmap import Heatmap
 from ..wording import differing_part, format_value, plain_text, quoted, say
 from .colours import end_colours
 from .lettering import Align, Paragraph, fits, paragraph
-from .overlay import USUAL, Appearance, blend
+from .overlay import USUAL, Appearance, blend, ground
 from .paper import INK, MUTED, PAPER, READABLE_WIDTH, RULE, WARNING, Lengths, as_batch, draw_paragraphs
 
 ENDS: dict[float, Align] = {0.0: "left", 1.0: "right"}
@@ -35,7 +35,7 @@ def legend_lengths(height: int, width: int) -> Lengths:
 def add_legend(pictures: Tensor, heatmap: Heatmap, appearance: Appearance = USUAL) -> Tensor:
     """Each picture of [B,H,W,3] with its own legend below it, [B,H+legend,max(W,512),3].
 
-    The appearance is that of the overlay; the colour bar shows its colours over white.
+    The appearance is that of the overlay; the colour bar shows its colours over what is white in the picture.
     """
     height, width = pictures.shape[1:3]
     lengths = legend_lengths(height, width)
@@ -134,10 +134,11 @@ def draw_key(heatmap: Heatmap, image: int, lengths: Lengths, appearance: Appeara
 
 
 def draw_bar(heatmap: Heatmap, width: int, height: int, appearance: Appearance = USUAL) -> Image.Image:
-    """The scale from its lowest to its highest level, as the overlay draws it over white."""
+    """The scale from its lowest to its highest level, as the overlay draws it over what is white in the picture."""
     lowest, highest = heatmap.level_range
     levels = torch.linspace(lowest, highest, width).expand(height, -1)
-    return to_image(blend(torch.ones(height, width, 3), levels, heatmap.signed, appearance))
+    white = torch.full((height, width, 3), ground(heatmap.signed, appearance)[1])
+    return to_image(blend(white, levels, heatmap.signed, appearance))
 
 
 def end_words(heatmap: Heatmap, lengths: Lengths, colour_map: str) -> tuple[Paragraph, Paragraph]:

@@ -11,9 +11,11 @@ from torch import Tensor
 from ..images import Size, luminance, match_pictures, resize
 from ..method.heatmap import Heatmap
 from ..method.placing import Interpolation, place
-from .colours import AUTOMATIC, colours
+from .colours import AUTOMATIC, colour_map_name, colour_table, colours
 
 Background = Literal["photo", "grey"]
+LIGHT, DIM = (0.42, 1.0), (0.1, 0.6)
+"""The greys that black and white of the picture become, under dark full colours and under bright ones."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,21 @@ def overlay(
     levels = place(heatmap, pictures.shape[1:3], appearance.interpolation, size)
     pictures = resize(pictures, size or pictures.shape[1:3])
     if appearance.background == "grey":
-        pictures = luminance(pictures)[..., None].expand(-1, -1, -1, 3)
+        black, white = ground(heatmap.signed, appearance)
+        pictures = (black + (white - black) * luminance(pictures))[..., None].expand(-1, -1, -1, 3)
     return blend(pictures, levels, heatmap.signed, appearance)
+
+
+def ground(signed: bool, appearance: Appearance = USUAL) -> tuple[float, float]:
+    """What black and white of the picture become below the map, so that its full colours stand out wherever they lie.
+
+    Blue can hardly be seen on black, nor yellow on white. A background "photo" stays as it is: 0 and 1.
+    """
+    if appearance.background == "photo":
+        return 0.0, 1.0
+    table = colour_table(colour_map_name(appearance.colour_map, signed))
+    full = table[[0, -1]] if signed else table[-1:]
+    return LIGHT if luminance(full).mean() < 0.5 else DIM
 
 
 def blend(pictures: Tensor, levels: Tensor, signed: bool, appearance: Appearance) -> Tensor:
