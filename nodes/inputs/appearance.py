@@ -62,7 +62,7 @@ def background() -> io.Combo.Input:
         "background",
         options=list(get_args(Background)),
         default="grey",
-        tooltip="grey: the picture without its colours, so that all colour is the map's. photo: as it is.",
+        tooltip="grey: the picture without its colours, lighter or darker, so that the map stands out. photo: as it is.",
     )
 
 
