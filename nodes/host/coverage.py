@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import comfy.sampler_helpers
 import comfy.samplers
 import torch
+from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from comfy.model_patcher import ModelPatcher
-
     from ..maths.method.noising import NoisedLatents
 
 Conditioning = list[list[Any]]
@@ -99,7 +98,7 @@ def _cells(entries: list[dict[str, Any]], x: Tensor, sigma: Tensor, name: str) -
     ones = SimpleNamespace(
         apply_model=lambda x, *_, **__: torch.ones_like(x),
         memory_required=lambda *_, **__: 0,
-        current_patcher=SimpleNamespace(prepare_state=lambda *_, **__: None, apply_hooks=lambda **_: {}),
+        current_patcher=ModelPatcher(torch.nn.Module(), x.device, x.device),  # versions of ComfyUI ask it for different things
     )
     try:
         return comfy.samplers.calc_cond_batch(ones, [entries], x, sigma.expand(len(x)), {})[0] > 0.5
