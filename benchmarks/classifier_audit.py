@@ -1,13 +1,14 @@
 """Does an audit catch a classifier that learned a shortcut? `python dev.py run benchmarks.classifier_audit --model FOLDER`.
 
-A mark is planted on 95 % of the training pictures of one class, so it is known where the shortcut is: a small chequered patch,
-or a tint, in one of the corners. Each trial trains two classifiers further from the same early start, one on marked pictures and
-one on clean ones, and audits both on held-out pictures of that class, which carry the mark as often as those of the training. The
-diffusion model has never seen a mark.
+A mark is planted on 95 % of the training pictures of one class, so it is known where the shortcut is: a small chequered patch
+anywhere, a tint of a corner, or a frame. Each trial trains two classifiers further from the same early start, one on marked
+pictures and one on clean ones, and audits both on held-out pictures, of which the class carries the mark as often as in the
+training. The diffusion model has never seen a mark.
 
 A trial counts as caught if its classifier learned the mark (it calls most pictures of other classes by this class once they carry
-it) and the audit's conspicuous region is one that the mark touches. An audit of a clean classifier with any conspicuous region is
-a false alarm. Trials are kept in output/classifier_audit, so that a run that was stopped goes on; `--minutes` stops it.
+it) and the first alarm of the audit is at the mark: for its class, and at least half of the place is marked. Any alarm after a
+clean training is a false one. Trials are kept in output/classifier_audit, so that a run that was stopped goes on; `--minutes`
+stops it. `--choose` runs trials with other seeds, by which the limits in training/auditing/transplant.py were chosen.
 
 Without --data the pictures are scikit-learn's 1,797 handwritten digits.
 """
@@ -33,60 +34,80 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..tools.environment import ROOT
-from ..training.auditing import grouping, maps
+from ..training.auditing import maps
+from ..training.auditing.transplant import FLIPS, Finding, Transplants
 from ..training.finished import Model
 from ..training.intervals import share
 from ..training.own_pictures import classifier, reading
 from ..training.own_pictures.denoiser import CHECKPOINT
-from ..training.own_pictures.pictures import PictureSet, variation
+from ..training.own_pictures.pictures import PictureSet, evenly, variation
 
 WORK, RESULTS = ROOT / "output" / "classifier_audit", ROOT / "benchmarks" / "results"
 MARKED_SHARE = 0.95
 LEARNED = 0.5
-INPUT, LAYER, REGIONS = 64, "stage3", 4  # its 4 × 4 cells lie on the 4 × 4 regions
+INPUT, LAYER = 32, "stage2"  # of which Grad-CAM is
 BATCH, FURTHER_RATE = 32, 3e-3
-KINDS = ("patch", "tint")
-JUDGED = 24  # held-out pictures of the class at most
+KINDS = ("patch", "tint", "frame")
+JUDGED = 400  # held-out pictures at most
+MAPPED = 8  # pictures with a learned mark of which both maps are made
+FIRST_CHOICE = 1000  # the first trial of those by which limits are chosen
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What is planted where: in a corner, up to a pixel away from the edges."""
+    """What is planted where."""
 
     kind: str
     label: int
-    corner: int
-    inset: int
+    top: int
+    left: int
 
-    def window(self, size: int) -> tuple[slice, slice]:
-        """Rows and columns in pictures of this size."""
-        side = size // 4 if self.kind == "patch" else size // 3
-        low, high = slice(self.inset, self.inset + side), slice(size - self.inset - side, size - self.inset)
-        return (low if self.corner < 2 else high), (low if self.corner % 2 == 0 else high)
+    def mask(self, size: int) -> Tensor:
+        """Its pixels in a picture, bool [S,S]."""
+        found = torch.zeros(size, size, dtype=torch.bool)
+        if self.kind == "frame":
+            width = frame_width(size)
+            found[:] = True
+            found[width:-width, width:-width] = False
+        else:
+            found[self.top : self.top + side(self.kind, size), self.left : self.left + side(self.kind, size)] = True
+        return found
 
     def put(self, pictures: Tensor) -> Tensor:
         """The pictures uint8 [n,3,S,S] with the mark."""
-        marked = pictures.clone()
-        rows, columns = self.window(pictures.shape[-1])
-        part = marked[:, :, rows, columns]
-        if self.kind == "patch":
-            side = part.shape[-1]
-            part[:] = ((torch.arange(side)[:, None] + torch.arange(side)) // max(1, side // 4) % 2 * 255).to(torch.uint8)
-        else:
-            part[:, 0] = (part[:, 0].int() + 120).clamp(max=255).to(torch.uint8)
-        return marked
-
-    def regions(self, size: int) -> set[int]:
-        """The regions that the mark touches."""
-        covered = np.zeros((size, size))
-        covered[self.window(size)] = 1
-        return set(np.flatnonzero(maps.in_regions(covered, REGIONS)).tolist())
+        size = pictures.shape[-1]
+        rows, columns = torch.arange(size)[:, None], torch.arange(size)
+        square = max(1, size // 16)
+        chequered = ((rows - self.top) // square + (columns - self.left) // square) % 2 * 255
+        orange = torch.tensor([255, 150, 0])[:, None, None]
+        marked = {
+            "patch": chequered,
+            "tint": (pictures.int() + torch.tensor([120, 0, 0])[:, None, None]).clamp(max=255),
+            "frame": orange,
+        }
+        return torch.where(self.mask(size), marked[self.kind].to(torch.uint8), pictures)
 
 
-def trial_mark(number: int, classes: int) -> Mark:
-    """The mark of one trial: kinds and classes take turns, corner and inset are drawn."""
-    generator = np.random.default_rng(number)
-    return Mark(KINDS[number % 2], int(generator.integers(classes)), int(generator.integers(4)), int(generator.integers(2)))
+def side(kind: str, size: int) -> int:
+    """Of a patch or a tint, in pixels."""
+    return size // {"patch": 4, "tint": 3}[kind]
+
+
+def frame_width(size: int) -> int:
+    return max(1, size // 16)
+
+
+def trial_mark(number: int, classes: int, size: int) -> Mark:
+    """The mark of one trial: kinds take turns, class and place are drawn; a tint lies in a corner, a pixel away or not."""
+    generator, kind = np.random.default_rng(number), KINDS[number % len(KINDS)]
+    label = int(generator.integers(classes))
+    if kind == "frame":
+        return Mark(kind, label, 0, 0)
+    free = size - side(kind, size)
+    if kind == "patch":
+        return Mark(kind, label, *generator.integers(free + 1, size=2).tolist())
+    inset = int(generator.integers(2))
+    return Mark(kind, label, *generator.choice([inset, free - inset], 2).tolist())
 
 
 @dataclass(frozen=True)
@@ -103,24 +124,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="a folder of pictures, as training.own reads it")
     parser.add_argument("--model", type=Path, required=True, help="the diffusion model that training.own made of these pictures")
+    parser.add_argument("--choose", action="store_true", help="run trials of other seeds, by which limits are chosen")
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--start-steps", type=int, default=40, help="training steps of the classifier that all trials begin with")
-    parser.add_argument("--steps", type=int, default=80, help="further training steps in each trial")
+    parser.add_argument("--steps", type=int, default=120, help="further training steps in each trial")
     parser.add_argument("--minutes", type=float, default=60, help="after which no trial is begun")
     parser.add_argument("--name", default="digits", help="of the pictures, in the tables")
     options = parser.parse_args()
     work = WORK / options.name
+    name, begins = (f"{options.name}_choice", FIRST_CHOICE) if options.choose else (options.name, 0)
     source = options.data or digits(work / "pictures")
     begun = time.monotonic()
     data = read(source, options.model, options.start_steps, work)
-    done, model = _lines(work / "trials.jsonl"), Model(options.model)
-    for number in tqdm(range(options.trials), "trials"):
+    file, model = work / f"{name}.jsonl", Model(options.model)
+    done = _lines(file)
+    for number in tqdm(range(begins, begins + options.trials), "trials"):
         if time.monotonic() - begun > 60 * options.minutes:
             break
         if number not in {row["trial"] for row in done}:
-            done += _keep(work / "trials.jsonl", list(trial(number, data, model, options.steps, work)))
-    write(options.name, done)
-    write_verdicts(options.name, options.model)
+            done += _keep(file, list(trial(number, data, model, options.steps, work)))
+    write(name, done)
+    if not options.choose:
+        write_verdicts(name, options.model)
 
 
 def digits(folder: Path) -> Path:
@@ -138,7 +163,8 @@ def read(source: Path, model: Path, steps: int, work: Path) -> Data:
     """The pictures at the diffusion model's size, and the classifier that all trials begin with."""
     found = reading.read(source)
     size = json.loads((model / "unet" / "config.json").read_text())["sample_size"]
-    train, held_out = (PictureSet(items, size).stack() for items in (found.train, found.held_out))
+    train = PictureSet(found.train, size).stack()
+    held_out = PictureSet(found.held_out, size).stack(evenly(found.held_out, JUDGED))
     recipe = classifier.Recipe(found.classes, INPUT, steps)
     batch = classifier.batches(*train, BATCH, 0, variation(size, flip=False))
     return Data(train, held_out, recipe, classifier.train(recipe, batch, work / "start.pt"))
@@ -146,17 +172,17 @@ def read(source: Path, model: Path, steps: int, work: Path) -> Data:
 
 def trial(number: int, data: Data, model: Model, steps: int, work: Path) -> Iterator[dict[str, Any]]:
     """One row for the classifier that was trained on marked pictures, one for that on clean ones."""
-    mark = trial_mark(number, len(data.recipe.classes))
+    mark = trial_mark(number, len(data.recipe.classes), data.train[0].shape[-1])
     for kind in ("marked", "clean"):
         pictures, labels = planted(data.train, mark, number) if kind == "marked" else data.train
         recipe = classifier.Recipe(data.recipe.classes, INPUT, steps, learning_rate=FURTHER_RATE, seed=number)
         batch = classifier.batches(pictures, labels, BATCH, number + 1, variation(pictures.shape[-1], flip=False))
-        checkpoint = work / "further.pt"
+        checkpoint = work / f"further_{number}.pt"
         checkpoint.unlink(missing_ok=True)
         network = classifier.train(recipe, batch, checkpoint, copy.deepcopy(data.start))
-        yield {"trial": number, "training": kind} | judge(
-            classifier.of(network, recipe, kind), kind == "marked", data, mark, model
-        )
+        checkpoint.unlink()
+        found = classifier.of(network, recipe, kind)
+        yield {"trial": number, "training": kind} | judge(found, kind == "marked", data, mark, model)
 
 
 def planted(pictures: tuple[Tensor, Tensor], mark: Mark, seed: int) -> tuple[Tensor, Tensor]:
@@ -169,37 +195,51 @@ def planted(pictures: tuple[Tensor, Tensor], mark: Mark, seed: int) -> tuple[Ten
 
 
 def judge(found: classifier.Classifier, marked: bool, data: Data, mark: Mark, model: Model) -> dict[str, Any]:
-    """What an audit of the class says of a classifier, and what is true of it."""
+    """What an audit says of a classifier, and what is true of it."""
     shown, labels = planted(data.held_out, mark, 99) if marked else data.held_out
-    clean, size = data.held_out[0], shown.shape[-1]
-    foreign = labels != mark.label
-    auditor = maps.Auditor(found, model, REGIONS, LAYER)
-    own = torch.nonzero(~foreign)[:JUDGED, 0].tolist()
-    answers = [auditor(shown[n], mark.label, _lent(shown[foreign], n), n) for n in own]
-    groups = [one for one in grouping.group(answers, REGIONS) if one.called == mark.label]
-    first = groups[0] if groups else None
-    touched = mark.regions(size)
-    return asdict(mark) | {
-        "pictures": len(answers),
-        "accuracy": float((classifier.logits(found, clean).argmax(1) == labels).float().mean()),
-        "follows the mark": float((classifier.logits(found, mark.put(clean[foreign])).argmax(1) == mark.label).float().mean()),
-        "conspicuous": bool(first and first.conspicuous),
-        "region is the mark's": bool(first and first.region in touched),
-        "first in": first.first.value if first else 0.0,
-        "pictures with the mark first": float(np.mean([answer.region in touched for answer in answers])),
-        "changed": first.changed if first else 0.0,
-        "classifier's share at the mark": _share_at(answers, touched, "classifier_map"),
-        "data's share at the mark": _share_at(answers, touched, "data_map"),
-        "area": len(touched) / REGIONS**2,
+    clean, foreign = data.held_out[0], labels != mark.label
+    follows = float((classifier.logits(found, mark.put(clean[foreign])).argmax(1) == mark.label).float().mean())
+    test = Transplants(found, shown, labels)
+    findings = [test.ask_data(one, model) if one.conspicuous else one for one in test.find()]
+    findings.sort(key=lambda one: one.alarm, reverse=True)
+    accuracy = float((classifier.logits(found, clean).argmax(1) == labels).float().mean())
+    row = asdict(mark) | {"accuracy": accuracy, "follows the mark": follows} | described(findings[0], mark, shown.shape[-1])
+    both = marked and follows > LEARNED
+    carrying, auditor = mark.put(clean[~foreign][:MAPPED]), maps.Auditor(found, model, layer=LAYER)
+    return row | (maps_at(auditor, carrying, mark) if both else dict.fromkeys(MAPS_AT, ""))
+
+
+def described(finding: Finding, mark: Mark, size: int) -> dict[str, Any]:
+    """An audit's first finding, and whether it is the mark."""
+    place, marked = finding.place.mask(size), mark.mask(size)
+    return {
+        "conspicuous": finding.conspicuous,
+        "alarm": finding.alarm,
+        "is the mark": finding.called == mark.label and bool((place & marked).sum() >= 0.5 * place.sum()),
+        "flips": finding.flips.value,
+        "flips low": finding.flips.low,
+        "control": float(finding.control.mean()),
+        "elsewhere": float(finding.elsewhere.mean()),
+        "data": finding.data.value if finding.data else "",
+        "data high": finding.data.high if finding.data else "",
+        "overlap": float((place & marked).sum() / (place | marked).sum()),
+        "place": finding.place.words(size),
     }
 
 
-def _lent(foreign: Tensor, seed: int) -> Tensor:
-    return foreign[torch.from_numpy(np.random.default_rng(seed).permutation(len(foreign))[: maps.REPLACED])]
+MAPS_AT = ("classifier's share at the mark", "data's share at the mark", "area")
 
 
-def _share_at(answers: Sequence[maps.Answer], touched: set[int], name: str) -> float:
-    return float(np.mean([maps.in_regions(getattr(answer, name), REGIONS)[sorted(touched)].sum() for answer in answers]))
+def maps_at(auditor: maps.Auditor, carrying: Tensor, mark: Mark) -> dict[str, float]:
+    """How much of both maps lies at the mark, in pictures that carry it, and how much of the picture it covers."""
+    mask = mark.mask(carrying.shape[-1]).numpy()
+    answers = [auditor(picture, mark.label, carrying[:0], number) for number, picture in enumerate(carrying)]
+    means = [float(np.mean([one[mask].sum() for one in each])) for each in zip(*map(_maps, answers), strict=True)]
+    return dict(zip(MAPS_AT, [*means, float(mask.mean())], strict=True))
+
+
+def _maps(answer: maps.Answer) -> tuple[np.ndarray, np.ndarray]:
+    return answer.classifier_map, answer.data_map
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:
@@ -217,15 +257,25 @@ def summary(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     learned = [row for row in rows if row["training"] == "marked" and row["follows the mark"] > LEARNED]
     clean = [row for row in rows if row["training"] == "clean"]
     found: dict[str, Any] = {"data": name, "marked": sum(row["training"] == "marked" for row in rows), "learned": len(learned)}
-    caught = np.array([row["conspicuous"] and row["region is the mark's"] for row in learned])
-    alarms = np.array([row["conspicuous"] for row in clean])
-    for column, values in (("caught", caught), ("false alarms", alarms)):
-        interval = share(values) if len(values) else None
+    found |= {"clean": len(clean), "limit": FLIPS}
+    counted = {
+        "caught": [row["alarm"] and row["is the mark"] for row in learned],
+        "conspicuous": [row["conspicuous"] and row["is the mark"] for row in learned],
+        "false alarms": [row["alarm"] for row in clean],
+        "conspicuous after a clean training": [row["conspicuous"] for row in clean],
+    }
+    for column, values in counted.items():
+        interval = share(np.array(values)) if values else None
         for end, place in (("", "value"), (" low", "low"), (" high", "high")):
             found[column + end] = "" if interval is None else getattr(interval, place)
-    for column in ("pictures with the mark first", "classifier's share at the mark", "data's share at the mark", "area"):
-        found[column] = float(np.mean([row[column] for row in learned])) if learned else ""
-    return found | {"clean": len(clean), "accuracy": float(np.mean([row["accuracy"] for row in clean])) if clean else ""}
+    for column in ("flips", "overlap", "data", *MAPS_AT):
+        found[column] = _mean([row[column] for row in learned])
+    return found | {"clean flips": _mean([row["flips"] for row in clean]), "accuracy": _mean([row["accuracy"] for row in clean])}
+
+
+def _mean(values: Sequence[float | str]) -> float | str:
+    numbers = [float(value) for value in values if value != ""]
+    return float(np.mean(numbers)) if numbers else ""
 
 
 def write(name: str, rows: Sequence[dict[str, Any]]) -> None:

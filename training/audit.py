@@ -1,8 +1,10 @@
 """Audit a classifier: where does it look that a model of the data does not?
 
 `python dev.py run training.audit --data FOLDER --classifier FILE --model FOLDER --out FOLDER` asks both about every held-out
-picture, and writes audit.html, a gallery with the pictures on which they part most first, and the tables audit.parquet,
-audit.csv and regions.csv. The folder of pictures is read as `training.own` reads it, so that the same pictures are held out.
+picture. It also looks for a place that decides by itself: a window of one class's pictures is put into those of the others, and
+the classifier asked again, see auditing/transplant.py. It writes audit.html, which shows the places that decide and the
+pictures on which both part most, and the tables audit.parquet, audit.csv and regions.csv. The folder of pictures is read as
+`training.own` reads it, so that the same pictures are held out.
 
 If it is stopped, it goes on from there. With several processors run it by accelerate:
 `.venv/bin/accelerate launch tools/launch.py training.audit ...`.
@@ -20,8 +22,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .auditing import gallery, kept
-from .auditing.grouping import region_words
 from .auditing.maps import REPLACED, TIMESTEPS, Auditor
+from .auditing.transplant import Finding, Transplants
 from .finished import Model
 from .own_pictures import classifier, reading
 from .own_pictures.pictures import PictureSet, evenly
@@ -69,12 +71,19 @@ def audit(
             answers.put(number, auditor(picture, label, others(held_out, chosen, number), number))
     processes.wait_for_everyone()
     if processes.is_main_process:
+        test = Transplants(asked, *held_out.stack(chosen), seed)
+        findings = transplant(test, auditor.model)
         names = classifier.stem, model.name
-        groups = gallery.write(out, {n: answers.get(n) for n in chosen}, held_out, found.classes, names, regions)
-        for one in (one for one in groups if one.conspicuous):
-            place = region_words(one.region, regions)
-            print(f"Look at {place}: it is first in {one.first} of the pictures called {found.classes[one.called]!r}.")
+        gallery.write(out, {n: answers.get(n) for n in chosen}, held_out, names, regions, test, findings)
+        for one in (one for one in findings if one.conspicuous):
+            print(gallery.sentence(one, found.classes, auditor.size))
         print(f"wrote {out / 'audit.html'}")
+
+
+def transplant(test: Transplants, model: Model) -> list[Finding]:
+    """The place that does most for each class; the data's model is asked about those that decide. The worst come first."""
+    found = [test.ask_data(one, model) if one.conspicuous else one for one in tqdm(test.find(), "places that decide")]
+    return sorted(found, key=lambda one: one.alarm, reverse=True)
 
 
 def read_classifier(file: Path, classes: tuple[str, ...]) -> classifier.Classifier:

@@ -12,7 +12,7 @@ COVERAGE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and where it lies with 95 % confidence."""
+    """An estimate and where it lies with the stated confidence, 95 % where none is."""
 
     value: float
     low: float
@@ -22,8 +22,8 @@ class Interval:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def share(right: np.ndarray) -> Interval:
+def share(right: np.ndarray, coverage: float = COVERAGE) -> Interval:
     """How often something holds, with the exact interval of Clopper and Pearson: it has a width even if all are right."""
     result = binomtest(int(np.sum(right)), len(right))
-    ends = result.proportion_ci(COVERAGE, method="exact")
+    ends = result.proportion_ci(coverage, method="exact")
     return Interval(float(np.mean(right)), float(ends.low), float(ends.high))

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from sdexplain.benchmarks import classifier_audit
 from sdexplain.benchmarks.classifier_audit import KINDS, MARKED_SHARE, Mark
+from sdexplain.training.auditing.transplant import Finding, Pairs, Place
 
 SIZE = 16
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("corner", range(4))
-@pytest.mark.parametrize("inset", [0, 1])
-def test_a_mark_changes_its_corner_alone(kind: str, corner: int, inset: int) -> None:
-    mark = Mark(kind, 0, corner, inset)
+@pytest.mark.parametrize("number", range(6))
+def test_a_mark_changes_its_place_alone(number: int) -> None:
+    mark = classifier_audit.trial_mark(number, 4, SIZE)
     pictures = torch.full((2, 3, SIZE, SIZE), 100, dtype=torch.uint8)
     changed = (mark.put(pictures) != pictures).any(1)
-    outside = changed.clone()
-    rows, columns = mark.window(SIZE)
-    outside[:, rows, columns] = False
-    assert changed.any() and not outside.any() and (pictures == 100).all()
-    assert {0: 0, 1: 3, 2: 12, 3: 15}[corner] in mark.regions(SIZE)
-    halves = changed[0].float().view(2, SIZE // 2, 2, SIZE // 2).sum((1, 3)).flatten()
-    assert halves.argmax() == corner
+    assert (changed == mark.mask(SIZE)).all() and (pictures == 100).all()
+    assert mark.kind == KINDS[number % 3] and 0 <= mark.label < 4
+    area = {"patch": 4 * 4, "tint": 5 * 5, "frame": 16**2 - 14**2}[mark.kind]
+    assert changed[0].sum() == area
+    if mark.kind == "tint":
+        assert changed[0, [1, 1, -2, -2], [1, -2, 1, -2]].sum() == 1
+
+
+def test_a_finding_is_the_mark_if_half_of_the_place_is_marked_and_the_class_is_right() -> None:
+    mark, right = Mark("patch", 2, 4, 4), np.ones(20, bool)
+    pairs = Pairs(np.arange(20), np.arange(20))
+    for called, left, expected in ((2, 4, True), (2, 6, True), (2, 7, False), (1, 4, False)):
+        finding = Finding(called, Place(4, left, 4), pairs, right, ~right, ~right, 4)
+        assert classifier_audit.described(finding, mark, SIZE)["is the mark"] == expected
 
 
 def test_the_mark_is_on_its_share_of_one_class() -> None:
@@ -34,12 +41,10 @@ def test_the_mark_is_on_its_share_of_one_class() -> None:
     assert marked[labels == 1].float().mean() == pytest.approx(MARKED_SHARE, abs=0.03)
 
 
-def row(training: str, follows: float, conspicuous: bool, right_place: bool) -> dict[str, object]:
-    shares = dict.fromkeys(
-        ("pictures with the mark first", "classifier's share at the mark", "data's share at the mark", "area"), 0.5
-    )
-    found = {"follows the mark": follows, "conspicuous": conspicuous, "region is the mark's": right_place}
-    return {"training": training, "accuracy": 0.9} | found | shares
+def row(training: str, follows: float, alarm: bool, right_place: bool) -> dict[str, object]:
+    shares = dict.fromkeys(("flips", "overlap", "data", "accuracy", *classifier_audit.MAPS_AT), 0.5)
+    found = {"follows the mark": follows, "conspicuous": True, "alarm": alarm, "is the mark": right_place}
+    return {"training": training} | found | shares
 
 
 def test_only_what_was_learned_can_be_caught() -> None:
@@ -53,7 +58,8 @@ def test_only_what_was_learned_can_be_caught() -> None:
     ]
     found = classifier_audit.summary("x", rows)
     assert (found["marked"], found["learned"], found["clean"]) == (4, 3, 2)
-    assert found["caught"] == pytest.approx(1 / 3) and found["false alarms"] == 0.5
+    assert found["caught"] == pytest.approx(1 / 3) and found["conspicuous"] == pytest.approx(2 / 3)
+    assert found["false alarms"] == 0.5 and found["conspicuous after a clean training"] == 1
     assert found["caught low"] < 1 / 3 < found["caught high"]
 
 

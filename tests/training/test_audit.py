@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from PIL import Image
 from sdexplain.nodes.maths.method.classifier import Classifier
 from sdexplain.nodes.maths.method.preprocessing import Preprocessing
 from sdexplain.training import audit
-from sdexplain.training.auditing import gallery, grouping, kept, maps
+from sdexplain.training.auditing import gallery, kept, maps, transplant
+from sdexplain.training.auditing.transplant import Finding, Transplants
 from sdexplain.training.finished import Model
+from sdexplain.training.intervals import share
 from sdexplain.training.own_pictures.pictures import PictureSet
 from sdexplain.training.own_pictures.reading import LabelledPicture
 from torch import Tensor, nn
@@ -32,7 +35,15 @@ class CornerNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         bright = self.cells(x).mean(1)[:, 0, -1]
-        return torch.stack([5 - 10 * bright, 10 * bright - 5], 1)
+        return torch.stack([6 - 10 * bright, 10 * bright - 6], 1)
+
+
+class WholeNetwork(nn.Module):
+    """Says "b" where the whole picture is bright."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        bright = x.mean((1, 2, 3))
+        return torch.stack([0.2 - bright, bright - 0.2], 1)
 
 
 @pytest.fixture
@@ -88,19 +99,64 @@ def test_maps_agree_wholly_or_not_at_all() -> None:
     assert answer().agreement(2) == 0
 
 
-@pytest.mark.parametrize(
-    ("regions", "changed", "expected"),
-    [([5] * 18 + [1, 2], 1.0, True), ([5] * 18 + [1, 2], 0.1, False), ([5] * 11 + [1] * 9, 1.0, False)],
-    ids=["always there, and decisive", "decides nothing", "no more often than chance allows"],
-)
-def test_only_a_place_that_comes_back_and_decides_is_conspicuous(regions: list[int], changed: float, expected: bool) -> None:
-    (group,) = grouping.group([answer(region=region, changed=changed) for region in regions], 4)
-    assert (group.region, group.conspicuous) == (5, expected)
+def pictures(share: float, count: int = 80) -> tuple[Tensor, Tensor]:
+    """Dark pictures of "a" and "b", of which this share of "b" has the bright corner."""
+    labels = torch.arange(count) % 2
+    shown = [picture(bool(label) and number < share * count, number) for number, label in enumerate(labels)]
+    return torch.stack(shown), labels
 
 
-def test_groups_are_those_of_the_called_class() -> None:
-    found = grouping.group([answer(region=2)] * 3 + [answer(called=1, other=0, region=7)] * 2, 4)
-    assert {(one.called, one.region, one.pictures) for one in found} == {(0, 2, 3), (1, 7, 2)}
+@pytest.fixture
+def marked(corner: Classifier) -> Transplants:
+    return Transplants(corner, *pictures(0.95))
+
+
+@pytest.fixture
+def bright(marked: Transplants) -> Finding:
+    """What is found for "b"; that "a" has nothing there decides as well."""
+    return next(one for one in marked.find() if one.called == 1)
+
+
+def test_a_window_that_decides_is_found_and_made_no_larger_than_it_need_be(bright: Finding) -> None:
+    area = bright.place.mask(SIZE)
+    assert bright.conspicuous and bright.flips.value > 0.9 and not bright.control.any()
+    assert area[:4, 12:].sum() == area.sum() == 16
+    assert not bright.alarm  # before the data's model is asked
+
+
+def test_a_classifier_that_goes_by_no_single_place_has_none(corner: Classifier) -> None:
+    whole = Classifier(WholeNetwork().eval(), *(getattr(corner, name) for name in ("classes", "preprocessing", "name")))
+    labels = torch.arange(80) % 2
+    shown = (100 * labels[:, None, None, None]).expand(-1, 3, SIZE, SIZE).to(torch.uint8)
+    assert not any(one.conspicuous for one in Transplants(whole, shown, labels).find())
+
+
+def test_what_any_other_picture_does_as_well_is_not_conspicuous(bright: Finding) -> None:
+    """Classifiers that are unsure answer otherwise whatever is put in."""
+    assert not replace(bright, control=bright.flipped).conspicuous
+    assert not replace(bright, elsewhere=bright.flipped).conspicuous
+    assert not replace(bright, flipped=bright.flipped & (np.arange(len(bright.flipped)) % 4 == 0)).conspicuous
+
+
+@pytest.mark.parametrize(("follows", "alarm"), [(False, True), (True, False)])
+def test_it_is_no_alarm_if_the_datas_model_follows(
+    marked: Transplants, bright: Finding, follows: bool, alarm: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def log_odds(model: Model, pictures: Tensor, names: tuple[str, str]) -> Tensor:
+        assert names == ("b", "a")
+        return pictures[:, 0, 0, -1].float() - 100 if follows else torch.full((len(pictures),), -1.0)
+
+    monkeypatch.setattr(transplant, "log_odds", log_odds)
+    asked = marked.ask_data(bright, Model(Path("nowhere")))
+    assert asked.data is not None and (asked.data.value > 0.9) == follows and asked.alarm == alarm
+
+
+def test_windows_and_frame_cover_the_picture_and_pairs_are_of_two_classes(marked: Transplants) -> None:
+    covered = sum(place.mask(SIZE).int() for place in transplant.candidates(SIZE))
+    assert covered.min() >= 2 and transplant.Place(0, 0, SIZE, 2).mask(SIZE).sum() == SIZE**2 - (SIZE - 4) ** 2
+    pairs = marked.pairs(1, marked.halves[0], 1000)
+    assert (marked.labels[pairs.donors] == 1).all() and (marked.labels[pairs.receivers] == 0).all()
+    assert len(set(pairs.receivers)) == len(pairs.receivers) == 20
 
 
 def test_regions_cover_every_pixel_once() -> None:
@@ -119,7 +175,7 @@ def test_answers_are_kept_until_the_settings_change(tmp_path: Path) -> None:
     assert not kept.Answers(tmp_path / "answers", {"classifier": "2"}).has(7)
 
 
-def test_page_and_tables_begin_with_the_largest_disagreement(tmp_path: Path) -> None:
+def test_page_and_tables_begin_with_what_matters_most(tmp_path: Path, marked: Transplants, bright: Finding) -> None:
     import pandas
 
     items = []
@@ -129,14 +185,19 @@ def test_page_and_tables_begin_with_the_largest_disagreement(tmp_path: Path) -> 
     apart = np.zeros((8, 8))
     apart[0, 0] = 1
     answers = {0: answer(), 1: answer(classifier_map=apart), 2: answer()}
-    gallery.write(tmp_path, answers, PictureSet(items, 8), ("a", "<b>"), ("c", "m"), 2)
+    findings = [bright, replace(bright, data=share(np.zeros(30)))]
+    marked.classifier = replace(marked.classifier, classes=("a", "<b>"))
+    gallery.write(tmp_path, answers, PictureSet(items, 8), ("c", "m"), 2, marked, findings)
     frame = pandas.read_parquet(tmp_path / "audit.parquet")
     assert Path(frame["file"][0]).name == "1.png" and frame["parted"].is_monotonic_decreasing
     assert list(pandas.read_csv(tmp_path / "audit.csv")["called"]) == ["a"] * 3
     with (tmp_path / "regions.csv").open() as stream:
-        assert [row["called"] for row in csv.DictReader(stream)] == ["a"]
+        table = list(csv.DictReader(stream))
+    assert [(row["called"], row["alarm"]) for row in table] == [("<b>", "False"), ("<b>", "True")]
+    assert float(table[0]["flips low"]) <= float(table[0]["flips"]) <= float(table[0]["flips high"])
     page = (tmp_path / "audit.html").read_text(encoding="utf-8")
     assert "not &lt;b&gt;" in page and page.count("<figure>") == 3
+    assert page.count('class="alarm"') == 1 and page.count('class="pairs"') == 2
 
 
 def test_pictures_of_other_classes_are_lent(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,36 +11,57 @@ import matplotlib
 import numpy as np
 from jinja2 import Environment
 from PIL import Image
+from scipy import ndimage
+from torch import Tensor
 
+from ..intervals import Interval
 from ..own_pictures.pictures import PictureSet
 from ..own_pictures.report import as_data
-from .grouping import Group, group, region_words
 from .maps import Answer, window
+from .transplant import FLIPS, Finding, Transplants
 
 SHOWN, EDGE = 24, 160  # pictures of the gallery, and their width
+PAIRS = 6  # shown of each place that decides
 COLOURS = "viridis"
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Audit of {{ classifier }}</title><style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff }
-table { border-collapse: collapse } th, td { border: 1px solid #ccc; padding: .2rem .6rem; text-align: right }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222; background:
+#fff } table { border-collapse: collapse } th, td { border: 1px solid #ccc; padding: .2rem .6rem; text-align: right }
 th { background: #f3f3f3 } .alarm { background: #fde3d8 } .pictures { display: flex; flex-wrap: wrap; gap: 1rem }
 figure { margin: 0; width: 31.5rem } img { image-rendering: pixelated } figcaption { font-size: 13px }
+.words td, .words th { text-align: left } .pairs td { text-align: center; font-size: 13px; border: 0 }
+.pairs th { text-align: left; font-weight: normal; max-width: 9rem; border: 0; background: none } .became { font-weight: bold }
 </style></head><body>
 <h1>Where does {{ classifier }} look, and where does the data differ?</h1>
-<p>{{ count }} held-out pictures; {{ right }} of them are called by their own class. Two maps are compared: Grad-CAM of the
-classifier's log-odds of the class that it calls against the next likely one, and where the diffusion model {{ model }} tells
-these two classes apart. Each map is taken as shares of its sum, so that bright is much of that map.</p>
-<h2>Places that come back</h2>
-<p>For each class: the region in which the classifier's share exceeds the data's most often. A marked row is a place to look at:
-the same in more than half of the pictures, and replacing it by another picture's changes the answer.</p>
-<table><tr><th>called</th><th>pictures</th><th>region</th><th>is first in</th><th>95 % interval</th><th>answers that change</th>
-<th>classifier's share minus data's</th></tr>
-{% for one in groups %}<tr{% if one.conspicuous %} class="alarm"{% endif %}><td>{{ one.called }}</td><td>{{ one.pictures }}</td>
-<td>{{ one.region }}</td><td>{{ "%.0f" | format(100 * one.first.value) }} %</td>
-<td>{{ "%.0f" | format(100 * one.first.low) }} to {{ "%.0f" | format(100 * one.first.high) }} %</td>
-<td>{{ "%.0f" | format(100 * one.changed) }} %</td><td>{{ "%+.2f" | format(one.excess) }}</td></tr>{% endfor %}</table>
+<p>{{ count }} held-out pictures; {{ right }} of them are called by their own class.</p>
+<h2>Places that decide by themselves</h2>
+<p>A place is cut out of a picture of one class and put into a picture of another class, at the same place. Then the classifier
+is asked again: does it now call the picture by the class of the place? If so for many pictures, it goes by this place. The
+diffusion model {{ model }}, which learned what the data is like, is asked about the same pictures. If its answer stays, the
+place is no real difference between the classes: the classifier may use a shortcut, such as a watermark or a frame.</p>
+<p>For each class the table shows the place that does most. A place decides if surely more than {{ limit }} % of the answers
+become the class, and surely more than with a picture of another class, and than with any other place. Rows in colour are
+alarms. With two classes one place may stand for both: what one class has there, the other lacks.</p>
+<table class="words"><tr><th>class</th><th>place</th><th>answers that become the class</th><th>the same place of another
+class</th>
+<th>the best other place</th><th>the data's model follows</th><th></th></tr>
+{% for one in findings %}<tr{% if one.alarm %} class="alarm"{% endif %}><td>{{ one.called }}</td><td>{{ one.place }}</td>
+<td>{{ one.flips }}</td><td>{{ one.control }}</td><td>{{ one.elsewhere }}</td><td>{{ one.data }}</td><td>{{ one.verdict
+}}</td></tr>
+{% endfor %}</table>
+{% for one in findings if one.pairs %}<h3>{{ one.called }}: {{ one.place }}</h3><p>{{ one.sentence }}</p>
+<table class="pairs"><tr><th>a picture of {{ one.called }}, with the place in a frame</th>
+{% for pair in one.pairs %}<td><img src="{{ pair.donor }}" width="110" alt="{{ one.called }}"></td>{% endfor %}</tr>
+<tr><th>a picture of another class, and what it is called</th>{% for pair in one.pairs %}<td><img src="{{ pair.before }}"
+width="110" alt=""><br>{{ pair.called }}</td>{% endfor %}</tr><tr><th>the same with the place of the picture above, and what
+it is called now</th>
+{% for pair in one.pairs %}<td{% if pair.became %} class="became"{% endif %}><img src="{{ pair.after }}" width="110" alt=""><br>
+{{ pair.now }}</td>{% endfor %}</tr></table>{% endfor %}
 <h2>Pictures on which the two part most</h2>
-<p>From left to right: the picture with the region of the largest excess in a frame, the classifier's map, the data's map.</p>
+<p>From left to right: the picture, the classifier's map, the data's map. The classifier's map is Grad-CAM of the log-odds of
+the class that it calls against the next likely one; the data's map is where the diffusion model tells these two classes
+apart. Each map is taken as shares of its sum: bright is much of that map. The frame is the region in which the classifier's
+share exceeds the data's most.</p>
 <div class="pictures">{% for one in shown %}<figure><img src="{{ one.image }}" alt="{{ one.words }}" width="504">
 <figcaption>{{ one.words }}</figcaption></figure>{% endfor %}</div>
 </body></html>
@@ -75,53 +96,110 @@ def write(
     folder: Path,
     answers: dict[int, Answer],
     pictures: PictureSet,
-    classes: Sequence[str],
     names: tuple[str, str],
     regions: int,
-) -> list[Group]:
+    test: Transplants,
+    findings: Sequence[Finding],
+) -> None:
     """Write audit.html, audit.parquet, audit.csv and regions.csv; names are those of classifier and model."""
     import pandas
 
-    table = rows(list(answers.values()), list(answers), pictures, classes, regions)
+    table = rows(list(answers.values()), list(answers), pictures, test.classifier.classes, regions)
     frame = pandas.DataFrame(table).drop(columns="number")
     frame.to_parquet(folder / "audit.parquet")
     frame.to_csv(folder / "audit.csv", index=False)
-    groups = group(list(answers.values()), regions)
-    _write_regions(folder / "regions.csv", groups, classes, regions)
+    _write_regions(folder / "regions.csv", findings, test)
     page = Environment(autoescape=True).from_string(PAGE)
     text = page.render(
         classifier=names[0],
         model=names[1],
         count=len(table),
         right=sum(row["right"] for row in table),
-        groups=[_group_words(one, classes, regions) for one in groups],
+        limit=round(100 * FLIPS),
+        findings=[_finding(one, test) for one in findings],
         shown=[_figure(row, answers[row["number"]], pictures, regions) for row in table[:SHOWN]],
     )
     (folder / "audit.html").write_text(text, encoding="utf-8")
-    return groups
 
 
-def _group_words(one: Group, classes: Sequence[str], regions: int) -> dict[str, Any]:
-    return vars(one) | {
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _with_interval(share: Interval | None) -> str:
+    return "not asked" if share is None else f"{_percent(share.value)} ({_percent(share.low)} to {_percent(share.high)})"
+
+
+def sentence(finding: Finding, classes: Sequence[str], size: int) -> str:
+    """What was found, in words."""
+    place, called = finding.place.words(size), classes[finding.called]
+    return (
+        f"Put into pictures of other classes, this place of {called!r} ({place}) makes the classifier call "
+        f"{_percent(finding.flips.value)} of them {called!r}. The data's model follows in "
+        f"{_percent(finding.data.value) if finding.data else 'an unknown share'}. {verdict(finding)}"
+    )
+
+
+def verdict(finding: Finding) -> str:
+    """What to think of a place."""
+    if not finding.conspicuous:
+        return "No single place decides."
+    return (
+        "The classifier goes by this place, the data does not."
+        if finding.alarm
+        else "It may be a real difference: the data's model follows as well."
+    )
+
+
+def _finding(one: Finding, test: Transplants) -> dict[str, Any]:
+    classes = test.classifier.classes
+    return {
         "called": classes[one.called],
-        "region": region_words(one.region, regions),
-        "conspicuous": one.conspicuous,
+        "place": one.place.words(test.size),
+        "flips": _with_interval(one.flips),
+        "control": _percent(float(one.control.mean())),
+        "elsewhere": _percent(float(one.elsewhere.mean())),
+        "data": _with_interval(one.data),
+        "alarm": one.alarm,
+        "verdict": verdict(one),
+        "sentence": sentence(one, classes, test.size),
+        "pairs": list(_pairs(one, test)) if one.conspicuous else [],
     }
 
 
-def _write_regions(file: Path, groups: Sequence[Group], classes: Sequence[str], regions: int) -> None:
+def _pairs(finding: Finding, test: Transplants) -> Iterator[dict[str, Any]]:
+    """The first pairs of a place: where it is taken from, and a picture before and after."""
+    pairs, mask = finding.pairs.first(PAIRS), finding.place.mask(test.size).numpy()
+    after, now = test.transplanted(pairs, finding.place), test.answers(pairs, finding.place)
+    for n, (donor, receiver) in enumerate(zip(pairs.donors, pairs.receivers, strict=True)):
+        pictures = (_pixels(each) for each in (test.pictures[donor], test.pictures[receiver], after[n]))
+        shown = [as_data(framed(picture, mask if place == 0 else None)) for place, picture in enumerate(pictures)]
+        words = {
+            "called": test.classifier.classes[test.called[receiver]],
+            "now": test.classifier.classes[now[n]],
+            "became": bool(finding.flipped[n]),
+        }
+        yield dict(zip(("donor", "before", "after"), shown, strict=True)) | words
+
+
+def _write_regions(file: Path, findings: Sequence[Finding], test: Transplants) -> None:
     with file.open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
-        table.writerow(["called", "pictures", "region", "first", "first low", "first high", "changed", "excess", "conspicuous"])
-        for one in groups:
-            place, first = region_words(one.region, regions), one.first
-            numbers = [first.value, first.low, first.high, one.changed, one.excess, one.conspicuous]
-            table.writerow([classes[one.called], one.pictures, place, *numbers])
+        columns = ["flips", "flips low", "flips high", "control", "elsewhere", "data", "data low", "data high"]
+        table.writerow(["called", "pictures", "region", *columns, "conspicuous", "alarm"])
+        for one in findings:
+            flips, data = one.flips, one.data
+            numbers = [flips.value, flips.low, flips.high, one.control.mean(), one.elsewhere.mean()]
+            asked = [data.value, data.low, data.high] if data else [""] * 3
+            called, place = test.classifier.classes[one.called], one.place.words(test.size)
+            table.writerow([called, len(one.flipped), place, *numbers, *asked, one.conspicuous, one.alarm])
 
 
 def _figure(row: dict[str, Any], answer: Answer, pictures: PictureSet, regions: int) -> dict[str, str]:
-    picture = pictures[row["number"]][0].movedim(0, -1).numpy()
-    parts = [framed(picture, answer.region, regions), *(coloured(values) for values in (answer.classifier_map, answer.data_map))]
+    picture = _pixels(pictures[row["number"]][0])
+    area = np.zeros(picture.shape[:2], bool)
+    area[window(answer.region, regions, len(area))] = True
+    parts = [framed(picture, area), *(coloured(values) for values in (answer.classifier_map, answer.data_map))]
     sheet = Image.new("RGB", (3 * EDGE + 24, EDGE), "white")
     for place, part in enumerate(parts):
         sheet.paste(part, (place * (EDGE + 12), 0))
@@ -133,15 +211,17 @@ def _figure(row: dict[str, Any], answer: Answer, pictures: PictureSet, regions: 
     return {"image": as_data(sheet), "words": words}
 
 
-def framed(picture: np.ndarray, region: int, regions: int) -> Image.Image:
-    """A picture uint8 [S,S,3], enlarged, with an orange frame around a region."""
+def framed(picture: np.ndarray, place: np.ndarray | None) -> Image.Image:
+    """A picture uint8 [S,S,3], enlarged, with an orange line around the pixels of a place, bool [S,S]."""
     image = np.array(Image.fromarray(picture).resize((EDGE, EDGE), Image.Resampling.NEAREST))
-    area = np.zeros((EDGE, EDGE), bool)
-    area[window(region, regions, EDGE)] = True
-    inside = np.zeros_like(area)
-    inside[2:-2, 2:-2] = area[:-4, 2:-2] & area[4:, 2:-2] & area[2:-2, :-4] & area[2:-2, 4:]
-    image[area & ~inside] = (230, 97, 1)
+    if place is not None:
+        area = np.array(Image.fromarray(place).resize((EDGE, EDGE), Image.Resampling.NEAREST))
+        image[area & ~ndimage.binary_erosion(area, iterations=2)] = (230, 97, 1)
     return Image.fromarray(image)
+
+
+def _pixels(picture: Tensor) -> np.ndarray:
+    return picture.movedim(0, -1).numpy()
 
 
 def coloured(values: np.ndarray) -> Image.Image:

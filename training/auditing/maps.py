@@ -94,9 +94,7 @@ class Auditor:
 
     def ask_model(self, picture: Tensor, names: tuple[str, str], seed: int) -> tuple[Tensor, float]:
         """The data's map [S,S], not negative, and the model's log-odds in nats for the first name."""
-        noised = self.model.noise(self.model.encode(to_model_range(picture[None])), seed, TIMESTEPS)
-        predicted = (self.model.predict(noised, TIMESTEPS, PROMPT.format(name)) for name in names)
-        predictions = NoisePredictions(noised, *predicted, *names)
+        predictions = ask(self.model, picture[None], names, seed)
         information = sum_steps(predictions, reading="information", weighting="uniform").values
         evidence = sum_steps(predictions, reading="evidence", weighting="information").values
         cells = information.flatten(0, -3).mean(0)[None, None].float()
@@ -110,6 +108,13 @@ class Auditor:
         tried = picture.repeat(len(others), 1, 1, 1)
         tried[:, :, rows, columns] = others[:, :, rows, columns]
         return float((classifiers.logits(self.classifier, tried).argmax(1) != called).float().mean())
+
+
+def ask(model: Model, pictures: Tensor, names: tuple[str, str], seed: int) -> NoisePredictions:
+    """What the model predicts for pictures uint8 [B,3,S,S] under the names of two classes."""
+    noised = model.noise(model.encode(to_model_range(pictures)), seed, TIMESTEPS)
+    predicted = (model.predict(noised, TIMESTEPS, PROMPT.format(name)) for name in names)
+    return NoisePredictions(noised, *predicted, *names)
 
 
 def as_shares(values: np.ndarray) -> np.ndarray:
