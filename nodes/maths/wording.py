@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 
 ELLIPSIS = "…"
 
-WEIGHTING_WORDS = {"uniform": "equally weighted", "information": "weighted by their share of log SNR"}
+WEIGHTING_WORDS = {"uniform": "equally weighted", "information": "weighted by their share of the log signal-to-noise ratio"}
 UNITS = {"uniform": "noise variances", "information": "nats"}
 """The unit of squares of predictions, by their weighting."""
 NATS = "2.3 nats mean ten times as likely."
@@ -16,12 +16,12 @@ NATS = "2.3 nats mean ten times as likely."
 PER_CELL = " per latent cell"
 """What the unit of a cell's number says in addition to that of a sum over cells."""
 SENTENCES = {
-    "source": "Steps {start}–{end} of {steps}{asked}, {weighting}",
+    "source": "Steps {start}–{end} of {steps}, noisiest first{asked}, {weighting}",
     "total": "Whole picture: {value} {unit} for {label}",
     "no_total": "Whole picture: no evidence either way",
     "unsure_total": "{total}, standard error unknown",
     "one_sample": "One noise sample has none: take 4 samples or more",
-    "one_pair": "One antithetic pair has none: take 4 samples or more",
+    "one_pair": "Two samples of opposite noise have none: take 4 samples or more",
     "reliable": "Beyond {threshold} standard errors: {count} of {cells} cells (by chance at most {expected})",
     "not_reliable": "No reliable {noun}: the noise samples agree in {agreeing} of {compared} comparisons, by chance in half of "
     "them",
@@ -41,7 +41,7 @@ SENTENCES = {
 
 def asked_words(asked: int | None) -> str:
     """How many of the steps just named the model was asked about, to follow them; nothing where it was all of them."""
-    return "" if asked is None else f" (asked: {asked})"
+    return "" if asked is None else f" (the model was asked at {asked})"
 
 
 def say(name: str, **values: object) -> str:

@@ -308,9 +308,9 @@ def test_long_labels_are_cut_to_what_tells_them_apart(label: str, other: str, pa
 
 
 def test_the_legend_knows_the_steps_and_the_weighting() -> None:
-    assert make_heatmap(read_map(random_difference())).source == "Steps 10–20 of 50, equally weighted"
+    assert make_heatmap(read_map(random_difference())).source == "Steps 10–20 of 50, noisiest first, equally weighted"
     weighted = make_heatmap(read_map(random_difference(weighting="information")))
-    assert weighted.source == "Steps 10–20 of 50, weighted by their share of log SNR"
+    assert weighted.source == "Steps 10–20 of 50, noisiest first, weighted by their share of the log signal-to-noise ratio"
 
 
 # ---------------------------------------------------------------------------------------------------------------- node
@@ -424,7 +424,7 @@ def test_the_total_names_the_label_that_it_speaks_for_and_its_standard_error() -
     )
 
 
-@pytest.mark.parametrize(("samples", "single"), [(1, "One noise sample"), (2, "One antithetic pair")])
+@pytest.mark.parametrize(("samples", "single"), [(1, "One noise sample"), (2, "Two samples of opposite noise")])
 def test_a_total_without_a_standard_error_says_why_and_what_to_do(samples: int, single: str) -> None:
     (total,) = make_heatmap(read_map(evidence(torch.ones(samples, 1, 1, 2)))).totals
     assert total.startswith("Whole picture: 2 nats for “zebra”, standard error unknown.")

@@ -117,10 +117,10 @@ def test_half_a_pair_is_not_a_pair(whole: NoisePredictions) -> None:
 
 
 def test_every_answer_says_how_many_steps_were_asked(part: NoisePredictions) -> None:
-    assert "20 (asked: 4)" in read_map(sum_steps(part, 0, None, "evidence")).source
-    assert "20 (asked: 2)" in read_map(sum_steps(part, 0, 6, "evidence")).source
-    assert "20 steps (asked: 4)" in report(judge(part))
-    assert "20 steps (asked: 4)" in archive.describe(part)
+    assert "first (the model was asked at 4)" in read_map(sum_steps(part, 0, None, "evidence")).source
+    assert "first (the model was asked at 2)" in read_map(sum_steps(part, 0, 6, "evidence")).source
+    assert "20 steps (the model was asked at 4)" in report(judge(part))
+    assert "20 steps (the model was asked at 4)" in archive.describe(part)
     assert b"asked: 4 of {steps}" in explorer.overview(part, torch.rand(1, 48, 48, 3))
 
 

@@ -268,7 +268,7 @@ def without_error(samples: int) -> NoiseDifference:
         ),
         (
             lambda: make_heatmap(read_map(without_error(2)), reliability="standard errors"),
-            "One antithetic pair has none: take 4 samples or more .* or choose the reliability 'all'",
+            "Two samples of opposite noise have none: take 4 samples or more .* or choose the reliability 'all'",
         ),
         (
             lambda: make_heatmap(

@@ -327,7 +327,7 @@ def test_the_table_has_a_line_for_each_label_of_each_image_with_the_winner_first
         assert table[0].split()[0] in ("zebra", "horse") and table[0].endswith("winner")
         assert table[1].endswith("not ruled out")
         assert {line.split()[0] for line in table} == set(LABELS)
-        assert all("out after" in line and "−" in line and "±" in line for line in table[2:])
+        assert all("ruled out after" in line and "−" in line and "±" in line for line in table[2:])
     assert "is not ruled out" in lines[0]
 
 

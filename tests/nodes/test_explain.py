@@ -162,7 +162,7 @@ def test_the_quality_says_how_much_is_asked_and_more_asks_for_what_is_new(counte
     few = {"steps": 8, "start": 0, "ask_no_words": False}
     asked, run = counted.run(**few, quality="quick")
     assert asked == 12
-    assert "asked: 3" in run.outputs["said"]["text"][0]
+    assert "asked at 3" in run.outputs["said"]["text"][0]
     asked, run = counted.run(quality="exact")
     assert asked == 2 * 8 * SAMPLES - 12
     assert "asked" not in run.outputs["said"]["text"][0]

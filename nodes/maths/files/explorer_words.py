@@ -21,7 +21,7 @@ PAGE_SENTENCES = {
     "decoded": "Colours that the sum adds, decoded by the VAE.",
     "guessed_badge": "estimate without VAE",
     "guessed": "Colours that the sum adds, estimated from the picture’s own latent. Connect a VAE to see what it decodes.",
-    "estimated_badge": "estimate, R² {fit}",
+    "estimated_badge": "estimate, R² {fit} (1 at best)",
     "estimated": "Colours that the sum adds, estimated from what the VAE decoded (R² {fit}; 1 at best). "
     "Run the workflow to decode this range.",
 }

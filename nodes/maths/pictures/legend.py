@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..images import to_image
 from ..method.heatmap import Heatmap
-from ..wording import differing_part, format_value, plain_text, quoted, say
+from ..wording import NATS, PER_CELL, UNITS, differing_part, format_value, plain_text, quoted, say
 from .colours import end_colours
 from .lettering import Align, Paragraph, fits, paragraph
 from .overlay import USUAL, Appearance, blend, ground
@@ -57,10 +57,9 @@ def draw_legend(heatmap: Heatmap, image: int, lengths: Lengths, appearance: Appe
     findings = [finding_lines(heatmap, number, lengths) + remarks for number in images]
     warnings = [warning_lines(heatmap, number, lengths) for number in images]
     room = max(sum(text.height for text in warning + finding) for warning, finding in zip(warnings, findings, strict=True))
-    details = [
-        paragraph(text, lengths(12), lengths.inner, lines=2)
-        for text in (heatmap.source, say("quantity", quantity=heatmap.quantity, unit=heatmap.unit))
-    ]
+    quantity = say("quantity", quantity=heatmap.quantity, unit=heatmap.unit)
+    meaning = [NATS] if heatmap.totals and heatmap.unit == UNITS["information"] + PER_CELL else []
+    details = [paragraph(text, lengths(12), lengths.inner, lines=2) for text in (heatmap.source, quantity, *meaning)]
     key = draw_key(heatmap, image, lengths, appearance)
     margin, gap = lengths(14), lengths(6)
     height = 2 * margin + key.height + 2 * gap + room + sum(text.height for text in titles + details)

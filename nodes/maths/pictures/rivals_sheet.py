@@ -102,14 +102,14 @@ def tells_probability(contest: Contest) -> bool:
 def status(standing: Standing) -> str:
     """What the test said of a label that did not win."""
     if standing.out:
-        return f"out after {standing.samples} samples"
+        return f"ruled out after {standing.samples} samples"
     return "not ruled out" if standing.error is not None else "error unknown"
 
 
 def reading_rule(contest: Contest) -> str:
     """What the numbers are, and when a label is out."""
     noised = contest.noised
-    pairs = " in antithetic pairs" if noised.antithetic else ""
+    pairs = " in antithetic pairs (the same noise with + and −)" if noised.antithetic else ""
     count = f"{noised.samples} noise sample{'s' * (noised.samples > 1)}{pairs}"
     sentences = [f"Log-odds against the winner in nats, over all {noised.steps} steps and up to {count}. {NATS}"]
     opposite = "; an antithetic pair counts as one" if noised.antithetic else ""
@@ -207,7 +207,7 @@ def rival_header(contest: Contest, target: int, rival: int, image: int) -> tuple
     """What stands above a map: the rival, the log-odds of the target against it, and after how many samples it was out."""
     odds = contest.log_odds(target, rival, image)
     sign = "+" if odds.mean > 0 else ""
-    out = f", out after {int(contest.samples[rival, image])}" if contest.out[rival, image] else ""
+    out = f", ruled out by {int(contest.samples[rival, image])} samples" if contest.out[rival, image] else ""
     return f"vs {quoted(contest.labels[rival])}", f"{sign}{format_with_error(odds.mean, odds.error)} nats{out}"
 
 

@@ -108,7 +108,7 @@ def _number_steps(above: Axes, below: Axes, verdict: Verdict) -> None:
     below.set_xlabel("step (0 is the noisiest)")
     top = above.secondary_xaxis("top")
     top.set_xticks(ticks, [_log_snr_words(float(verdict.log_snr[tick])) for tick in ticks])
-    top.set_xlabel("log SNR")
+    top.set_xlabel("log signal-to-noise ratio (log SNR)")
     top.spines["top"].set_visible(False)
 
 
