@@ -329,7 +329,7 @@ def details(verdict: Verdict, image: int) -> list[str]:
         sentences.append(_agreement_words(verdict, image))
     if verdict.differs[image] and verdict.error is None:
         enough = (
-            "4 or more noise samples, for a pair of opposite noise counts as one" if verdict.antithetic else "2 or more noise samples"
+            "4 or more noise samples, opposite ones count as one" if verdict.antithetic else "2 or more noise samples"
         )
         sentences.append(f"Uncertainty unknown: take {enough}.")
     sentences += [verdict.unseen] * bool(verdict.unseen)
@@ -361,7 +361,7 @@ def reading_rule(verdict: Verdict) -> str:
     """Which steps and samples the numbers are from, and what ±, "undecided" and nats mean."""
     samples = len(verdict.evidence)
     taken = "one noise sample" if samples == 1 else f"mean over {samples} noise samples"
-    made = f"Sum over {range_words(verdict)}, {taken}{' in antithetic pairs (the same noise with + and −)' if verdict.antithetic else ''}"
+    made = f"Sum over {range_words(verdict)}, {taken}{' in pairs of opposite noise' if verdict.antithetic else ''}"
     if verdict.error is None:
         return f"{made}. {NATS}"
     return f"{made}; ± is one standard error. If the {CONFIDENCE:.0%} interval contains 0, it is undecided. {NATS}"
