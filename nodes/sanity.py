@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io, ui
 
 from . import types
-from .host.prompt_words import side_labels
+from .host.prompt_words import prompt_texts, side_labels, unseen_words
 from .host.sanity import Question, ask_all
 from .host.schedule import check_same_model
 from .inputs.schema import schema
@@ -32,8 +32,9 @@ class SanityCheck(io.ComfyNode):
             category="SDExplain",
             description="Checks whether maps of evidence can be believed. The same prompt must give no difference, and swapped "
             "prompts the negative. The parts must add up. Other words for the prompts and other noise must keep the map, a "
-            "model with shuffled weights must lose it, and the evidence must be larger than its uncertainty. Nothing is taken "
-            "from earlier runs: the model makes 6 × steps × samples predictions, 8 × with paraphrases.",
+            "model with shuffled weights must lose it, and the evidence must be larger than its uncertainty. The model must know "
+            "the picture, and the words must say more than none. Nothing is taken from earlier runs: the model makes 6 × steps × "
+            "samples predictions, 8 × with paraphrases.",
             search_aliases=["randomisation test", "saliency", "validate", "trust", "explain"],
             is_output_node=True,
             inputs=[
@@ -91,15 +92,24 @@ class SanityCheck(io.ComfyNode):
                     tooltip="The contrast prompt in other words. Unconnected: the contrast itself. If neither is connected, "
                     "this is not checked.",
                 ),
+                io.Conditioning.Input(
+                    "no_words",
+                    optional=True,
+                    tooltip="The empty prompt, from CLIP Text Encode without a text: one of the prompts must describe the "
+                    "picture better. It takes at most 12 predictions more. Unconnected: this is not checked.",
+                ),
             ],
             outputs=[
                 io.String.Output(
-                    display_name="report", tooltip="Every check in a line: pass or fail, the figure, its bound, what it means."
+                    display_name="report",
+                    tooltip="Every check in a line: pass, fail or unclear, the figure, its bound, what it means.",
                 ),
                 io.Image.Output(
                     display_name="picture", tooltip="The map, with swapped prompts, in other words and with shuffled weights."
                 ),
-                io.Boolean.Output(display_name="all passed", tooltip="True if no check failed; skipped checks don't count."),
+                io.Boolean.Output(
+                    display_name="all passed", tooltip="True if every check that was made passed; skipped checks don't count."
+                ),
             ],
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
         )
@@ -118,7 +128,9 @@ class SanityCheck(io.ComfyNode):
         **given: Any,
     ) -> io.NodeOutput:
         labels = side_labels(cls.hidden.dynprompt, cls.hidden.unique_id, target_label, contrast_label)
-        (question,) = collect(given | dict(zip(("target_label", "contrast_label"), labels, strict=True)), Question)
+        unseen = unseen_words(model, prompt_texts(cls.hidden.dynprompt, cls.hidden.unique_id))
+        given |= {"target_label": labels[0], "contrast_label": labels[1], "unseen": unseen}
+        (question,) = collect(given, Question)
         check_same_model(model, noised)
         answers = ask_all(model, sanity.take_part(noised, steps, samples), question, seed)
         checks, source = sanity.check_all(answers), sanity.source_words(answers, noised.steps)

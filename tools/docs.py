@@ -117,6 +117,7 @@ def before_saving(graph: Graph) -> dict[str, list[str]]:
         contrast_label="horse",
         target_paraphrase=encode("a drawing of a zebra"),
         contrast_paraphrase=encode("a drawing of a horse"),
+        no_words=encode(""),
     )
     explained = add(
         "SDExplainExplain", model=model, clip=clip, vae=vae, image=image, steps=STEPS, samples=SAMPLES, percentile=99.0

@@ -9,7 +9,9 @@ import comfy.utils
 import torch
 from torch import Tensor
 
+from ..maths.answers.no_words import find_cases
 from ..maths.answers.sanity import Answers
+from ..maths.method.cases import FewLevels, few_levels
 from ..maths.method.noising import NoisedLatents
 from ..maths.method.prediction import NoisePredictions, list_evaluations, predictions_shape, side_names
 from .coverage import check_coverage
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """Two prompts and what to call them, and either in other words, if there are any.
+    """Two prompts and what to call them, either in other words, and the empty prompt, if there are any.
 
     Raises:
         ValueError: a prompt that is not a conditioning.
@@ -35,6 +37,9 @@ class Question:
     contrast_label: str
     target_paraphrase: Conditioning | None = None
     contrast_paraphrase: Conditioning | None = None
+    no_words: Conditioning | None = None
+    unseen: str = ""
+    """A sentence on words that the model was never shown, see `NoisePredictions`."""
 
     def __post_init__(self) -> None:
         check_conditioning(self.target, "target")
@@ -42,6 +47,8 @@ class Question:
         if self.reworded:
             check_conditioning(self.reworded[0], "target paraphrase")
             check_conditioning(self.reworded[1], "contrast paraphrase")
+        if self.no_words is not None:
+            check_conditioning(self.no_words, "no_words")
 
     @property
     def reworded(self) -> tuple[Conditioning, Conditioning] | None:
@@ -50,10 +57,15 @@ class Question:
             return None
         return self.target_paraphrase or self.target, self.contrast_paraphrase or self.contrast
 
-    @property
-    def evaluations(self) -> int:
-        """How many predictions are made of each noised latent."""
-        return 8 if self.reworded else 6
+    def few(self, noised: NoisedLatents) -> FewLevels | None:
+        """Where the model is asked without words; None if it is not."""
+        return None if self.no_words is None else few_levels(noised)
+
+    def evaluations(self, noised: NoisedLatents) -> int:
+        """How many predictions are made."""
+        few = self.few(noised)
+        without_words = 0 if few is None else len(list_evaluations(few.noised))
+        return (8 if self.reworded else 6) * len(list_evaluations(noised)) + without_words
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,17 +78,25 @@ class Interview:
 
     def ask(self, model: ModelPatcher, target: Conditioning, contrast: Conditioning, kind: str = "") -> NoisePredictions:
         """The predictions under both prompts; `kind` is what errors add to their names."""
-        both = self._predict(model, target, f"target{kind}"), self._predict(model, contrast, f"contrast{kind}")
+        prompts = {f"target{kind}": target, f"contrast{kind}": contrast}
+        both = (self._predict(model, self.noised, prompt, name) for name, prompt in prompts.items())
         return NoisePredictions(self.noised, *both, *self.labels, own_pictures=about_model(model).own_pictures)
 
-    def _predict(self, model: ModelPatcher, prompt: Conditioning, name: str) -> Tensor:
-        predictions = torch.empty(predictions_shape(self.noised))
-        predict(model, self.noised, prompt, predictions, list_evaluations(self.noised), self.bar.update, name=name)
+    def compare_with_no_words(
+        self, model: ModelPatcher, first: NoisePredictions, few: FewLevels, no_words: Conditioning
+    ) -> NoisePredictions:
+        """The predictions with `cases`, see `find_cases`."""
+        empty = self._predict(model, few.noised, no_words, "no_words")
+        return replace(first, cases=find_cases(first, few, empty))
+
+    def _predict(self, model: ModelPatcher, noised: NoisedLatents, prompt: Conditioning, name: str) -> Tensor:
+        predictions = torch.empty(predictions_shape(noised))
+        predict(model, noised, prompt, predictions, list_evaluations(noised), self.bar.update, name=name)
         return predictions
 
 
 def ask_all(model: ModelPatcher, noised: NoisedLatents, question: Question, seed: int) -> Answers:
-    """What the model says to both prompts, swapped, and in other words, and with its weights shuffled by the seed.
+    """What the model says to both prompts, swapped, in other words, without words, and with its weights shuffled by the seed.
 
     Raises:
         ValueError: what `check_coverage`, `predict` and `shuffled_weights` refuse.
@@ -84,11 +104,14 @@ def ask_all(model: ModelPatcher, noised: NoisedLatents, question: Question, seed
     prompts = question.target, question.contrast, *(question.reworded or ())
     check_coverage(model, noised, dict(zip(("target", "contrast", "target paraphrase", "contrast paraphrase"), prompts)))
     labels = side_names(question.target_label, question.contrast_label)
-    bar = comfy.utils.ProgressBar(len(list_evaluations(noised)) * question.evaluations)
-    ask = Interview(noised, labels, bar).ask
-    first = ask(model, question.target, question.contrast)
-    swapped = replace(ask(model, question.contrast, question.target), target_label=labels[1], contrast_label=labels[0])
-    paraphrased = ask(model, *question.reworded, "_paraphrase") if question.reworded else None
+    asked, few = question.evaluations(noised), question.few(noised)
+    interview = Interview(noised, labels, comfy.utils.ProgressBar(asked))
+    first = replace(interview.ask(model, question.target, question.contrast), unseen=question.unseen)
+    swapped = interview.ask(model, question.contrast, question.target)
+    swapped = replace(swapped, target_label=labels[1], contrast_label=labels[0])
+    paraphrased = interview.ask(model, *question.reworded, "_paraphrase") if question.reworded else None
+    if few is not None and question.no_words is not None:
+        first = interview.compare_with_no_words(model, first, few, question.no_words)
     with shuffled_weights(model, seed) as shuffled:
-        randomised = ask(shuffled, question.target, question.contrast)
-    return Answers(first, swapped, randomised, paraphrased)
+        randomised = interview.ask(shuffled, question.target, question.contrast)
+    return Answers(first, swapped, randomised, paraphrased, 0 if few is None else len(list_evaluations(few.noised)))

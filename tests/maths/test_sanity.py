@@ -10,8 +10,11 @@ import pytest
 import torch
 from analytic import noised_latents
 from sdexplain.nodes.maths.answers import sanity
+from sdexplain.nodes.maths.answers.no_words import find_cases
+from sdexplain.nodes.maths.method.cases import Cases, FewLevels, few_levels
+from sdexplain.nodes.maths.method.familiarity import measure
 from sdexplain.nodes.maths.method.noising import in_pairs
-from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect
+from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect, collect_prompt
 from sdexplain.nodes.maths.pictures.sanity_sheet import sanity_sheet
 from torch import Tensor
 
@@ -22,14 +25,14 @@ STEPS, SAMPLES = 8, 4
 
 @dataclass
 class Pictures:
-    """A model that knows one picture for each prompt, [C,h,w], with a spread of 0.5 around it."""
+    """A model that knows one picture for each prompt, [C,h,w], with a spread of 0.5 around it; without words, grey."""
 
     target: Tensor
     contrast: Tensor
 
     def __call__(self, x: Tensor, sigma: Tensor, prompt: str) -> Tensor:
         sigma = sigma[:, None, None, None]
-        known = self.target if prompt == "target" else self.contrast
+        known = {"target": self.target, "contrast": self.contrast}.get(prompt, torch.zeros(SHAPE))
         return (0.25 * x + sigma**2 * known) / (0.25 + sigma**2)
 
 
@@ -55,17 +58,25 @@ def swapped_prompts(model: Denoise) -> Denoise:
 
 
 def answers(model: Denoise = TRAINED, randomised: Denoise = UNTRAINED, paraphrased: Denoise | None = None) -> sanity.Answers:
-    noised = noised_latents(0.5 * drawn(1)[None] + 0.5 * drawn(7)[None], steps=STEPS, samples=SAMPLES)
+    noised = noised_latents(0.9 * drawn(1)[None] + 0.1 * drawn(7)[None], steps=STEPS, samples=SAMPLES)
     of = lambda denoise: collect(noised, denoise, target_label="zebra", contrast_label="horse")  # noqa: E731
-    return sanity.Answers(of(model), of(swapped_prompts(model)), of(randomised), None if paraphrased is None else of(paraphrased))
+    few = few_levels(noised)
+    assert few is not None
+    first = compared(of(model), few, collect_prompt(few.noised, lambda x, sigma: model(x, sigma, "")))
+    reworded = None if paraphrased is None else of(paraphrased)
+    return sanity.Answers(first, of(swapped_prompts(model)), of(randomised), reworded, without_words=12)
+
+
+def compared(first: NoisePredictions, few: FewLevels, empty: Tensor) -> NoisePredictions:
+    return replace(first, cases=find_cases(first, few, empty))
 
 
 def passed(asked: sanity.Answers) -> dict[str, bool | None]:
-    names = ("same", "swapped", "additivity", "paraphrase", "randomised", "noise", "evidence")
-    return dict(zip(names, (check.passed for check in sanity.check_all(asked)), strict=True))
+    return dict(zip(NAMES, (check.passed for check in sanity.check_all(asked)), strict=True))
 
 
-ALL_PASS = dict.fromkeys(("same", "swapped", "additivity", "paraphrase", "randomised", "noise", "evidence"), True)
+NAMES = ("same", "swapped", "additivity", "paraphrase", "randomised", "noise", "evidence", "familiar", "words")
+ALL_PASS = dict.fromkeys(NAMES, True)
 
 
 def test_a_sound_model_passes_everything_and_to_the_last_bit() -> None:
@@ -193,6 +204,58 @@ def test_maps_of_independent_noise_add_up_to_the_map_and_one_noise_for_all_steps
         torch.testing.assert_close(maps.sum(dim=0) / 3, sanity.evidence_map(first), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("target", "contrast", "outcome", "said"),
+    [
+        (40.0, -30.0, "PASS", "“zebra” describes this picture best"),
+        (-30.0, 40.0, "PASS", "“horse” describes this picture best"),
+        (30.0, 40.0, "PASS", "Both “zebra” and “horse” describe this picture better"),
+        (3.9, -30.0, "UNCLEAR", "Neither prompt describes this picture clearly better than no words at all"),
+        (-3.0, -30.0, "UNCLEAR", "not both clearly worse"),
+        (-30.0, -40.0, "FAIL", "The map compares two descriptions that are both wrong"),
+    ],
+)
+def test_words_must_say_more_than_none(target: float, contrast: float, outcome: str, said: str) -> None:
+    error = torch.tensor([2.0])
+    cases = Cases(torch.tensor([target]), torch.tensor([contrast]), error, error, "zebra", "horse")
+    check = sanity.check_words(replace(answers().first, cases=cases), 12)
+    assert check.mark == outcome and said in check.words
+
+
+def test_what_could_not_be_compared_with_no_words_says_why() -> None:
+    first = answers().first
+    unknown = sanity.check_words(replace(first, unseen="The model was never shown this word: “zebu”."), 12)
+    assert unknown.passed is False and "“zebu”" in unknown.words
+    alone = replace(first, cases=None)
+    assert "Connect no_words" in sanity.check_words(alone, 0).words
+    assert "One of the prompts is the empty one" in sanity.check_words(alone, 12).words
+    clean = replace(first.noised, sigmas=torch.full((STEPS,), 0.01))
+    few = sanity.check_words(replace(alone, noised=clean), 0)
+    assert few.passed is None and "Fewer than two steps" in few.words
+
+
+def test_an_unclear_check_is_counted_apart_and_is_not_passed() -> None:
+    asked = answers()
+    good = sanity.check_all(asked)
+    unclear = replace(good[-1], passed=None, unclear=True)
+    assert sanity.all_passed(good) and not sanity.all_passed([*good[:-1], unclear])
+    assert str(unclear).startswith("UNCLEAR · ")
+    assert sanity.report([*good[:-1], unclear], asked.first, "").startswith("“zebra” vs “horse”: 7 of 8 checks passed, 1 unclear")
+
+
+def test_a_picture_that_the_model_does_not_know_fails() -> None:
+    x0 = torch.nn.functional.avg_pool2d(3 * drawn(7)[None], 5, 1, 2)
+    noised = noised_latents(x0, steps=STEPS, samples=SAMPLES)
+    known = sanity.check_familiar(collect(noised, Pictures(x0[0], drawn(2))))
+    assert known.passed and "Smoothing, which knows of the picture only how smooth it is, has 1" in known.words
+    first = collect(noised, Pictures(drawn(1), drawn(2)))
+    check = sanity.check_familiar(first)
+    assert check.passed is False and "does not know this picture" in check.words and "is to be believed" in check.words
+    assert all(f"{ratio:.2f} of smoothing" in check.figure for ratio in measure(first).ratios.tolist())
+    elsewhere = sanity.check_familiar(replace(first, noised=replace(noised, sigmas=torch.full((STEPS,), 0.01))))
+    assert elsewhere.passed is None and "no step has a log SNR" in elsewhere.words
+
+
 def test_sums_that_lose_a_step_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     complete = sanity.sum_steps
 
@@ -241,7 +304,7 @@ def test_the_sheet_has_a_panel_for_every_answer_and_the_report_a_line_for_every_
         lines = sanity.report(checks, asked.first, "5 of 5 steps").split("\n\n")
         assert [line.split(" · ")[0] for line in lines[2:]] == [check.mark for check in checks]
     assert widths[1] > widths[0]
-    assert "4 of 6 checks failed" in lines[0]
+    assert "4 of 8 checks failed" in lines[0]
 
 
 def test_labels_of_any_text_are_drawn_and_reported_as_text() -> None:

@@ -128,7 +128,7 @@ def test_errors_and_cancels_leave_the_model_as_it_was(
 
 @pytest.fixture
 def graph(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
-    texts = {"zebra": "a photo of a zebra", "horse": "a photo of a horse", "other": "a picture of a zebra"}
+    texts = {"zebra": "a photo of a zebra", "horse": "a photo of a horse", "other": "a picture of a zebra", "empty": ""}
     return {
         "load": node("SDExplainLoadDiffusers", folder="bundled model"),
         "count": node("ProbeCountCalls", model=["load", 0], file=f"{request.node.name}.txt"),
@@ -143,12 +143,13 @@ def graph(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
             target=["zebra", 0],
             contrast=["horse", 0],
             image=["picture", 0],
-            steps=4,
+            steps=8,
             samples=2,
             seed=0,
             target_label="zebra",
             contrast_label="horse",
             target_paraphrase=["other", 0],
+            no_words=["empty", 0],
         ),
         "passed": node("PreviewAny", source=["check", 2]),
         "report": node("PreviewAny", source=["check", 0]),
@@ -161,21 +162,40 @@ def test_the_bundled_model_passes_and_is_really_asked(
     ran = comfyui.run(graph, timeout=240)
     assert ran.outputs["passed"]["text"] == ["True"]
     report = ran.outputs["report"]["text"][0]
-    assert report.count("PASS · ") == 5 and "4 of 20 steps, 2 noise samples, 64 predictions" in report
+    assert report.count("PASS · ") == 8 and "SKIPPED · Evidence against its standard error" in report  # one pair has no spread
+    assert "8 of 20 steps, 2 noise samples, 140 predictions" in report
     counted = (comfyui_server.base / "output" / graph["count"]["inputs"]["file"]).read_text().split()
-    assert sum(map(int, counted)) == 64 == 8 * 4 * 2
+    assert sum(map(int, counted)) == 140 == 8 * 8 * 2 + 6 * 2
     (picture,) = ran.pictures("check")
     assert np.asarray(comfyui.image(picture)).std() > 1
 
 
 def test_the_same_prompt_for_both_fails_and_bad_sizes_are_refused(comfyui: Client, graph: dict[str, dict[str, Any]]) -> None:
     graph["check"]["inputs"].update(contrast=["zebra", 0], steps=2, samples=1)
-    del graph["check"]["inputs"]["target_paraphrase"]
+    del graph["check"]["inputs"]["target_paraphrase"], graph["check"]["inputs"]["no_words"]
     ran = comfyui.run(graph, timeout=240)
     assert ran.outputs["passed"]["text"] == ["False"]
     report = ran.outputs["report"]["text"][0]
-    assert re.search(r"FAIL · Same prompt .*has nothing to explain", report) and "4 of 6 checks failed" in report
+    assert re.search(r"FAIL · Same prompt .*has nothing to explain", report) and "4 of 7 checks failed" in report
     assert "24 predictions" not in report and "12 predictions" in report
+
+
+def test_words_that_do_not_fit_and_pictures_and_words_that_are_not_known_fail(
+    comfyui: Client, graph: dict[str, dict[str, Any]]
+) -> None:
+    graph["check"]["inputs"]["target_label"] = ""
+    del graph["check"]["inputs"]["target_paraphrase"]
+    graph["picture"]["inputs"]["class_name"] = "taxi"
+    report = comfyui.run(graph, timeout=240).outputs["report"]["text"][0]
+    assert re.search("FAIL · The words say more .*Neither “zebra” nor “horse” describes this picture better", report)
+    assert "PASS · The model knows this picture" in report
+    graph["picture"] = node("EmptyImage", width=256, height=256, batch_size=1, color=0x808080)
+    graph["zebra"] = prompt("a photo of a zebu")
+    ran = comfyui.run(graph, timeout=240)
+    assert ran.outputs["passed"]["text"] == ["False"]
+    report = ran.outputs["report"]["text"][0]
+    assert re.search("FAIL · The model knows this picture: .*does not know this picture", report)
+    assert re.search("FAIL · The words say more .*never shown this word: “zebu”", report)
 
 
 def test_every_input_and_output_says_what_it_is(comfyui: Client) -> None:

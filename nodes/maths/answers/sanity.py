@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..method.cases import ERRORS, Cases, few_levels
 from ..method.difference import NoiseDifference, Reading, read_step, split_steps, step_weights, sum_steps
+from ..method.familiarity import measure
 from ..method.noising import NoisedLatents
 from ..method.prediction import NoisePredictions
 from ..method.reliability import agreements_needed
 from ..method.scalar import ROUNDING_PER_STEP
 from ..method.uncertainty import independent
-from ..wording import format_value, format_with_error, quoted
+from ..wording import differing_part, format_value, format_with_error, plain_text, quoted
 from . import measures
 from .verdict import CONFIDENCE, judge
 
@@ -28,7 +30,7 @@ RANDOMISED_FALLS = 0.3
 """Spearman's rank correlation, of magnitudes, that a shuffled network may have at most. The bundled model's had 0.17 at most."""
 
 DOUBTFUL = 0.9
-"""Agreement of independent maps that noise alone reaches in 1 to 10 of 100 trials neither passes nor fails."""
+"""Agreement of independent maps that noise alone reaches in 1 to 10 of 100 trials is unclear: it neither passes nor fails."""
 
 LEAST_EVIDENCE = 1.0
 """Nats: odds of less than e to 1 are "not worth more than a bare mention" (Kass & Raftery 1995)."""
@@ -40,18 +42,20 @@ class Check:
 
     name: str
     passed: bool | None
-    """None: it was not made."""
+    """None: it was not made, or is unclear."""
     figure: str
     """The number that decides, with its bound."""
     words: str
     """What was compared, and what a failure means."""
+    unclear: bool = False
+    """Whether it was made and tells neither way."""
 
     def __str__(self) -> str:
         return f"{self.mark} · {self.name}: {self.figure}. {self.words}"
 
     @property
     def mark(self) -> str:
-        return {True: "PASS", False: "FAIL", None: "SKIPPED"}[self.passed]
+        return {True: "PASS", False: "FAIL", None: "UNCLEAR" if self.unclear else "SKIPPED"}[self.passed]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,18 +63,21 @@ class Answers:
     """What the model said, every time on the same noised latents of one image, and was really asked for."""
 
     first: NoisePredictions
+    """With `cases` if the model was asked without words as well."""
     swapped: NoisePredictions
     """Asked again, with target and contrast in each other's place."""
     randomised: NoisePredictions
     """The same prompts, with shuffled weights."""
     paraphrased: NoisePredictions | None = None
     """The same question in other words."""
+    without_words: int = 0
+    """How many predictions were made under the empty prompt."""
 
     @property
     def predictions(self) -> int:
         """How many predictions were made."""
         asked = [each for each in (self.first, self.swapped, self.randomised, self.paraphrased) if each is not None]
-        return sum(array[..., 0, 0, 0].numel() for each in asked for array in (each.target, each.contrast))
+        return self.without_words + sum(array[..., 0, 0, 0].numel() for each in asked for array in (each.target, each.contrast))
 
 
 def take_part(noised: NoisedLatents, steps: int, samples: int) -> NoisedLatents:
@@ -102,8 +109,8 @@ def source_words(answers: Answers, steps: int) -> str:
 
 
 def all_passed(checks: list[Check]) -> bool:
-    """Whether no check failed; one that was not made does not count."""
-    return all(check.passed is not False for check in checks)
+    """Whether every check that was made passed; an unclear one did not."""
+    return not any(check.passed is False or check.unclear for check in checks)
 
 
 def check_all(answers: Answers) -> list[Check]:
@@ -116,6 +123,8 @@ def check_all(answers: Answers) -> list[Check]:
         check_randomised(answers.first, answers.randomised),
         check_other_noise(answers.first),
         check_evidence(answers.first),
+        check_familiar(answers.first),
+        check_words(answers.first, answers.without_words),
     ]
 
 
@@ -227,7 +236,7 @@ def check_other_noise(first: NoisePredictions) -> Check:
     if agreeing >= needed:
         return Check(name, True, figure, words)
     if agreeing >= agreements_needed(compared, DOUBTFUL):
-        return Check(name, None, figure, f"{words} That is not clearly more than chance. Take more steps or samples.")
+        return Check(name, None, figure, f"{words} That is not clearly more than chance. Take more steps or samples.", True)
     return Check(name, False, figure, f"{words} Noise alone agrees in half of them: this map is no more than chance.")
 
 
@@ -251,6 +260,56 @@ def check_evidence(first: NoisePredictions) -> Check:
     if abs(odds) < half_width:
         words += " It contains 0: neither prompt is clearly preferred. Take more steps or samples."
     return Check(name, abs(odds) >= half_width, figure, words)
+
+
+def check_familiar(first: NoisePredictions) -> Check:
+    """The model knows more of the picture than its smoothness, see `familiarity.Familiarity`."""
+    name, found = "The model knows this picture", measure(first)
+    if found.ratios is None:
+        return Check(name, None, "no step to tell it by", f"{found.answer(0)} Take more steps.")
+    figure = f"{float(found.ratios[0]):.2f} of smoothing’s noise error, bound ≤ {found.limit:.2f}"
+    if found.may_be_sure[0] and not found.foreign[0]:
+        own = "" if found.own is None else f" The model’s own pictures: below {found.own.ratios[-1]:.2f}."
+        return Check(name, True, figure, f"Smoothing, which knows of the picture only how smooth it is, has 1.{own}")
+    return Check(name, False, figure, f"{found.words(0)} Nothing that it says about the picture is to be believed.")
+
+
+def check_words(first: NoisePredictions, asked: int) -> Check:
+    """At least one prompt describes the picture better than no words at all, of which `asked` predictions were made.
+
+    It passes beyond ERRORS standard errors of the better one, and fails where both lose, see `cases.loses`.
+    """
+    name, cases = "The words say more than no words", first.cases
+    if first.unseen:
+        return Check(name, False, "unknown words", first.unseen)
+    if cases is not None:
+        return _compared_with_none(name, cases, bool(measure(first).may_be_sure[0]))
+    if asked:
+        words = "One of the prompts is the empty one: the evidence itself compares the other with it."
+    elif few_levels(first.noised) is None:
+        words = "Fewer than two steps are at noise levels that tell whether words fit. Take more steps."
+    else:
+        words = "Connect no_words: the empty prompt."
+    return Check(name, None, "not compared", words)
+
+
+def _compared_with_none(name: str, cases: Cases, known: bool) -> Check:
+    labels = plain_text(cases.target_label), plain_text(cases.contrast_label)
+    both = [
+        (float(nats[0]), 0.0 if error is None else float(error[0]))
+        for nats, error in ((cases.target, cases.target_error), (cases.contrast, cases.contrast_error))
+    ]
+    called = quoted(differing_part(*labels)), quoted(differing_part(*labels[::-1]))
+    figure = ", ".join(f"{label} {format_with_error(*each)} nats" for label, each in zip(called, both, strict=True))
+    if cases.neither[0]:
+        return Check(name, False, figure, f"{cases.words(0)} The map compares two descriptions that are both wrong.")
+    if not known:
+        return Check(name, None, figure, "The model does not know this picture, so that this says nothing.")
+    nats, error = max(both)
+    if nats > ERRORS * error:
+        return Check(name, True, f"{figure}, bound > {format_value(ERRORS * error)}", cases.words(0))
+    words = "Neither prompt describes this picture clearly better than no words at all, and not both clearly worse."
+    return Check(name, None, f"{figure}, bound > {format_value(ERRORS * error)}", words, unclear=True)
 
 
 def independent_maps(predictions: NoisePredictions) -> Tensor:
@@ -288,9 +347,12 @@ def rank_correlation(first: Tensor, second: Tensor) -> float:
 def report(checks: list[Check], predictions: NoisePredictions, source: str) -> str:
     """The checks in words, a paragraph each, below what they are about and what came of them all."""
     failed = sum(check.passed is False for check in checks)
-    made = sum(check.passed is not None for check in checks)
+    unclear = sum(check.unclear for check in checks)
+    made = sum(check.passed is not None for check in checks) + unclear
     labels = f"{quoted(predictions.target_label)} vs {quoted(predictions.contrast_label)}"
     verdict = f"{failed} of {made} checks failed" if failed else f"all {made} checks passed"
+    if unclear:
+        verdict = f"{verdict}, {unclear} unclear" if failed else f"{made - unclear} of {made} checks passed, {unclear} unclear"
     return "\n\n".join([f"{labels}: {verdict}", source, *map(str, checks)])
 
 
