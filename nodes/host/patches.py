@@ -27,6 +27,9 @@ UNUSED_OPTIONS = {"transformer_options", "disable_cfg1_optimization"} | GUIDANCE
 AROUND_GUIDANCE = {"predict_noise"}
 """Kinds of wrappers around guidance: they are never called here."""
 
+BETWEEN_PROMPTS = {"NAGuidance"}
+"""Nodes whose patches of the network do nothing unless a call holds a positive and a negative prompt, as none does here."""
+
 COMPILED = "torch.compile"
 """The key of ComfyUI's wrapper for compiled models, whose layers can't be counted."""
 
@@ -41,13 +44,14 @@ def names_of_patches(model: ModelPatcher) -> list[str]:
     hung = [options.get("transformer_options", {}), others, *model.wrappers.values(), *model.callbacks.values(), model.injections]
     found = [name for part in hung for name in _named("", part)]
     found += [name for name in model.object_patches if name.startswith("diffusion_model")]
-    return [*dict.fromkeys(found)]
+    return [name for name in dict.fromkeys(found) if name not in BETWEEN_PROMPTS]
 
 
 def names_of_guidance(model: ModelPatcher) -> list[str]:
     """What is attached to a model and acts only in sampling."""
     found = [*_named("", {key: value for key, value in model.model_options.items() if key in GUIDANCE})]
     found += [name for kind in AROUND_GUIDANCE for name in _named("", model.wrappers.get(kind, {}))]
+    found += [name for name in _named("", model.model_options.get("transformer_options", {})) if name in BETWEEN_PROMPTS]
     return [*dict.fromkeys(found)]
 
 

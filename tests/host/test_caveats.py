@@ -89,7 +89,32 @@ def node(file: str, name: str, *values: Any, **named: Any) -> Any:
     return patch
 
 
+class NAGuidance:
+    """Core's node of this name, which newer hosts have, in short: its patch is for calls with both prompts."""
+
+    FUNCTION = "patch"
+
+    def patch(self, model: Any) -> tuple[Any]:
+        def nag_attention_output_patch(out: torch.Tensor, extra: dict[str, Any]) -> torch.Tensor:
+            return out * 2 if {0, 1} <= set(extra["cond_or_uncond"]) else out
+
+        patched = model.clone()
+        patched.set_model_attn1_output_patch(nag_attention_output_patch)
+        return (patched,)
+
+
+def nag(model: Any) -> Any:
+    try:
+        return node("nodes_nag", "NAGuidance", 5.0, 0.5, 1.5)(model)
+    except ImportError:
+        return NAGuidance().patch(model)[0]
+
+
 GUIDANCE = {
+    "NAGuidance": nag,
+    "SelfAttentionGuidance": node("nodes_sag", "SelfAttentionGuidance", 0.5, 2.0),
+    "FreSca": node("nodes_fresca", "FreSca", 1.0, 1.25, 20),
+    "APG": node("nodes_apg", "APG", 1.0, 5.0, 0.0),
     "PerturbedAttentionGuidance": node("nodes_pag", "PerturbedAttentionGuidance", 3.0),
     "SkipLayerGuidanceDiT": node(
         "nodes_slg", "SkipLayerGuidanceDiT", scale=3.0, start_percent=0.01, end_percent=0.15, double_layers="7"
@@ -110,6 +135,21 @@ def test_guidance_nodes_are_said_to_have_no_effect(name: str) -> None:
     model, family = of("Stable Diffusion 1.x")
     [words] = said(GUIDANCE[name](model), family)
     assert words.startswith(f"{name}: without effect here")
+
+
+def test_guidance_that_is_said_to_have_no_effect_has_none() -> None:
+    from sdexplain.nodes.host import kept
+    from sdexplain.nodes.noising import NoiseLatent
+
+    model, family = of("Stable Diffusion 1.x")
+    latents = torch.randn(1, *family.latent, generator=torch.Generator().manual_seed(9))
+    noised = NoiseLatent.execute(model, {"samples": latents}, 2, "normal", 0, 1, "fresh per step").result[0]
+    prompts = families.conditioning(family, 1), families.conditioning(family, 2)
+    plain = kept.collect(model, noised, *prompts, "plain", "float32")
+    for name, guide in GUIDANCE.items():
+        guided = kept.collect(guide(model), noised, *prompts, name, "float32")
+        for found, expected in zip(guided[:2], plain[:2], strict=True):
+            torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5, msg=name)
 
 
 def test_nodes_that_act_are_not_said_to_have_no_effect() -> None:
