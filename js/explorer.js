@@ -37,7 +37,7 @@ function settings(node) {
         },
         options: name => /** @type {string[]} */ (widgets().find(widget => widget.name === name)?.options.values ?? []),
         url: path => api.apiURL(path),
-        missing: () => node.inputs.filter(input => NEEDED.includes(input.name) && input.link == null).map(input => input.name),
+        missing: () => NEEDED.filter(name => node.inputs.some((input, slot) => input.name === name && !node.isInputConnected(slot))),
         workflow: () => (app.rootGraph ?? app.graph).serialize(),
     }
 }
