@@ -424,7 +424,9 @@ def test_the_total_names_the_label_that_it_speaks_for_and_its_standard_error() -
     )
 
 
-@pytest.mark.parametrize(("samples", "single"), [(1, "One noise sample has none"), (2, "Two samples of opposite noise have none")])
+@pytest.mark.parametrize(
+    ("samples", "single"), [(1, "One noise sample has none"), (2, "Two samples of opposite noise have none")]
+)
 def test_a_total_without_a_standard_error_says_why_and_what_to_do(samples: int, single: str) -> None:
     (total,) = make_heatmap(read_map(evidence(torch.ones(samples, 1, 1, 2)))).totals
     assert total.startswith("Whole picture: 2 nats for “zebra”, standard error unknown.")

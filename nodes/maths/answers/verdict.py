@@ -328,9 +328,7 @@ def details(verdict: Verdict, image: int) -> list[str]:
             sentences.append(_probability_words(verdict, image))
         sentences.append(_agreement_words(verdict, image))
     if verdict.differs[image] and verdict.error is None:
-        enough = (
-            "4 or more noise samples, opposite ones count as one" if verdict.antithetic else "2 or more noise samples"
-        )
+        enough = "4 or more noise samples, opposite ones count as one" if verdict.antithetic else "2 or more noise samples"
         sentences.append(f"Uncertainty unknown: take {enough}.")
     sentences += [verdict.unseen] * bool(verdict.unseen)
     sentences += [] if verdict.cases is None else [verdict.cases.words(image)]
