@@ -177,6 +177,19 @@ def hosts(results: Results) -> str:
     return table(["ComfyUI", "tried", "files of tests", *counted, "since"], rows) + why
 
 
+def newest_host(results: Results) -> str:
+    """The newest ComfyUI of the job's, with the pages on which every file of tests was run and passed; else the pinned one."""
+    newest = max((row["comfyui"] for row in results.rows("hosts")), key=lambda name: [*map(int, name.split("."))], default="")
+    of_newest = [row for row in results.rows("hosts") if row["comfyui"] == newest]
+    files = {row["file"] for row in of_newest if row["on"] != "server"}
+    passed: dict[str, set[str]] = {}
+    for row in of_newest:
+        passed.setdefault(row["on"], set()).update([row["file"]] if row["failed"] == "0" else [])
+    whole = [on for on, good in passed.items() if on != "server" and good == files]
+    server = all(row["failed"] == "0" for row in of_newest if row["on"] == "server")
+    return f"{newest} (page {', '.join(whole)})" if server and whole else "0.3.75 (page 1.32.9)"
+
+
 # -------------------------------------------------------------------------------------------------------------- figures
 
 
@@ -429,6 +442,7 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     "forward-bundled": forward(BUNDLED),
     "forward-sd15": forward(SD15),
     "forward-sdxl": forward(SDXL),
+    "newest-host": newest_host,
     "milliseconds-beside": milliseconds_beside,
     "sdxl-memory": lambda results: number(results.row("speed_memory", network=SDXL)["process, GB"], 1),
     "half-moves-maps": moves("float16", MAP_MOVES, 2),

@@ -3,8 +3,8 @@
 FOLDER is the ComfyUI's source, as its repository has it; COMFYUI_SOURCE names it otherwise. It is copied into `.comfyui` and gets
 an environment: that of the tests, and before it what this ComfyUI asks for in other versions. The tests that need no page run
 once, on its server; those with a page run with each page (the package comfyui-frontend-package). What each file of tests
-said goes to benchmarks/results/hosts.csv and from there into docs/models.md. `--on` and `--tests` run some of them alone, as
-after a mended fault, and leave the other results as they are.
+said goes to benchmarks/results/hosts.csv and from there into README.md and docs/models.md. `--on` and `--tests` run some of them
+alone, as after a mended fault, and leave the other results as they are.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .commands import PROCESSES
 from .environment import ROOT, Host, SetupError, is_comfyui, make_venv, run_pip, venv_python, version_of
 
 RESULTS = ROOT / "benchmarks" / "results" / "hosts.csv"
-DOCS = ROOT / "docs" / "models.md"
+DOCS = (ROOT / "README.md", ROOT / "docs" / "models.md")
 TESTS = ROOT / "tests"
 PAGE = "comfyui-frontend-package"
 SERVER = "server"
@@ -91,7 +91,10 @@ def build(source: Path) -> Host:
     if not venv_python(venv).exists():
         make_venv(venv)
     lend(venv)
-    run_pip(venv_python(venv), ["install", "-r", str(folder / "requirements.txt")], folder / "pip.log")
+    asked, installed = folder / "requirements.txt", venv / "installed.txt"
+    if not installed.is_file() or installed.read_bytes() != asked.read_bytes():
+        run_pip(venv_python(venv), ["install", "-r", str(asked)], folder / "pip.log")
+        shutil.copyfile(asked, installed)
     return Host(folder, venv_python(venv), pinned=False)
 
 
@@ -100,6 +103,11 @@ def lend(venv: Path) -> None:
     ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
     own = subprocess.run([str(venv_python(venv)), "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
     Path(own, "of_the_tests.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+
+
+def installed_page(host: Host) -> str:
+    ask = f"from importlib.metadata import version; print(version({PAGE!r}))"
+    return subprocess.run([str(host.python), "-c", ask], capture_output=True, text=True).stdout.strip()
 
 
 def chosen(python: Path, wanted: Sequence[str]) -> list[str]:
@@ -122,9 +130,9 @@ def newest(python: Path) -> str:
 def run(host: Host, on: str, tests: Sequence[Path], processes: int | None = None) -> list[Outcome]:
     """The tests that depend on ComfyUI or its page: those of the server, or those with a page, which is installed first."""
     print(f"\nComfyUI {version_of(host.folder)}: {on}", flush=True)
-    if on != SERVER:
+    if on not in (SERVER, installed_page(host)):
         run_pip(host.python, ["install", "--no-deps", f"{PAGE}=={on}"], host.folder / "pip.log")
-    report = host.folder / "report.xml"
+    report = host.folder / f"report-{on}.xml"
     report.unlink(missing_ok=True)
     marked = "host and not page" if on == SERVER else "page"
     several = [*PROCESSES, *([f"-n{processes}"] if processes is not None else [])]
@@ -183,7 +191,7 @@ def keep(new: Sequence[Outcome], file: Path = RESULTS) -> None:
 
 
 def write_docs() -> None:
-    subprocess.run([sys.executable, str(ROOT / "tools" / "launch.py"), "benchmarks.figures_in_docs", str(DOCS)], check=True)
+    subprocess.run([sys.executable, str(ROOT / "tools" / "launch.py"), "benchmarks.figures_in_docs", *map(str, DOCS)], check=True)
 
 
 def place(each: Outcome) -> tuple[list[int], list[int], str]:
