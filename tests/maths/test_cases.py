@@ -23,6 +23,7 @@ from sdexplain.nodes.maths.method.cases import (
 )
 from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
+from sdexplain.nodes.maths.method.own_pictures import OwnPictures
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect_prompt
 from sdexplain.nodes.maths.method.reached import reached_cells
 from torch import Tensor
@@ -179,6 +180,19 @@ def test_verdict_and_legend_say_that_neither_fits_and_call_nothing_preferred(whe
     said = "Neither “zebra” nor “horse” describes this picture better than no words at all."
     assert said in WORDS[where](neither) and said not in WORDS[where](target)
     assert sum_steps(neither).strange == (True,)
+
+
+@pytest.mark.parametrize("where", WORDS)
+def test_of_a_picture_that_the_model_does_not_know_no_words_are_said_to_fit(where: str) -> None:
+    """A Gaussian knows of its picture only how smooth it is; the legend's reason comes first."""
+    for contrast, said in ((-0.6, "describes this picture best"), (0.7, "describe this picture better than")):
+        unknown = asked(0.6, 0.5, contrast)
+        assert "does not know this picture" in WORDS[where](unknown) and said not in WORDS[where](unknown)
+        known = replace(unknown, own_pictures=OwnPictures(9, (0, 1), (0.9, 1.0, 1.5, 2.0, 3.0), (1e-3, 0.01, 0.1, 0.5, 0.9)))
+        assert said in WORDS[where](known) or where == "legend" and contrast < 0
+    neither = replace(asked(0.0, 0.6, -0.6), own_pictures=known.own_pictures)
+    assert sum_steps(neither).familiarity[0].startswith("Neither “zebra” nor “horse” describes")
+    assert "although the model knows such pictures" in sum_steps(neither).familiarity[0]
 
 
 def test_where_neither_fits_the_headline_says_why_nothing_is_preferred() -> None:

@@ -122,7 +122,7 @@ def test_where_no_label_fits_there_is_no_probability() -> None:
     for nats, shown in ((-90.0, False), (90.0, True)):
         contest.without = torch.full((len(LABELS), 1), nats), torch.ones(len(LABELS), 1)
         (head,) = (line for line in report(contest).splitlines() if line.startswith("label"))
-        assert ("probability" in head) == shown
+        assert ("probability" in head) == ("Probabilities at" in report(contest)) == ("winner" in report(contest)) == shown
 
 
 def test_the_log_odds_are_the_evidence_of_the_two_labels_added_up() -> None:

@@ -46,6 +46,7 @@ def asked(comfyui: Client) -> Run:
             "empty": prompt(""),
             **zebra_against_horse("load", no_words=["empty", 0]),
             "plain": node("SDExplainVerdict", **verdict),
+            "save": node("SDExplainSavePredictions", predictions=["predict", 0], filename_prefix="fits", precision="float16"),
             "again": node("SDExplainVerdict", **verdict, **model, ask_no_words=True),
             "rivals": node("SDExplainRivals", **model, noised=["noise", 0], image=["both", 0], **RIVALS, ask_no_words=True),
         },
@@ -66,11 +67,19 @@ def test_a_table_has_each_label_against_no_words(asked: Run) -> None:
     zebra, taxi = asked.outputs["rivals"]["text"][0].split("Image 2: ")
     assert "he model prefers “zebra”" in zebra and "against no words" in zebra
     assert taxi.startswith("none of the labels describes this picture better than no words at all")
+    assert "winner" not in taxi.split("\n\n")[1] and "ahead" in taxi.split("\n\n")[1]
 
 
 def test_what_was_asked_without_words_is_not_asked_again(asked: Run, comfyui: Client) -> None:
     """The verdict's own switch, and the table's, found all that the empty prompt gave before."""
     assert asked.outputs["again"]["text"][0] == asked.outputs["plain"]["text"][0]
+
+
+def test_a_saved_file_says_which_words_fit(asked: Run, comfyui: Client) -> None:
+    load = node("SDExplainLoadPredictions", file=asked.outputs["save"]["text"][0].rpartition(", ")[0])
+    ran = comfyui.run({"load": load, "about": node("PreviewAny", source=["load", 2])})
+    zebra, taxi = (part for part in ran.outputs["about"]["text"][0].split("\n\n") if part.startswith("Image "))
+    assert TARGET in zebra and NEITHER in taxi
 
 
 def test_explain_image_asks_without_words_unless_it_is_switched_off(comfyui: Client) -> None:

@@ -331,7 +331,8 @@ def details(verdict: Verdict, image: int) -> list[str]:
         enough = "4 or more noise samples, opposite ones count as one" if verdict.antithetic else "2 or more noise samples"
         sentences.append(f"Uncertainty unknown: take {enough}.")
     sentences += [verdict.unseen] * bool(verdict.unseen)
-    sentences += [] if verdict.cases is None else [verdict.cases.words(image)]
+    if verdict.cases is not None and (verdict.cases.neither[image] or not verdict.strange[image]):
+        sentences.append(verdict.cases.words(image))  # of what the model does not know, no words are said to fit
     if verdict.familiarity is not None:
         sentences.append(verdict.familiarity.words(image))
     return sentences

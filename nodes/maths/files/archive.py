@@ -272,8 +272,11 @@ def describe(predictions: NoisePredictions) -> str:
     sigmas, log_snr = noised.sigmas[[0, -1]].tolist(), noised.log_snr[[0, -1]].tolist()
     levels = f"noise levels {sigmas[0]:.3g} to {sigmas[1]:.3g}, log SNR {log_snr[0]:.1f} to {log_snr[1]:.1f}"
     made_by = [f"{name}: {digest}" for name, digest in predictions.fingerprints.items()]
-    known = measure(predictions)
+    known, cases = measure(predictions), predictions.cases
     familiarity = [predictions.unseen] * bool(predictions.unseen)
-    familiarity += [f"Image {image + 1}: {known.words(image)}" for image in range(images)]
+    for image, sure in enumerate(known.may_be_sure.tolist()):
+        told = cases is not None and not predictions.unseen and (sure or bool(cases.neither[image]))
+        fits = [cases.words(image)] if cases is not None and told else []
+        familiarity.append(" ".join([f"Image {image + 1}:", known.words(image), *fits]))
     labels = f"{quoted(predictions.target_label)} vs {quoted(predictions.contrast_label)}"
     return "\n\n".join([labels, sizes, levels, *familiarity, *made_by])

@@ -144,11 +144,22 @@ def measure(predictions: NoisePredictions) -> Familiarity:
 def recognise(predictions: NoisePredictions) -> tuple[tuple[str, ...], tuple[bool, ...]]:
     """Each image's sentences for a legend, and whether no sure answer is in order: picture or words are not known, or unfit."""
     found, cases = measure(predictions), predictions.cases
-    images = range(predictions.noised.images)
-    fits = ["" if cases is None else cases.told(image) for image in images]
-    words = tuple(" ".join(filter(None, (predictions.unseen or found.answer(image), fits[image]))) for image in images)
+    words = tuple(_recognition(predictions, found, image) for image in range(predictions.noised.images))
     sure = found.may_be_sure if cases is None else found.may_be_sure & ~cases.neither
     return words, tuple(bool(predictions.unseen) or not value for value in sure.tolist())
+
+
+def _recognition(predictions: NoisePredictions, found: Familiarity, image: int) -> str:
+    """The reason why no sure answer is in order comes first. Of what the model does not know, no words are said to fit."""
+    if predictions.unseen:
+        return predictions.unseen
+    answer, cases = found.answer(image), predictions.cases
+    if cases is None or not (cases.neither[image] or found.may_be_sure[image]):
+        return answer
+    told = cases.told(image)
+    if cases.neither[image] and found.verdicts[image] == "known":
+        return f"{told.removesuffix('.')}, although {answer[0].lower()}{answer[1:]}"
+    return f"{answer} {told}".rstrip()
 
 
 def measure_prompts(noised: NoisedLatents, predictions: Sequence[Tensor], own: OwnPictures | None = None) -> Familiarity:

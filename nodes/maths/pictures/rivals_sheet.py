@@ -55,7 +55,7 @@ def headline(contest: Contest, image: int) -> str:
 
 def recognition(contest: Contest, image: int) -> list[str]:
     """Whether the model knows the labels and the picture, and whether several labels fit, as far as that was asked."""
-    fitting = [quoted(plain_text(label)) for label in contest.fitting(image)]
+    fitting = [] if contest.is_strange(image) else [quoted(plain_text(label)) for label in contest.fitting(image)]
     several = f"Better than no words at all: {', '.join(fitting)}." if len(fitting) > 1 else ""
     known = [known.words(0) for known in contest.familiarity[image : image + 1]]
     return [contest.unseen] * bool(contest.unseen) + known + [several] * bool(several)
@@ -63,8 +63,7 @@ def recognition(contest: Contest, image: int) -> list[str]:
 
 def table_lines(contest: Contest, image: int) -> list[str]:
     """A header and a line for each label, the winner first."""
-    unsure = contest.is_strange(image) or contest.fits_none(image)
-    asked, likely = contest.without is not None, tells_probability(contest) and not unsure
+    asked, likely = contest.without is not None, tells_probability(contest, image)
     rows = [("label", "log-odds", *["against no words"] * asked, *["probability"] * likely, "samples", "")]
     for place, standing in enumerate(contest.standings(image)):
         rows.append(
@@ -74,7 +73,7 @@ def table_lines(contest: Contest, image: int) -> list[str]:
                 *[against_none(contest, standing, image)] * asked,
                 *[probability_words(standing.probability)] * likely,
                 str(standing.samples),
-                status(standing) if place else "winner",
+                status(standing) if place else ("ahead" if is_unsure(contest, image) else "winner"),
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -94,9 +93,14 @@ def against_none(contest: Contest, standing: Standing, image: int) -> str:
     return "" if odds is None else format_with_error(odds.mean, odds.error)
 
 
-def tells_probability(contest: Contest) -> bool:
-    """Whether there are probabilities: log-odds as they are, at temperature 1, are far too sure for that."""
-    return contest.temperature != 1
+def is_unsure(contest: Contest, image: int) -> bool:
+    """Whether nobody wins: the model does not know picture or words, or no label fits."""
+    return contest.is_strange(image) or contest.fits_none(image)
+
+
+def tells_probability(contest: Contest, image: int) -> bool:
+    """Whether an image has probabilities: log-odds as they are, at temperature 1, are far too sure for that."""
+    return contest.temperature != 1 and not is_unsure(contest, image)
 
 
 def status(standing: Standing) -> str:
@@ -111,7 +115,8 @@ def reading_rule(contest: Contest) -> str:
     noised = contest.noised
     pairs = " in antithetic pairs (the same noise with + and −)" if noised.antithetic else ""
     count = f"{noised.samples} noise sample{'s' * (noised.samples > 1)}{pairs}"
-    sentences = [f"Log-odds against the winner in nats, over all {noised.steps} steps and up to {count}. {NATS}"]
+    first = "label ahead" if all(is_unsure(contest, image) for image in range(noised.images)) else "winner"
+    sentences = [f"Log-odds against the {first} in nats, over all {noised.steps} steps and up to {count}. {NATS}"]
     opposite = "; an antithetic pair counts as one" if noised.antithetic else ""
     if noised.estimates < 2:
         sentences.append(f"No standard error and no test: that takes 2 independent samples or more{opposite}.")
@@ -122,7 +127,7 @@ def reading_rule(contest: Contest) -> str:
         )
         if len(contest.looks) > 1:
             sentences.append("A label that is out gets no more samples.")
-    if tells_probability(contest):
+    if any(tells_probability(contest, image) for image in range(noised.images)):
         sentences.append(f"Probabilities at temperature {format_value(contest.temperature)}.")
     return " ".join(sentences)
 
