@@ -3,8 +3,8 @@
 With `--quick` run those alone that need no ComfyUI, no browser and little time: neither `host` nor `page`, which are set here,
 nor `slow`, which is written above a test that takes more than about 2 s of one core.
 
-`dev.py` runs them in two processes, file by file. Each has a ComfyUI, a browser and a temporary folder of its own, so that the
-files of the two never meet: a file may count on nothing that another one left.
+`dev.py` runs them in several processes, file by file. Each has a ComfyUI, a browser and a temporary folder of its own, so that
+their files never meet: a file may count on nothing that another one left.
 
 The pack is loaded as `sdexplain`, whatever this checkout's folder is called, the way ComfyUI loads a folder of
 custom_nodes: tests write `from sdexplain.nodes.maths.method import noising`.
@@ -43,6 +43,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 if TYPE_CHECKING:
@@ -58,12 +59,20 @@ FAILED = pytest.StashKey[bool]()
 FAILED_PAGES: list[str] = []
 MOST_TRACED = 10
 ORDER = ("page", "fuzz", "nodes", "host", "benchmarks", "training", "tools", "maths")
-"""The folders whose files take longest come first, so that the two processes end together."""
+"""The folders whose files take longest come first, so that the processes end together."""
+MOST_PROCESSES = 3
+MEMORY = 4e9
+"""What a test process takes with its ComfyUI, its model and its browser."""
 
 
 # `python -m pytest` puts the current folder on the path: from the root, the pack's `nodes` would then hide ComfyUI's nodes.py.
 spec = importlib.util.spec_from_file_location("launch", ROOT / "tools" / "launch.py")
 spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """As many processes as the memory has room for, up to 3 even on two cores: each waits for its page half of the time."""
+    return max(1, min(MOST_PROCESSES, round(psutil.virtual_memory().total / MEMORY)))
 
 
 def pytest_configure(config: pytest.Config) -> None:

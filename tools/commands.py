@@ -16,8 +16,8 @@ from .server import Server, ServerError, free_port, require_port
 PYTHON = venv_python(ROOT / ".venv")
 LAUNCH = ROOT / "tools" / "launch.py"
 USUAL_PORT = 8188
-# Two test processes, each with a ComfyUI, its model and a browser, some 4 GB. One process runs all tests of a file.
-PROCESSES = ("-n2", "--dist=loadfile", "--no-loadscope-reorder")
+# One test process runs all tests of a file; tests/conftest.py says how many processes there are.
+PROCESSES = ("-nauto", "--dist=loadfile", "--no-loadscope-reorder")
 NO_TESTS = 5  # pytest's exit code when none of the tests that were asked for is left
 
 
