@@ -14,7 +14,7 @@ from .host.progress_text import show_effort
 from .inputs import appearance, quantity
 from .inputs.schema import schema
 from .inputs.shared import collect, shared
-from .maths.answers.rivals import MOST_LABELS, Sides, fill_template, split_labels
+from .maths.answers.rivals import MOST_LABELS, Sides, split_labels
 from .maths.method.choices import Quantity, Scaling
 from .maths.method.noising import NoisedLatents
 from .maths.pictures.overlay import Appearance
@@ -148,19 +148,14 @@ class RivalLabels(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(
-        cls,
-        labels: str | None = None,
-        template: str | None = None,
-        target: str | None = None,
-        contrast: str | None = None,
-    ) -> bool | str:
-        """Refuse labels that can't be compared before anything runs; ComfyUI leaves out what is linked."""
+    def validate_inputs(cls, labels: str | None = None) -> bool | str:
+        """Refuse labels that can't be compared before anything runs; ComfyUI leaves out what is linked.
+
+        ComfyUI repeats an error for every input that is named here. So the others are refused when the node runs.
+        """
         try:
-            if template is not None:
-                fill_template(template, [])
             if labels is not None:
-                Sides(target or "", contrast or "").among(split_labels(labels))
+                split_labels(labels)
         except ValueError as error:
             return str(error)
         return True
