@@ -49,7 +49,7 @@ def test_where_maps_part_is_where_only_one_has_its_largest_values() -> None:
     same = compare_all([a_map(corner(8, 0, 0)), a_map(corner(32, 0, 0), "attribution")], share=1 / 16)
     assert not any(each.any() for each in parts(same, (64, 64)))
     assert table_row(same.comparisons[0], 0)["IoU"] == "1.000" and table_row(sheet.comparisons[0], 0)["IoU"] == "0.000"
-    assert table_row(sheet.comparisons[0], 0)["parts in"] == "12.5%"
+    assert table_row(sheet.comparisons[0], 0)["one alone"] == "12.5%"
 
 
 def test_a_map_compared_with_itself_and_with_its_negative() -> None:

@@ -112,7 +112,7 @@ def table_row(comparison: Comparison, image: int) -> dict[str, str]:
         "Spearman": format_measure(agreement.spearman),
         "IoU": format_measure(agreement.iou),
         "IoU by chance": format_measure(comparison.chance(image).iou),
-        "parts in": percent(float((truth ^ chosen).sum() / comparison.counted[image].sum().clamp(min=1))),
+        "one alone": percent(float((truth ^ chosen).sum() / comparison.counted[image].sum().clamp(min=1))),
     }
 
 

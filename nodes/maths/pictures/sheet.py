@@ -193,14 +193,17 @@ def contact_sheet(
 
 
 def draw_headers(headers: list[tuple[str, str]], grid: Grid) -> Image.Image:
-    """Two lines of text above each column."""
+    """A name and a remark above each column, on two lines each where one is too short."""
     lengths = grid.lengths
-    strip = Image.new("RGB", (lengths.width, lengths(52)), PAPER)
+    names = [paragraph(name, lengths(13.5), grid.column, lines=2, bold=True) for name, _ in headers]
+    remarks = [paragraph(remark, lengths(11), grid.column, lines=2) for _, remark in headers]
+    below = lengths(13) + max(name.height for name in names)
+    strip = Image.new("RGB", (lengths.width, below + max(remark.height for remark in remarks) + lengths(6)), PAPER)
     draw = ImageDraw.Draw(strip)
-    for column, (steps, log_snr) in enumerate(headers):
+    for column, (name, remark) in enumerate(zip(names, remarks, strict=True)):
         middle = grid.left(column) + grid.column / 2
-        paragraph(steps, lengths(13.5), grid.column, bold=True).draw(draw, middle, lengths(12), INK, "middle")
-        paragraph(log_snr, lengths(11), grid.column).draw(draw, middle, lengths(31), MUTED, "middle")
+        name.draw(draw, middle, below - lengths(1) - name.height, INK, "middle")
+        remark.draw(draw, middle, below, MUTED, "middle")
     return strip
 
 
