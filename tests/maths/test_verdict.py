@@ -15,7 +15,8 @@ from scipy import stats
 from sdexplain.nodes.maths.answers.verdict import Verdict, headline, judge, preferences, report, schedule_error
 from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
-from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect
+from sdexplain.nodes.maths.method.order import golden_order
+from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect, part_of
 from sdexplain.nodes.maths.method.uncertainty import variance_of_total
 from sdexplain.nodes.maths.wording import format_with_error
 from sdexplain.tools import graphs
@@ -162,8 +163,11 @@ def test_the_exact_log_odds_of_gaussians_lie_within_the_interval_though_pairs_le
     for steps in (10, 25, 50):
         noised = analytic.noised_latents(0.5 * torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(1)), steps=steps)
         noise = draw_noise((3, 8, 8), 0, 4, steps, True, True)
-        verdict = judge(collect(replace(noised, noise=noise, antithetic=True), analytic.wrapped(GAUSSIANS, "eps")))
+        predictions = collect(replace(noised, noise=noise, antithetic=True), analytic.wrapped(GAUSSIANS, "eps"))
+        verdict, partly = judge(predictions), judge(part_of(predictions, golden_order(steps)[:8], 2))
         exact = GAUSSIANS.log_odds(noised.x0).sum()
+        assert abs(partly.log_odds.item() - exact) <= partly.half_width.item()
+        assert schedule_error(partly).item() < 0.5 * abs(exact)
         assert verdict.error.item() < 1e-3 * abs(exact)
         assert abs(verdict.log_odds.item() - exact) <= verdict.half_width.item()
         assert schedule_error(verdict).item() < 0.2 * abs(exact), "an interval that holds everything says nothing"

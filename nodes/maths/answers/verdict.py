@@ -241,7 +241,7 @@ def schedule_error(verdict: Verdict) -> Tensor:
     steps = torch.arange(verdict.start, verdict.end)[verdict.counted[verdict.start : verdict.end]]
     if len(steps) < 3:
         return torch.zeros(verdict.images)
-    density = verdict.evidence[:, steps] / step_shares(verdict.log_snr[steps])[:, None]
+    density = verdict.evidence[:, steps] / step_shares(verdict.log_snr, verdict.asked)[steps, None]
     half = torch.zeros(len(steps))
     kept = sorted({*range(0, len(steps), 2), len(steps) - 1})
     half[kept] = step_shares(verdict.log_snr[steps][kept])

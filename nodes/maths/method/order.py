@@ -8,7 +8,9 @@ from .noising import NoisedLatents
 
 GOLDEN = (5**0.5 - 1) / 2
 """The golden ratio's fraction, 0.618: its multiples modulo 1 are the most evenly spread of all (Steinhaus' three gap theorem)."""
-
+START = 0.95
+"""Where the multiples are counted from, downwards. Chosen with `settled.FEWEST` on 45 drawn scenes, reported on others: the first
+steps lie where a map tells most, a third and two thirds down the schedule, and six are worth what seven are from 0 upwards."""
 
 Level = tuple[int, int]
 """(sample, step) of a noised latent."""
@@ -43,7 +45,7 @@ def known_part(noised: NoisedLatents, group: int, done: int) -> tuple[list[int],
 
 
 def golden_order(steps: int) -> list[int]:
-    """All steps 0 ... steps - 1, the n-th being floor(frac(0.618 n) * steps) for n = 1, 2, ...; what came before is left out.
+    """All steps 0 ... steps - 1, the n-th being floor(frac(0.95 - 0.618 n) * steps), n = 1, 2, ...; what came before is left out.
 
     Every beginning of it is spread over the schedule, none of the gaps much wider than the others.
 
@@ -54,7 +56,7 @@ def golden_order(steps: int) -> list[int]:
         raise ValueError(f"There are {steps} steps to order; expected at least 1.")
     order: dict[int, None] = {}
     for n in count(1):
-        order.setdefault(int(n * GOLDEN % 1 * steps))
+        order.setdefault(int((START - n * GOLDEN) % 1 * steps))
         if len(order) == steps:
             break
     return list(order)
