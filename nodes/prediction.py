@@ -11,7 +11,7 @@ from .host import fingerprint, kept
 from .host.loading.about_model import about_model
 from .host.no_words import compare_with_no_words
 from .host.prediction import Conditioning, check_conditioning
-from .host.progress_text import show_effort
+from .host.progress_text import show_effort, show_text
 from .host.progressive import Progress
 from .host.prompt_words import prompt_texts, side_labels, unseen_words
 from .host.schedule import check_same_model
@@ -112,7 +112,7 @@ class PredictNoise(io.ComfyNode):
         labels = side_labels(cls.hidden.dynprompt, cls.hidden.unique_id, target_label, contrast_label)
         names = prediction.side_names(*labels)
         progress = Progress(noised, names, quality)
-        *arrays, effort = kept.collect(model, noised, target, contrast, cls.hidden.unique_id, precision, progress)
+        *arrays, effort = kept.collect(model, noised, target, contrast, cls.hidden.unique_id, precision, progress, show_text)
         words = show_effort(effort, model, {"target": target, "contrast": contrast}, cls.hidden.unique_id, progress.words())
         made_by = fingerprint.of_pair(model, target, contrast)
         about, unseen = about_model(model), unseen_words(model, prompt_texts(cls.hidden.dynprompt, cls.hidden.unique_id))

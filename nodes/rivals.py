@@ -10,7 +10,7 @@ from comfy_api.latest import io, ui
 from . import types
 from .host import fingerprint
 from .host.contest import Rules, begin_contest, hold_contest
-from .host.progress_text import show_effort
+from .host.progress_text import show_effort, show_text
 from .inputs import appearance, quantity
 from .inputs.schema import schema
 from .inputs.shared import collect, shared
@@ -174,7 +174,7 @@ class RivalLabels(io.ComfyNode):
         rules, named, chosen, scaling, drawn = collect(given, Rules, Sides, Quantity, Scaling, Appearance)
         contest = begin_contest(model, noised, labels, template, rules)
         sides = named.among(contest.labels)
-        rounds = hold_contest(contest, model, clip, template, cls.hidden.unique_id, rules.ask_no_words)
+        rounds = hold_contest(contest, model, clip, template, cls.hidden.unique_id, rules.ask_no_words, show_text)
         words = show_effort(rounds.effort, model, rounds.prompts, cls.hidden.unique_id)
         targets, contrast = contest.sides(*sides)
         made_by = fingerprint.of_pair(model, *(rounds.prompts[contest.labels[side]] for side in (targets[0], contrast)))

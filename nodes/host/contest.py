@@ -12,6 +12,7 @@ from ..maths.answers.rivals import Contest, fill_template, split_labels
 from ..maths.method.cases import few_levels
 from ..maths.method.noising import NoisedLatents
 from . import kept
+from .cost import Say, log
 from .loading.about_model import about_model
 from .no_words import ask_without_words, encode
 from .prediction import Conditioning
@@ -60,7 +61,7 @@ def begin_contest(model: ModelPatcher, noised: NoisedLatents, labels: str, templ
 
 
 def hold_contest(
-    contest: Contest, model: ModelPatcher, clip: CLIP, template: str, node_id: str, ask_no_words: bool = False
+    contest: Contest, model: ModelPatcher, clip: CLIP, template: str, node_id: str, ask_no_words: bool = False, say: Say = log
 ) -> Rounds:
     """Predict round by round under every label that is still in, until the contest is decided; then without words, if asked to.
 
@@ -70,7 +71,7 @@ def hold_contest(
     labels = contest.labels
     prompts = [encode(clip, prompt) for prompt in fill_template(template, labels)]
     names = [f"CLIP's {label!r}" for label in labels]
-    collection = kept.Collection(model, contest.noised, prompts, node_id, names=names)
+    collection = kept.Collection(model, contest.noised, prompts, node_id, names=names, say=say)
     predictions: list[Tensor] = []
     while (samples := contest.needed()) is not None:
         predictions = collection.predict(samples)

@@ -32,6 +32,7 @@ from ..maths.method.noising import NoisedLatents, shared_levels
 from ..maths.method.order import Level, noised_order
 from ..maths.method.prediction import Evaluation, Precision, predictions_shape
 from . import fingerprint
+from .cost import Say, cost_words, log
 from .coverage import check_coverage
 from .patches import names_of_patches
 from .prediction import Conditioning, ModelRemembersError, PromptPredictor
@@ -116,16 +117,17 @@ def collect(
     node_id: str,
     precision: Precision = "float16",
     plan: Plan | None = None,
+    say: Say = log,
 ) -> tuple[Tensor, Tensor, Effort]:
     """The predictions under both prompts, each [R,S,B,C,h,w], and what they cost; the model is asked only for what is new.
 
     Prompts of the same content are predicted once and come back as one and the same array, so their difference is zero.
-    Without a plan everything is predicted.
+    Without a plan everything is predicted. What that costs is said before it begins.
 
     Raises:
         ValueError: see `PromptPredictor` and `check_coverage`.
     """
-    collection = Collection(model, noised, [target, contrast], node_id, precision, ("target", "contrast"))
+    collection = Collection(model, noised, [target, contrast], node_id, precision, ("target", "contrast"), say)
     if plan is None:
         collection.predict([noised.samples] * 2)
     else:
@@ -167,12 +169,13 @@ class Collection:
         node_id: str,
         precision: Precision = "float16",
         names: Sequence[str] = (),
+        say: Say = log,
     ) -> None:
         if precision not in get_args(Precision):
             raise ValueError(f"The precision is {precision!r}; expected one of {', '.join(get_args(Precision))}.")
         names = names or [f"prompt {number}" for number in range(1, len(prompts) + 1)]
         self._uncovered = check_coverage(model, noised, dict(zip(names, prompts, strict=True)))
-        self.model, self.noised, self.node_id = model, noised, node_id
+        self.model, self.noised, self.node_id, self._say = model, noised, node_id, say
         same_as = [next(i for i, other in enumerate(prompts) if same_content(prompt, other)) for prompt in prompts]
         distinct = sorted(set(same_as))
         self._places = [distinct.index(first) for first in same_as]
@@ -221,8 +224,10 @@ class Collection:
         """
         _make_room(self._run)
         same = [[levels for levels, own in zip(wanted, self._places, strict=True) if own == place] for place in self._distinct]
+        longest = [max(lists, key=len) for lists in same]
+        self._say_cost(longest, plan)
         try:
-            done = self._ask_in_rounds([max(lists, key=len) for lists in same], plan)
+            done = self._ask_in_rounds(longest, plan)
         except ModelRemembersError:
             _runs.pop(self.model, None)
             raise
@@ -234,6 +239,16 @@ class Collection:
         self._asked = [max(before, min(done, len(levels))) for before, levels in zip(self._asked, wanted, strict=True)]
         _forget(f"{self.node_id}, stopped")
         _keep(self.model, self.node_id, self._run)
+
+    def _say_cost(self, wanted: list[list[Level]], plan: Plan | None) -> None:
+        """Say before the first call how much is asked for at most: what the plan wants; without one, more may follow."""
+        missing = self._bar.total
+        if plan is not None:
+            missing = sum(len(self._missing(kept, levels)) for kept, levels in zip(self._prompts, wanted, strict=True))
+        if missing and not self._effort.calls:
+            call = min(self._predictors[0].call, missing)
+            memory = self.model.model.memory_required([call, *self.noised.x0.shape[1:]])
+            self._say(cost_words(self.noised, missing, call, memory), self.node_id)
 
     def _ask_in_rounds(self, wanted: list[list[Level]], plan: Plan | None) -> int:
         """Ask for the same part of every prompt's list, round by round; returns how long that part is at the end."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import math
+import re
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -540,6 +541,32 @@ def test_cancel_takes_effect_within_one_model_call(model: Any, calls: list[list[
         )
     assert [len(call) for call in calls] == [2]
     assert torch.isfinite(predict(model, noised, prompt(1))).all()
+
+
+def test_the_cost_of_a_big_picture_is_said_before_the_first_call_and_none_follows_a_cancel(
+    model: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import comfy.model_management
+    from sdexplain.nodes.host import kept
+
+    noised = noise_for(model, 4)
+    noised = replace(noised, x0=torch.rand(1, 4, 512, 512), noise=torch.randn(1, 4, 4, 512, 512))
+    said: list[str] = []
+
+    def cancelled_within_the_second_call(x: Tensor, *_: Any, **__: Any) -> Tensor:
+        said.append(caplog.text)
+        if len(said) == 2:
+            comfy.model_management.interrupt_current_processing()
+        return x
+
+    monkeypatch.setattr(model.model, "apply_model", cancelled_within_the_second_call)
+    with caplog.at_level("INFO"), pytest.raises(comfy.model_management.InterruptProcessingException):
+        kept.collect(model, noised, prompt(1), prompt(2), "1")
+    assert len(said) == 2
+    pixels = 512 * noised.downscale
+    assert f"up to 8 predictions of {pixels}×{pixels} pixels, about 1 in a call" in said[0]
+    expected = float(re.findall(r"take (\S+) GB", said[0])[0])
+    assert expected == pytest.approx(model.model.memory_required([1, 4, 512, 512]) / 1e9, rel=0.01)
 
 
 def test_a_failing_model_is_left_as_it_was(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
