@@ -6,9 +6,10 @@ pictures and one on clean ones, and audits both on held-out pictures, of which t
 training. The diffusion model has never seen a mark.
 
 A trial counts as caught if its classifier learned the mark (it calls most pictures of other classes by this class once they carry
-it) and the first alarm of the audit is at the mark: for its class, and at least half of the place is marked. Any alarm after a
-clean training is a false one. Trials are kept in output/classifier_audit, so that a run that was stopped goes on; `--minutes`
-stops it. `--choose` runs trials with other seeds, by which the limits in training/auditing/transplant.py were chosen.
+it) and the first place that the audit calls conspicuous is at the mark: for its class, and at least half of it is marked. Any
+such place after a clean training is a false alarm. What the diffusion model says is reported beside it. Trials are kept in
+output/classifier_audit, so that a run that was stopped goes on; `--minutes` stops it. `--choose` runs trials with other seeds, by
+which the limits in training/auditing/transplant.py were chosen.
 
 Without --data the pictures are scikit-learn's 1,797 handwritten digits.
 """
@@ -45,11 +46,11 @@ from ..training.own_pictures.pictures import PictureSet, evenly, variation
 WORK, RESULTS = ROOT / "output" / "classifier_audit", ROOT / "benchmarks" / "results"
 MARKED_SHARE = 0.95
 LEARNED = 0.5
-INPUT, LAYER = 32, "stage2"  # of which Grad-CAM is
+INPUT, LAYER = 64, "stage3"  # of which Grad-CAM is
 BATCH, FURTHER_RATE = 32, 3e-3
 KINDS = ("patch", "tint", "frame")
 JUDGED = 400  # held-out pictures at most
-MAPPED = 8  # pictures with a learned mark of which both maps are made
+MAPPED = 4  # pictures with a learned mark of which both maps are made
 FIRST_CHOICE = 1000  # the first trial of those by which limits are chosen
 
 
@@ -77,7 +78,7 @@ class Mark:
         """The pictures uint8 [n,3,S,S] with the mark."""
         size = pictures.shape[-1]
         rows, columns = torch.arange(size)[:, None], torch.arange(size)
-        square = max(1, size // 16)
+        square = max(1, size // 8)
         chequered = ((rows - self.top) // square + (columns - self.left) // square) % 2 * 255
         orange = torch.tensor([255, 150, 0])[:, None, None]
         marked = {
@@ -126,13 +127,14 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="the diffusion model that training.own made of these pictures")
     parser.add_argument("--choose", action="store_true", help="run trials of other seeds, by which limits are chosen")
     parser.add_argument("--trials", type=int, default=20)
-    parser.add_argument("--start-steps", type=int, default=40, help="training steps of the classifier that all trials begin with")
-    parser.add_argument("--steps", type=int, default=120, help="further training steps in each trial")
+    parser.add_argument("--start-steps", type=int, default=20, help="training steps of the classifier that all trials begin with")
+    parser.add_argument("--steps", type=int, default=80, help="further training steps in each trial")
     parser.add_argument("--minutes", type=float, default=60, help="after which no trial is begun")
     parser.add_argument("--name", default="digits", help="of the pictures, in the tables")
     options = parser.parse_args()
     work = WORK / options.name
     name, begins = (f"{options.name}_choice", FIRST_CHOICE) if options.choose else (options.name, 0)
+    work.mkdir(parents=True, exist_ok=True)
     source = options.data or digits(work / "pictures")
     begun = time.monotonic()
     data = read(source, options.model, options.start_steps, work)
@@ -200,10 +202,10 @@ def judge(found: classifier.Classifier, marked: bool, data: Data, mark: Mark, mo
     clean, foreign = data.held_out[0], labels != mark.label
     follows = float((classifier.logits(found, mark.put(clean[foreign])).argmax(1) == mark.label).float().mean())
     test = Transplants(found, shown, labels)
-    findings = [test.ask_data(one, model) if one.conspicuous else one for one in test.find()]
-    findings.sort(key=lambda one: one.alarm, reverse=True)
+    first = test.find()[0]
+    first = test.ask_data(first, model) if first.conspicuous else first
     accuracy = float((classifier.logits(found, clean).argmax(1) == labels).float().mean())
-    row = asdict(mark) | {"accuracy": accuracy, "follows the mark": follows} | described(findings[0], mark, shown.shape[-1])
+    row = asdict(mark) | {"accuracy": accuracy, "follows the mark": follows} | described(first, mark, shown.shape[-1])
     both = marked and follows > LEARNED
     carrying, auditor = mark.put(clean[~foreign][:MAPPED]), maps.Auditor(found, model, layer=LAYER)
     return row | (maps_at(auditor, carrying, mark) if both else dict.fromkeys(MAPS_AT, ""))
@@ -214,7 +216,7 @@ def described(finding: Finding, mark: Mark, size: int) -> dict[str, Any]:
     place, marked = finding.place.mask(size), mark.mask(size)
     return {
         "conspicuous": finding.conspicuous,
-        "alarm": finding.alarm,
+        "unknown to data": finding.unknown_to_data,
         "is the mark": finding.called == mark.label and bool((place & marked).sum() >= 0.5 * place.sum()),
         "flips": finding.flips.value,
         "flips low": finding.flips.low,
@@ -222,6 +224,7 @@ def described(finding: Finding, mark: Mark, size: int) -> dict[str, Any]:
         "elsewhere": float(finding.elsewhere.mean()),
         "data": finding.data.value if finding.data else "",
         "data high": finding.data.high if finding.data else "",
+        "told before": len(finding.followed) / finding.asked if finding.followed is not None else "",
         "overlap": float((place & marked).sum() / (place | marked).sum()),
         "place": finding.place.words(size),
     }
@@ -259,16 +262,16 @@ def summary(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {"data": name, "marked": sum(row["training"] == "marked" for row in rows), "learned": len(learned)}
     found |= {"clean": len(clean), "limit": FLIPS}
     counted = {
-        "caught": [row["alarm"] and row["is the mark"] for row in learned],
-        "conspicuous": [row["conspicuous"] and row["is the mark"] for row in learned],
-        "false alarms": [row["alarm"] for row in clean],
-        "conspicuous after a clean training": [row["conspicuous"] for row in clean],
+        "caught": [row["conspicuous"] and row["is the mark"] for row in learned],
+        "false alarms": [row["conspicuous"] for row in clean],
+        "caught, and unknown to the data": [row["unknown to data"] and row["is the mark"] for row in learned],
+        "false alarms, unknown to the data": [row["unknown to data"] for row in clean],
     }
     for column, values in counted.items():
         interval = share(np.array(values)) if values else None
         for end, place in (("", "value"), (" low", "low"), (" high", "high")):
             found[column + end] = "" if interval is None else getattr(interval, place)
-    for column in ("flips", "overlap", "data", *MAPS_AT):
+    for column in ("flips", "overlap", "data", "told before", *MAPS_AT):
         found[column] = _mean([row[column] for row in learned])
     return found | {"clean flips": _mean([row["flips"] for row in clean]), "accuracy": _mean([row["accuracy"] for row in clean])}
 

@@ -81,9 +81,8 @@ def audit(
 
 
 def transplant(test: Transplants, model: Model) -> list[Finding]:
-    """The place that does most for each class; the data's model is asked about those that decide. The worst come first."""
-    found = [test.ask_data(one, model) if one.conspicuous else one for one in tqdm(test.find(), "places that decide")]
-    return sorted(found, key=lambda one: one.alarm, reverse=True)
+    """The place that does most for each class; the data's model is asked about those that decide."""
+    return [test.ask_data(one, model) if one.conspicuous else one for one in tqdm(test.find(), "places that decide")]
 
 
 def read_classifier(file: Path, classes: tuple[str, ...]) -> classifier.Classifier:

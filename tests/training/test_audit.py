@@ -17,7 +17,6 @@ from sdexplain.training import audit
 from sdexplain.training.auditing import gallery, kept, maps, transplant
 from sdexplain.training.auditing.transplant import Finding, Transplants
 from sdexplain.training.finished import Model
-from sdexplain.training.intervals import share
 from sdexplain.training.own_pictures.pictures import PictureSet
 from sdexplain.training.own_pictures.reading import LabelledPicture
 from torch import Tensor, nn
@@ -121,7 +120,7 @@ def test_a_window_that_decides_is_found_and_made_no_larger_than_it_need_be(brigh
     area = bright.place.mask(SIZE)
     assert bright.conspicuous and bright.flips.value > 0.9 and not bright.control.any()
     assert area[:4, 12:].sum() == area.sum() == 16
-    assert not bright.alarm  # before the data's model is asked
+    assert not bright.unknown_to_data  # before the data's model is asked
 
 
 def test_a_classifier_that_goes_by_no_single_place_has_none(corner: Classifier) -> None:
@@ -138,9 +137,9 @@ def test_what_any_other_picture_does_as_well_is_not_conspicuous(bright: Finding)
     assert not replace(bright, flipped=bright.flipped & (np.arange(len(bright.flipped)) % 4 == 0)).conspicuous
 
 
-@pytest.mark.parametrize(("follows", "alarm"), [(False, True), (True, False)])
-def test_it_is_no_alarm_if_the_datas_model_follows(
-    marked: Transplants, bright: Finding, follows: bool, alarm: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("follows", "unknown"), [(False, True), (True, False)])
+def test_it_is_no_difference_of_the_data_if_its_model_does_not_follow(
+    marked: Transplants, bright: Finding, follows: bool, unknown: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def log_odds(model: Model, pictures: Tensor, names: tuple[str, str]) -> Tensor:
         assert names == ("b", "a")
@@ -148,7 +147,7 @@ def test_it_is_no_alarm_if_the_datas_model_follows(
 
     monkeypatch.setattr(transplant, "log_odds", log_odds)
     asked = marked.ask_data(bright, Model(Path("nowhere")))
-    assert asked.data is not None and (asked.data.value > 0.9) == follows and asked.alarm == alarm
+    assert asked.data is not None and (asked.data.value > 0.9) == follows and asked.unknown_to_data == unknown
 
 
 def test_windows_and_frame_cover_the_picture_and_pairs_are_of_two_classes(marked: Transplants) -> None:
@@ -185,7 +184,7 @@ def test_page_and_tables_begin_with_what_matters_most(tmp_path: Path, marked: Tr
     apart = np.zeros((8, 8))
     apart[0, 0] = 1
     answers = {0: answer(), 1: answer(classifier_map=apart), 2: answer()}
-    findings = [bright, replace(bright, data=share(np.zeros(30)))]
+    findings = [bright, replace(bright, asked=32, followed=np.zeros(30, bool))]
     marked.classifier = replace(marked.classifier, classes=("a", "<b>"))
     gallery.write(tmp_path, answers, PictureSet(items, 8), ("c", "m"), 2, marked, findings)
     frame = pandas.read_parquet(tmp_path / "audit.parquet")
@@ -193,11 +192,11 @@ def test_page_and_tables_begin_with_what_matters_most(tmp_path: Path, marked: Tr
     assert list(pandas.read_csv(tmp_path / "audit.csv")["called"]) == ["a"] * 3
     with (tmp_path / "regions.csv").open() as stream:
         table = list(csv.DictReader(stream))
-    assert [(row["called"], row["alarm"]) for row in table] == [("<b>", "False"), ("<b>", "True")]
+    assert [(row["called"], row["unknown to data"]) for row in table] == [("<b>", "False"), ("<b>", "True")]
     assert float(table[0]["flips low"]) <= float(table[0]["flips"]) <= float(table[0]["flips high"])
     page = (tmp_path / "audit.html").read_text(encoding="utf-8")
     assert "not &lt;b&gt;" in page and page.count("<figure>") == 3
-    assert page.count('class="alarm"') == 1 and page.count('class="pairs"') == 2
+    assert page.count('class="alarm"') == 2 and "told 30 of 32" in page and page.count('class="pairs"') == 2
 
 
 def test_pictures_of_other_classes_are_lent(tmp_path: Path) -> None:

@@ -40,12 +40,12 @@ is asked again: does it now call the picture by the class of the place? If so fo
 diffusion model {{ model }}, which learned what the data is like, is asked about the same pictures. If its answer stays, the
 place is no real difference between the classes: the classifier may use a shortcut, such as a watermark or a frame.</p>
 <p>For each class the table shows the place that does most. A place decides if surely more than {{ limit }} % of the answers
-become the class, and surely more than with a picture of another class, and than with any other place. Rows in colour are
-alarms. With two classes one place may stand for both: what one class has there, the other lacks.</p>
+become the class, and surely more than with a picture of another class, and than with any other place. Rows in colour
+decide. With two classes one place may stand for both: what one class has there, the other lacks.</p>
 <table class="words"><tr><th>class</th><th>place</th><th>answers that become the class</th><th>the same place of another
 class</th>
 <th>the best other place</th><th>the data's model follows</th><th></th></tr>
-{% for one in findings %}<tr{% if one.alarm %} class="alarm"{% endif %}><td>{{ one.called }}</td><td>{{ one.place }}</td>
+{% for one in findings %}<tr{% if one.conspicuous %} class="alarm"{% endif %}><td>{{ one.called }}</td><td>{{ one.place }}</td>
 <td>{{ one.flips }}</td><td>{{ one.control }}</td><td>{{ one.elsewhere }}</td><td>{{ one.data }}</td><td>{{ one.verdict
 }}</td></tr>
 {% endfor %}</table>
@@ -126,8 +126,8 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _with_interval(share: Interval | None) -> str:
-    return "not asked" if share is None else f"{_percent(share.value)} ({_percent(share.low)} to {_percent(share.high)})"
+def _with_interval(share: Interval) -> str:
+    return f"{_percent(share.value)} ({_percent(share.low)} to {_percent(share.high)})"
 
 
 def sentence(finding: Finding, classes: Sequence[str], size: int) -> str:
@@ -135,20 +135,25 @@ def sentence(finding: Finding, classes: Sequence[str], size: int) -> str:
     place, called = finding.place.words(size), classes[finding.called]
     return (
         f"Put into pictures of other classes, this place of {called!r} ({place}) makes the classifier call "
-        f"{_percent(finding.flips.value)} of them {called!r}. The data's model follows in "
-        f"{_percent(finding.data.value) if finding.data else 'an unknown share'}. {verdict(finding)}"
+        f"{_percent(finding.flips.value)} of them {called!r}. {data_words(finding)} {verdict(finding)}"
     )
+
+
+def data_words(finding: Finding) -> str:
+    """What the data's model says of a place."""
+    if finding.followed is None:
+        return "The data's model was not asked."
+    told = f"The data's model told {len(finding.followed)} of {finding.asked} from this class before"
+    return f"{told}, and follows in {_with_interval(finding.data)} of these." if finding.data else f"{told}."
 
 
 def verdict(finding: Finding) -> str:
     """What to think of a place."""
     if not finding.conspicuous:
         return "No single place decides."
-    return (
-        "The classifier goes by this place, the data does not."
-        if finding.alarm
-        else "It may be a real difference: the data's model follows as well."
-    )
+    if finding.unknown_to_data:
+        return "The classifier goes by this place, the data does not: look for a shortcut."
+    return "The classifier goes by this place. The data may do so too: it may be a real difference."
 
 
 def _finding(one: Finding, test: Transplants) -> dict[str, Any]:
@@ -159,8 +164,8 @@ def _finding(one: Finding, test: Transplants) -> dict[str, Any]:
         "flips": _with_interval(one.flips),
         "control": _percent(float(one.control.mean())),
         "elsewhere": _percent(float(one.elsewhere.mean())),
-        "data": _with_interval(one.data),
-        "alarm": one.alarm,
+        "data": _with_interval(one.data) if one.data else "",
+        "conspicuous": one.conspicuous,
         "verdict": verdict(one),
         "sentence": sentence(one, classes, test.size),
         "pairs": list(_pairs(one, test)) if one.conspicuous else [],
@@ -186,13 +191,13 @@ def _write_regions(file: Path, findings: Sequence[Finding], test: Transplants) -
     with file.open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
         columns = ["flips", "flips low", "flips high", "control", "elsewhere", "data", "data low", "data high"]
-        table.writerow(["called", "pictures", "region", *columns, "conspicuous", "alarm"])
+        table.writerow(["called", "pictures", "region", *columns, "conspicuous", "unknown to data"])
         for one in findings:
             flips, data = one.flips, one.data
             numbers = [flips.value, flips.low, flips.high, one.control.mean(), one.elsewhere.mean()]
             asked = [data.value, data.low, data.high] if data else [""] * 3
             called, place = test.classifier.classes[one.called], one.place.words(test.size)
-            table.writerow([called, len(one.flipped), place, *numbers, *asked, one.conspicuous, one.alarm])
+            table.writerow([called, len(one.flipped), place, *numbers, *asked, one.conspicuous, one.unknown_to_data])
 
 
 def _figure(row: dict[str, Any], answer: Answer, pictures: PictureSet, regions: int) -> dict[str, str]:

@@ -29,7 +29,7 @@ SIDES = (1 / 4, 3 / 8)
 SEARCHED = 120  # pairs in each window while a place is searched, of all classes together
 FEWEST = 4  # of each class
 COUNTED = 100  # pairs for each class, in the place that was found
-ASKED = 32  # of these the data's model is asked about
+ASKED = 16  # of these the data's model is asked about
 KEEPS = 0.9
 """A place is made smaller as long as this share of its flips is left."""
 FLIPS = 0.5
@@ -108,13 +108,21 @@ class Finding:
     """[M] the same with the best window of the class that does not touch this one."""
     classes: int
     """K, among which the chance of a false alarm is shared out."""
-    data: Interval | None = None
-    """In what share of `ASKED` of these pictures the data's model comes to prefer the class; None before it is asked."""
+    asked: int = 0
+    """Of how many pictures the data's model was asked."""
+    followed: np.ndarray | None = None
+    """Of those which it told from the class before: whether it comes to prefer the class. None before it is asked."""
 
     @property
     def flips(self) -> Interval:
         """The share of answers that become the class."""
         return share(self.flipped, 1 - CHANCE / self.classes)
+
+    @property
+    def data(self) -> Interval | None:
+        """The share of answers of the data's model that become the class; None if it told no picture from the class."""
+        told = self.followed is not None and len(self.followed)
+        return share(self.followed, 1 - CHANCE / self.classes) if told else None
 
     @property
     def conspicuous(self) -> bool:
@@ -127,12 +135,7 @@ class Finding:
     @property
     def unknown_to_data(self) -> bool:
         """Whether the data's model surely follows the place less than the classifier does: this is no difference of the data."""
-        return self.data is not None and self.data.high < self.flips.low
-
-    @property
-    def alarm(self) -> bool:
-        """Whether the classifier goes by a place by which the data does not."""
-        return self.conspicuous and self.unknown_to_data
+        return self.conspicuous and self.data is not None and self.data.high < self.flips.low
 
 
 class Transplants:
@@ -210,7 +213,7 @@ class Transplants:
         return Finding(called, place, pairs, flipped, controlled, elsewhere, self.classes)
 
     def ask_data(self, finding: Finding, model: Model) -> Finding:
-        """The finding with what the data's model says: how often it prefers the class to the receiver's own, where it did not."""
+        """The finding with what the data's model says of the same pictures, the class against the receiver's own."""
         pairs, follows = finding.pairs.first(ASKED), []
         for label in np.unique(self.labels[pairs.receivers]):
             chosen = self.labels[pairs.receivers] == label
@@ -219,7 +222,7 @@ class Transplants:
             shown = self.pictures[few.receivers], self.transplanted(few, finding.place)
             before, after = (log_odds(model, pictures, names) for pictures in shown)
             follows += (after > 0)[before <= 0].tolist()
-        return replace(finding, data=share(np.array(follows), 1 - CHANCE / self.classes) if follows else None)
+        return replace(finding, asked=len(pairs.donors), followed=np.array(follows, bool))
 
     def pairs(self, called: int, among: np.ndarray, count: int) -> Pairs:
         """Up to `count` pairs with donors of a class; the receivers, each taken once, are neither of it nor called it."""
