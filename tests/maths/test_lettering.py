@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from sdexplain.nodes.maths.pictures import lettering
@@ -21,6 +24,14 @@ CHINESE_ZEBRA = "\u6591\u9a6c"
 @pytest.fixture
 def no_system_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lettering, "SYSTEM_LETTERS", ())
+    monkeypatch.setattr(lettering, "font_folders", list)
+    forget_fonts(monkeypatch)
+
+
+def forget_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for fonts anew in this test, and keep nothing of it."""
+    for name in ("covering", "font_files"):
+        monkeypatch.setattr(lettering, name, getattr(lettering, name).__wrapped__)
 
 
 @pytest.mark.parametrize(
@@ -58,12 +69,49 @@ def test_characters_that_the_font_lacks_are_named(text: str, spelt: str) -> None
 
 
 def test_a_font_of_the_system_is_taken_for_letters_that_the_usual_one_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget_fonts(monkeypatch)
     # matplotlib brings a font that has a sign for every character
     everything = str(lettering.LETTERS.with_name("LastResortHE-Regular.ttf"))
     monkeypatch.setattr(lettering, "SYSTEM_LETTERS", ("there is no such font.ttf", everything))
     assert font_for(CHINESE_ZEBRA, SIZE).path == everything
     assert font_for("zebra \U0001f993", SIZE).path == str(lettering.LETTERS), "signs are named, not looked for"
     assert paragraph(CHINESE_ZEBRA, SIZE, 400).lines == (CHINESE_ZEBRA,)
+
+
+def a_font(path: Path, letters: str) -> str:
+    """Write a font file in which each of the letters is a square."""
+    names = [".notdef", *(f"letter{number}" for number in range(len(letters)))]
+    pen = TTGlyphPen(None)
+    for move, point in ((pen.moveTo, (100, 0)), (pen.lineTo, (100, 700)), (pen.lineTo, (800, 700)), (pen.lineTo, (800, 0))):
+        move(point)
+    pen.closePath()
+    square, builder = pen.glyph(), FontBuilder(1000, isTTF=True)
+    builder.setupGlyphOrder(names)
+    builder.setupCharacterMap(dict(zip(map(ord, letters), names[1:], strict=True)))
+    builder.setupGlyf(dict.fromkeys(names, square))
+    builder.setupHorizontalMetrics(dict.fromkeys(names, (900, 100)))
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupNameTable({"familyName": path.stem, "styleName": "Regular"})
+    builder.setupOS2()
+    builder.setupPost()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    builder.save(path)
+    return str(path)
+
+
+@pytest.mark.usefixtures("no_system_fonts")
+def test_any_font_of_the_machine_that_has_the_letters_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    a_font(tmp_path / "a" / "Half.ttf", CHINESE_ZEBRA[0])
+    a_font(tmp_path / "b" / "All Bold.ttf", CHINESE_ZEBRA)
+    whole = a_font(tmp_path / "c" / "deep" / "Plain.ttf", CHINESE_ZEBRA)
+    (tmp_path / "broken.ttf").write_bytes(b"not a font")
+    a_font(tmp_path / "LastResort.ttf", CHINESE_ZEBRA)
+    monkeypatch.setattr(lettering, "font_folders", lambda: [tmp_path, tmp_path / "missing"])
+    for bold in (False, True):
+        assert font_for(CHINESE_ZEBRA, SIZE, bold).path == whole
+    image = Image.new("L", (60, 30), 255)
+    paragraph(CHINESE_ZEBRA, SIZE, 60).draw(ImageDraw.Draw(image), 2, 2, "black")
+    assert sum(image.histogram()[:64]) > 2 * (0.5 * SIZE) ** 2, "two squares are drawn"
 
 
 def test_right_to_left_words_are_drawn_from_the_right() -> None:
@@ -78,6 +126,7 @@ def test_arabic_letters_are_joined() -> None:
     assert unicodedata.normalize("NFKC", line) == ARABIC_DONKEY[::-1]
 
 
+@settings(deadline=None)  # the first foreign letter looks through the fonts of the machine
 @given(st.text(max_size=300), st.integers(60, 400), st.integers(1, 4), st.booleans())
 def test_any_text_stays_within_its_lines_and_its_width(text: str, width: int, lines: int, bold: bool) -> None:
     result = paragraph(text, SIZE, width, lines, bold)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +23,7 @@ Align = Literal["left", "middle", "right"]
 LETTERS = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 BOLD_LETTERS = LETTERS.with_name("DejaVuSans-Bold.ttf")
 # DejaVu Sans has no Chinese, Japanese, Korean or Indic letters; these are the fonts that Windows, macOS and Linux bring for them.
+# They are looked for by name first, which is quick and gives the usual looks.
 SYSTEM_LETTERS = (
     "msyh.ttc",
     "YuGothM.ttc",
@@ -34,6 +37,10 @@ SYSTEM_LETTERS = (
     "wqy-microhei.ttc",
     "DroidSansFallbackFull.ttf",
 )
+UNUSUAL = ("bold", "black", "heavy", "light", "thin", "italic", "oblique", "serif", "mono")
+"""Words in the names of fonts that are taken only where no plain one has the letters."""
+PLACEHOLDERS = "lastresort"
+"""In the names of fonts that have a sign for every character, and no letters."""
 
 # DejaVu Sans lacks this one ligature, which is optional.
 _arabic = ArabicReshaper(configuration={"ARABIC LIGATURE ALLAH": False})
@@ -86,9 +93,49 @@ def _in_font(text: str, size: int, bold: bool) -> tuple[str, ImageFont.FreeTypeF
 def font_for(text: str, size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, or the first of the system's fonts that has all letters of a text that DejaVu Sans lacks."""
     font = open_font(str(BOLD_LETTERS if bold else LETTERS), size)
-    foreign = {c for c in text if unicodedata.category(c)[0] in "LM" and not draws(font, c)}
-    candidates = (find_font(name, size) for name in SYSTEM_LETTERS) if foreign else ()
-    return next((found for found in candidates if found and all(draws(found, c) for c in foreign)), font)
+    foreign = frozenset(c for c in text if unicodedata.category(c)[0] in "LM" and not draws(font, c))
+    found = find_font(name, size) if foreign and (name := covering(foreign)) else None
+    return found or font
+
+
+@lru_cache(maxsize=256)
+def covering(letters: frozenset[str]) -> str | None:
+    """The name or path of the first of the system's fonts that has all these letters, None if there is none."""
+    usual = (str(found.path) for name in SYSTEM_LETTERS if (found := find_font(name, 12)))
+    return next((font for font in (*usual, *font_files()) if has_all(font, letters)), None)
+
+
+@lru_cache(maxsize=1)
+def font_files() -> list[str]:
+    """All font files of the machine, those for plain text first."""
+    files = {
+        os.path.join(place, name)
+        for folder in font_folders()
+        for place, _, names in os.walk(folder)
+        for name in names
+        if name.lower().endswith((".ttf", ".ttc", ".otf")) and PLACEHOLDERS not in name.lower()
+    }
+    return sorted(files, key=lambda file: (any(word in Path(file).name.lower() for word in UNUSUAL), file))
+
+
+def font_folders() -> list[Path]:
+    """Where Windows, macOS and Linux keep fonts."""
+    home, given = Path(os.path.expanduser("~")), os.environ.get  # where nobody has a home, Path.home() raises
+    if sys.platform == "win32":
+        local = given("LOCALAPPDATA", str(home / "AppData" / "Local"))
+        return [Path(given("WINDIR", r"C:\Windows"), "Fonts"), Path(local, "Microsoft", "Windows", "Fonts")]
+    if sys.platform == "darwin":
+        return [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library" / "Fonts"]
+    shared = given("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
+    return [*(Path(place, "fonts") for place in shared.split(":")), home / ".local" / "share" / "fonts", home / ".fonts"]
+
+
+def has_all(path: str, letters: frozenset[str]) -> bool:
+    """Whether a font file has all these letters; one that can't be read has none."""
+    try:
+        return all(_has_glyph(path, letter) for letter in letters)
+    except (OSError, RuntimeError):
+        return False
 
 
 @lru_cache(maxsize=128)
@@ -123,7 +170,7 @@ def _has_glyph(path: str, character: str) -> bool:
     return _face(path).get_char_index(ord(character)) > 0
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)
 def _face(path: str) -> FT2Font:
     return FT2Font(path)
 
