@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .own_pictures import reading
 from .own_pictures.classifier import ARCHITECTURE
-from .own_pictures.run import Options, run
+from .own_pictures.run import EPOCHS, MOST, STEPS, Options, run
 
 
 def main() -> None:
@@ -28,7 +28,11 @@ def main() -> None:
     parser.add_argument("--vae", type=Path, help="train in the latents of the VAE in this folder, such as bundled/model/vae")
     parser.add_argument("--start", type=Path, help="a local diffusers folder to train further")
     parser.add_argument("--lora", type=int, metavar="RANK", help="of --start train a LoRA of this rank only")
-    parser.add_argument("--steps", type=int, default=20_000, help="training steps at most (%(default)s)")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        help=f"training steps at most ({STEPS:,}; of a classifier {EPOCHS} times all pictures, up to {MOST:,})",
+    )
     parser.add_argument("--minutes", type=float, help="minutes of training at most, those before a stop included")
     parser.add_argument("--batch", type=int, default=32, help="pictures a step (%(default)s)")
     parser.add_argument("--learning-rate", type=float, help="the highest (6e-4 from nothing, 1e-5 of --start, 1e-4 of a LoRA)")
@@ -45,4 +49,7 @@ def main() -> None:
     )
     parser.add_argument("--library", default="torchvision", choices=("torchvision", "timm"), help="that knows its architecture")
     parser.add_argument("--seed", type=int, default=0)
-    run(Options(**vars(parser.parse_args())))
+    try:
+        run(Options(**vars(parser.parse_args())))
+    except KeyboardInterrupt:
+        raise SystemExit("Stopped. The same command goes on from the last checkpoint.") from None

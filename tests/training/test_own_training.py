@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from sdexplain.training.own_pictures import classifier, denoiser, findings, lora, pixel_vae, reading, run, subjects, verdicts
 from sdexplain.training.own_pictures.pictures import PictureSet
+from sklearn.datasets import load_digits
 
 pytestmark = pytest.mark.slow
 SIZE = 8
@@ -21,13 +22,12 @@ SIZE = 8
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve pictures of stripes, six across and six down."""
-    folder = tmp_path_factory.mktemp("stripes")
-    for number in range(12):
-        stripes = np.tile((np.arange(SIZE) // 2 + number) % 2 * 255, (SIZE, 1)).astype(np.uint8)
-        file = folder / ("across" if number % 2 else "down") / f"{number}.png"
-        file.parent.mkdir(exist_ok=True)
-        Image.fromarray(stripes.T if number % 2 else stripes).save(file)
+    """Twelve of scikit-learn's handwritten digits, six threes and six eights."""
+    folder, digits = tmp_path_factory.mktemp("digits"), load_digits()
+    for label in (3, 8):
+        (folder / str(label)).mkdir()
+        for number, picture in enumerate(digits.images[digits.target == label][:6]):
+            Image.fromarray((picture * 255 / 16).round().astype(np.uint8)).save(folder / str(label) / f"{number}.png")
     return folder
 
 
@@ -93,12 +93,13 @@ def test_the_temperature_is_fitted_on_one_half() -> None:
 
 @pytest.fixture(scope="module")
 def made(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `training.own` leaves behind: a model of few steps, and a LoRA of it."""
+    """What `training.own` leaves behind: a model of few steps, a LoRA of it, and a classifier."""
     out = tmp_path_factory.mktemp("own")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subjects, "_widths", lambda cells: ((16, 32), 1))
         run.run(run.Options(folder, out / "model", size=SIZE, steps=2, batch=4, judged=4))
         run.run(run.Options(folder, out / "tuned", start=out / "model", lora=2, steps=2, batch=4, judged=2))
+    run.run(run.Options(folder, out / "known", size=SIZE, steps=40, classifier=classifier.ARCHITECTURE))
     return out
 
 
@@ -109,7 +110,19 @@ class TestResult:
         assert "held-out pictures are called by their own class" in page and "data:image/png;base64," in page
         assert len((work / "confusion.csv").read_text().splitlines()) == 3
         about = json.loads((made / "model" / "sdexplain.json").read_text())
-        assert {"across", "down"} <= set(about["vocabulary"]) and about["familiarity"]["count"] == 2
+        assert {"3", "8"} <= set(about["vocabulary"]) and about["familiarity"]["count"] == 2
+
+    def test_a_training_of_something_else_is_refused_in_plain_words(self, made: Path, folder: Path) -> None:
+        for changed, said in (({"size": 16}, "size was 8, now 16"), ({"classifier": "resnet18"}, "now resnet18")):
+            with pytest.raises(SystemExit, match=said):
+                run.run(run.Options(folder, made / "model", **{"size": SIZE} | changed))
+        with pytest.raises(SystemExit, match="does not exist"):
+            run.run(run.Options(folder / "nowhere", made / "model"))
+
+    def test_the_classifier_knows_the_digits_that_it_was_trained_on(self, made: Path, folder: Path) -> None:
+        known = classifier.read(made / "known.safetensors")
+        shown, labels = PictureSet(reading.read(folder).train, SIZE).stack()
+        assert known.classes == ("3", "8") and (classifier.logits(known, shown).argmax(1) == labels).float().mean() >= 0.9
 
     def test_comfyui_loads_it_and_its_vae_gives_back_pictures(self, made: Path, comfy_host: Path) -> None:
         model, clip, vae = load(made / "model")
@@ -117,7 +130,7 @@ class TestResult:
         latent = vae.encode(picture)
         assert latent.shape == (1, 3, SIZE, SIZE)
         torch.testing.assert_close(vae.decode(latent), picture, atol=1e-4, rtol=0)
-        assert clip.encode_from_tokens(clip.tokenize("a photo of a down")).shape[-1] == subjects.TEXT_WIDTH
+        assert clip.encode_from_tokens(clip.tokenize("a photo of a 8")).shape[-1] == subjects.TEXT_WIDTH
 
     def test_comfyui_applies_every_pair_of_a_lora(self, made: Path, comfy_host: Path) -> None:
         import comfy.sd

@@ -19,16 +19,19 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import update_bn
 from tqdm import tqdm
 
 from ...nodes.maths.method.classifier import Classifier
 from ...nodes.maths.method.preprocessing import Preprocessing
 from .. import checkpoint
+from .progress import BAR, stopped_between_steps, time_left
 
 ARCHITECTURE = "shufflenet_v2_x0_5"  # of torchvision; small enough for a processor core
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SAVE_EVERY = 60.0  # seconds
 CALL = 64
+SETTLING = 10  # batches
 
 Batch = Callable[[int], tuple[Tensor, Tensor]]
 """From a step's number to pictures float [B,3,S,S] in 0..1 and their classes [B]."""
@@ -43,6 +46,7 @@ class Recipe:
     """Every picture is resized to this width and height."""
     steps: int
     minutes: float | None = None
+    """At most, those before a stop included; the learning rate then falls with the time, so that it is low at the end."""
     architecture: str = ARCHITECTURE
     library: str = "torchvision"
     learning_rate: float = 4e-3
@@ -95,6 +99,19 @@ def preprocessing(metadata: dict[str, Any]) -> Preprocessing:
     )
 
 
+@dataclass
+class Spent:
+    """Seconds of training; kept in its checkpoints."""
+
+    seconds: float = 0.0
+
+    def state_dict(self) -> dict[str, float]:
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        self.seconds = state["seconds"]
+
+
 def train(recipe: Recipe, batch: Batch, work: Path, start: nn.Module | None = None) -> nn.Module:
     """Train, going on from the checkpoint `work` if there is one, or from the weights of `start`; returns it in eval mode.
 
@@ -104,12 +121,16 @@ def train(recipe: Recipe, batch: Batch, work: Path, start: nn.Module | None = No
     network = (build(recipe.metadata) if start is None else start).to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, recipe.steps, pct_start=0.15)
+    spent = Spent()
     parts = {"network": network, "optimizer": optimizer, "schedule": schedule}
+    parts |= {"spent": spent} if recipe.minutes is not None else {}
     done = checkpoint.restore(work, parts)
     prepare = preprocessing(recipe.metadata).prepare
-    begun = saved = time.monotonic()
+    saved = time.monotonic()
+    begun = saved - spent.seconds
     right = 1 / len(recipe.classes)
-    with tqdm(total=recipe.steps, initial=done, desc="training the classifier", unit="step") as bar:
+    bar = tqdm(total=recipe.steps, initial=done, desc="training the classifier", unit="step", bar_format=BAR)
+    with bar, stopped_between_steps() as asked_to_stop:
         for step in range(done, recipe.steps):
             pictures, labels = batch(step)
             logits = network(prepare(pictures.movedim(1, -1)).contiguous(memory_format=torch.channels_last))
@@ -117,17 +138,35 @@ def train(recipe: Recipe, batch: Batch, work: Path, start: nn.Module | None = No
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            schedule.step()
+            spent.seconds = time.monotonic() - begun
+            gone = 0.0 if recipe.minutes is None else spent.seconds / (60 * recipe.minutes)
+            _advance(schedule, max(step + 1, min(round(gone * recipe.steps), recipe.steps)))
             right += 0.05 * ((logits.argmax(1) == labels).float().mean().item() - right)
-            bar.set_postfix_str(f"loss {loss.item():.3f}, right {right:.3f}", refresh=False)
+            left = time_left(step + 1, recipe.steps, spent.seconds, recipe.minutes)
+            bar.set_postfix_str(f"loss {loss.item():.3f}, right {right:.3f}, {left}", refresh=False)
             bar.update()
-            late = recipe.minutes is not None and time.monotonic() - begun > 60 * recipe.minutes
-            if time.monotonic() - saved > SAVE_EVERY or step + 1 == recipe.steps or late:
+            late = gone >= 1
+            if time.monotonic() - saved > SAVE_EVERY or step + 1 == recipe.steps or late or asked_to_stop():
                 checkpoint.save(work, parts, step + 1)
                 saved = time.monotonic()
+            if asked_to_stop():
+                raise KeyboardInterrupt
             if late:
                 break
     return network.eval()
+
+
+def settle(network: nn.Module, recipe: Recipe, batch: Batch) -> nn.Module:
+    """Measure anew what batch normalisation takes for the usual, which lags behind a short training; in eval mode again."""
+    prepare = preprocessing(recipe.metadata).prepare
+    update_bn((prepare(batch(step)[0].movedim(1, -1)) for step in range(SETTLING)), network)
+    return network.eval()
+
+
+def _advance(schedule: torch.optim.lr_scheduler.LRScheduler, place: int) -> None:
+    """Bring the learning rate to a step of the schedule."""
+    while schedule.last_epoch < place:
+        schedule.step()
 
 
 def batches(pictures: Tensor, labels: Tensor, size: int, seed: int, vary: Callable[[Tensor], Tensor]) -> Batch:

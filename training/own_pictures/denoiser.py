@@ -26,9 +26,13 @@ from tqdm import tqdm
 
 from ..train_denoiser import EMPTY_PROMPT_SHARE, LARGEST_WEIGHT, TextConditionedUNet, draw_timesteps
 from .pictures import PictureSet, to_model_range, variation, varied
+from .progress import BAR, stopped_between_steps, time_left
 from .subjects import TEMPLATES, Subject
 
-WARM_UP, AVERAGE_DECAY, WEIGHT_DECAY = 100, 0.999, 1e-2
+WARM_UP, WEIGHT_DECAY = 100, 1e-2
+AVERAGE_DECAY = 0.999
+"""What the average of the weights keeps of itself in each step, at most: diffusers 0.42 takes (1 + n) / (10 + n) after n steps where
+that is less, also with `use_ema_warmup=False` (`EMAModel.get_decay`), so it is reached after 9,000 steps; see `warmed_up_average`."""
 CHECKPOINT = "checkpoint"
 
 
@@ -124,16 +128,19 @@ class Training:
         progress, main = self.progress, self.accelerator.is_main_process
         clock = Clock(progress.seconds)
         saved = reported = progress.seconds
-        with tqdm(total=self.plan.steps, initial=progress.steps, desc="training", unit="step", disable=not main) as bar:
+        bar = tqdm(total=self.plan.steps, initial=progress.steps, desc="training", unit="step", bar_format=BAR, disable=not main)
+        with bar, stopped_between_steps(self.accelerator.num_processes == 1) as asked_to_stop:
             for pictures, labels in self._batches():
                 loss = self._step(pictures, labels)
                 progress.loss = loss if progress.loss is None else 0.99 * progress.loss + 0.01 * loss
                 progress.steps, progress.seconds = progress.steps + 1, self._agreed(clock.seconds)
                 bar.set_postfix_str(f"loss {progress.loss:.4f}, {self._left()}", refresh=False)
                 bar.update()
-                if progress.seconds - saved > self.plan.save_every or self.over:
+                if progress.seconds - saved > self.plan.save_every or self.over or asked_to_stop():
                     self.save()
                     saved = progress.seconds
+                if asked_to_stop():
+                    raise KeyboardInterrupt
                 if progress.seconds - reported > self.plan.report_every or self.over:
                     with clock.paused():
                         if main:
@@ -157,10 +164,7 @@ class Training:
         return float(self.accelerator.reduce(torch.tensor(seconds, device=self.accelerator.device), "mean"))
 
     def _left(self) -> str:
-        done, seconds = self.progress.steps, self.progress.seconds
-        by_steps = (self.plan.steps - done) * seconds / max(1, done)
-        left = by_steps if self.plan.minutes is None else min(by_steps, 60 * self.plan.minutes - seconds)
-        return f"{max(0, left) / 60:.1f} min left"
+        return time_left(self.progress.steps, self.plan.steps, self.progress.seconds, self.plan.minutes)
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches from where the training stands, epoch after epoch; none if it is over."""

@@ -40,6 +40,13 @@ class Findings:
         """How many verdicts are right, with the exact interval."""
         return share(self.scores.right)
 
+    @property
+    def doubt(self) -> str:
+        """That the verdicts may be guesses, "" if they are surely better."""
+        if self.right.low > 1 / self.scores.nats.shape[1]:
+            return ""
+        return ": that may be guessing. Train longer, or with more pictures, before you believe its maps"
+
 
 def measure(scores: Scores, own: OwnPictures | None) -> Findings:
     """The temperature is fitted on one half of the pictures and judged on the other."""

@@ -31,7 +31,7 @@ th { background: #f3f3f3 } td.own { font-weight: bold } img { image-rendering: p
 {% if right %}
 <p>{{ "%.1f" | format(100 * right.value) }} % of {{ judged }} held-out pictures are called by their own class
 (95 % interval {{ "%.1f" | format(100 * right.low) }} to {{ "%.1f" | format(100 * right.high) }} %;
-guessing gives {{ "%.1f" | format(100 / classes | length) }} %).</p>
+guessing gives {{ "%.1f" | format(100 / classes | length) }} %){{ doubt }}.</p>
 <table><tr><th>shown ↓ called →</th>{% for name in classes %}<th>{{ name }}</th>{% endfor %}</tr>
 {% for row in confusion %}{% set shown = loop.index0 %}<tr><th>{{ classes[shown] }}</th>
 {% for count in row %}<td{% if loop.index0 == shown %} class="own"{% endif %}>{{ count }}</td>{% endfor %}
@@ -68,6 +68,7 @@ def write(folder: Path, title: str, pictures: Pictures, findings: Findings | Non
         classes=pictures.classes,
         samples=as_data(samples),
         right=findings.right if known else None,
+        doubt=findings.doubt if known else "",
         judged=len(findings.scores.labels) if known else 0,
         confusion=findings.scores.confusion().tolist() if known else [],
         temperature=findings.temperature if known else None,

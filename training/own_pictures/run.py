@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import csv
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers.utils import logging as diffusers_logging
 from tqdm import tqdm
+from transformers.utils import logging as transformers_logging
 
 from ..architecture import save_pipeline
 from ..intervals import share
@@ -22,6 +27,8 @@ QUICK_JUDGED, QUICK_TIMESTEPS = 100, (701, 501, 301, 151)  # for the curve over 
 MEASURED_COLOURS = 2_000
 FAMILIAR = 200  # held-out pictures that familiarity is measured on
 CLASSIFIER_INPUT = 128  # standard architectures halve their input five times: 4 × 4 cells are left for Grad-CAM
+STEPS = 20_000
+EPOCHS, MOST, FEWEST = 40, 3_000, 200  # of a classifier: its training pictures, and steps
 RATES = {"new": 6e-4, "whole": 1e-5, "lora": 1e-4}
 
 
@@ -35,7 +42,8 @@ class Options:
     vae: Path | None = None
     start: Path | None = None
     lora: int | None = None
-    steps: int = 20_000
+    steps: int | None = None
+    """None: `STEPS`, or of a classifier as many as show it each picture `EPOCHS` times, up to `MOST`."""
     minutes: float | None = None
     batch: int = 32
     learning_rate: float | None = None
@@ -56,24 +64,66 @@ class Options:
     def plan(self) -> Plan:
         kind = "new" if self.start is None else "whole" if self.lora is None else "lora"
         rate = self.learning_rate or RATES[kind]
-        return Plan(self.steps, self.minutes, self.batch, rate, self.flip, self.seed, report_every=60 * self.report_every)
+        return Plan(
+            self.steps or STEPS, self.minutes, self.batch, rate, self.flip, self.seed, report_every=60 * self.report_every
+        )
 
 
 def run(options: Options) -> None:
     """Read, train, save and report; each stage says what it found."""
-    pictures = reading.read(options.data, options.seed, options.test_share)
+    quieten()
+    with in_plain_words():
+        pictures = reading.read(options.data, options.seed, options.test_share)
     print("\n".join([pictures.summary(), *(f"- {note}" for note in pictures.notes)]))
     options.work.mkdir(parents=True, exist_ok=True)
-    if options.classifier:
+    with in_plain_words():
+        check_same(options, pictures.classes)
+        subject = None if options.classifier else subject_of(options, pictures)
+    if subject is None:
         train_classifier(options, pictures)
         return
-    subject = subject_of(options, pictures)
     train, held_out = (PictureSet(items, subject.size) for items in (pictures.train, pictures.held_out))
     training = Training(subject, train, pictures.classes, options.plan(), options.work)
     training.run(Curve(training, options, held_out))
     if training.accelerator.is_main_process:
         with training.averaged():
             finish(options, pictures, training, held_out)
+
+
+@contextmanager
+def in_plain_words() -> Iterator[None]:
+    """Within it, what is wrong with the files or the options ends the script with its message alone."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from error
+
+
+def quieten() -> None:
+    """Leave out the progress bars of single files, and warnings that nobody can act on."""
+    for library in (diffusers_logging, transformers_logging):
+        library.disable_progress_bar()
+        library.set_verbosity_error()
+
+
+def check_same(options: Options, classes: tuple[str, ...]) -> None:
+    """Refuse to go on with a training of something else; what is trained is noted for the next time.
+
+    Raises:
+        ValueError: as above.
+    """
+    file = options.work / "trained.json"
+    own = {name: getattr(options, name) for name in ("size", "vae", "start", "lora", "classifier", "library", "seed")}
+    now = {name: value if isinstance(value, (int, type(None))) else str(value) for name, value in own.items()}
+    now["classes"] = ", ".join(classes)
+    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else now
+    if changed := [name for name in now if before.get(name) != now[name]]:
+        said = "; ".join(f"{name} was {before.get(name)}, now {now[name]}" for name in changed)
+        raise ValueError(
+            f"{options.work} holds a training of something else ({said}). Give --model another name, or delete that folder to "
+            "begin anew."
+        )
+    file.write_text(json.dumps(now), encoding="utf-8")
 
 
 def subject_of(options: Options, pictures: reading.Pictures) -> subjects.Subject:
@@ -103,8 +153,20 @@ def finish(options: Options, pictures: reading.Pictures, training: Training, hel
     if found is not None and options.lora is None:
         findings.save(options.model, found, classes)
     file = report.write(options.work, f"Training of {options.model.name}", pictures, found, drawn)
-    right = "" if found is None else f", {found.right} of the held-out verdicts are right"
-    print(f"saved {options.model}{right}; the report is {file}")
+    right = "" if found is None else f", {found.right} of the held-out verdicts are right{found.doubt}"
+    print(f"saved {options.model}{right}\nthe report is {file}\n{use(options, classes)}")
+
+
+def use(options: Options, classes: tuple[str, ...]) -> str:
+    """What to do with what was trained."""
+    if options.lora is not None:
+        return (
+            f"To use it, put {lora.FILE} into ComfyUI's models/loras: Load LoRA applies it to the model that it was trained on."
+        )
+    return (
+        f"To use it, put the folder {options.model.name} into ComfyUI's models/diffusers: Load Diffusers Model lists it. Its "
+        f"prompts are such as “{verdicts.PROMPT.format(classes[0])}”."
+    )
 
 
 def measured(
@@ -133,7 +195,7 @@ def train_classifier(options: Options, pictures: reading.Pictures) -> None:
     recipe = classifier.Recipe(
         pictures.classes,
         max(size, CLASSIFIER_INPUT),
-        options.steps,
+        options.steps or min(max(EPOCHS * len(train) // options.batch, FEWEST), MOST),
         options.minutes,
         options.classifier or classifier.ARCHITECTURE,
         options.library,
@@ -141,13 +203,14 @@ def train_classifier(options: Options, pictures: reading.Pictures) -> None:
     )
     batch = classifier.batches(*train.stack(), options.batch, options.seed, variation(size, options.flip))
     file = options.model.with_suffix(".safetensors")
-    classifier.save(classifier.train(recipe, batch, options.work / "classifier.pt"), recipe, file)
+    network = classifier.settle(classifier.train(recipe, batch, options.work / "classifier.pt"), recipe, batch)
+    classifier.save(network, recipe, file)
     right = ""
     if len(held_out):
         shown, labels = held_out.stack()
         called = classifier.logits(classifier.read(file), shown).argmax(1)
         right = f": {share((called == labels).numpy())} of {len(labels)} held-out pictures are right"
-    print(f"saved {file}{right}")
+    print(f"saved {file}{right}\nTo use it, put it into ComfyUI's models/classifiers: Load Image Classifier lists it.")
 
 
 class Curve:
