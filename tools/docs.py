@@ -2,16 +2,19 @@
 
 The Explorer's picture is moving: see film.py.
 
-`python dev.py run tools.docs` takes a few minutes on a laptop.
+`python dev.py run tools.docs` takes a few minutes on a laptop; with names of nodes behind it, only their pictures are made.
 """
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 from PIL import Image
 
 from ..bundled.scenes import CLASSES
+from ..nodes.maths.pictures.lettering import paragraph
+from ..nodes.maths.pictures.paper import INK, PAPER, draw_paragraphs
 from .client import Client, Picture, Run
 from .environment import ROOT, find_host
 from .server import Server
@@ -21,6 +24,10 @@ WIDTH = 720
 SEED = 1_000_010
 STEPS, SAMPLES = 25, 4
 NATS = {"reading": "evidence", "weighting": "information"}
+METHODS = ("Grad-CAM", "LayerCAM", "Integrated Gradients", "Gradient SHAP", "occlusion")
+CAPTIONS = {"SDExplainAttribution": ("the picture", *METHODS)}
+"""What stands above the pictures of a page; these lie in rows of `COLUMNS`."""
+COLUMNS = 3
 
 
 class Graph:
@@ -44,15 +51,32 @@ class Graph:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("nodes", nargs="*", help="ids such as SDExplainAttribution; without any all are made")
+    named = parser.parse_args().nodes
     DOCS.mkdir(parents=True, exist_ok=True)
     with Server(find_host()) as server:
         client = Client(server.url)
         for build in (before_saving, after_saving):
             graph = Graph(client.object_info())
-            shown = build(graph)
-            run = client.run(graph.prompt)
+            shown = {name: nodes for name, nodes in build(graph).items() if name in (named or [name])}
+            if not shown:
+                continue
+            run = client.run(needed(graph.prompt, sum(shown.values(), [])) if named else graph.prompt)
             for name, nodes in shown.items():
                 save(name, [client.image(picture) for node in nodes for picture in chosen(run, node)])
+
+
+def needed(prompt: dict[str, dict[str, Any]], nodes: list[str]) -> dict[str, dict[str, Any]]:
+    """The part of a prompt that some nodes take."""
+    found: dict[str, dict[str, Any]] = {}
+    wanted = list(nodes)
+    while wanted:
+        number = wanted.pop()
+        if number not in found:
+            found[number] = prompt[number]
+            wanted += [value[0] for value in prompt[number]["inputs"].values() if isinstance(value, list) and value]
+    return found
 
 
 def before_saving(graph: Graph) -> dict[str, list[str]]:
@@ -123,11 +147,9 @@ def before_saving(graph: Graph) -> dict[str, list[str]]:
         "SDExplainExplain", model=model, clip=clip, vae=vae, image=image, steps=STEPS, samples=SAMPLES, percentile=99.0
     )
     classifier = [add("SDExplainLoadClassifier"), 0]
-    asked = {
-        method: add("SDExplainAttribution", classifier=classifier, image=image, method=method)
-        for method in ("Grad-CAM", "LayerCAM", "Integrated Gradients", "Gradient SHAP", "occlusion")
-    }
-    grad_cam, occlusion = [asked["Grad-CAM"], 0], [asked["occlusion"], 0]
+    asked = {method: add("SDExplainAttribution", classifier=classifier, image=image, method=method) for method in METHODS}
+    grad_cam = [asked["Grad-CAM"], 0]
+    bare = [add("SDExplainHeatmap", image=image, difference=[node, 0], percentile=99.0, legend=False) for node in asked.values()]
     film = add("SDExplainStepAnimation", image=image, predictions=predictions, percentile=99.0)
     classes = [[add("SDExplainExamplePicture", class_name=name, seed=SEED), 0] for name in CLASSES]
     return {
@@ -135,9 +157,9 @@ def before_saving(graph: Graph) -> dict[str, list[str]]:
         "SDExplainLoadDiffusers": show(*classes),
         "SDExplainExplain": [explained, *show(mask([explained, 2]), [explained, 4])],
         "SDExplainLoadClassifier": [asked["Grad-CAM"], asked["occlusion"]],
-        "SDExplainAttribution": list(asked.values()),
+        "SDExplainAttribution": [*show(image), *bare],
         "SDExplainFaithfulness": [add("SDExplainFaithfulness", image=image, map=grad_cam, classifier=classifier)],
-        "SDExplainMapSheet": [add("SDExplainMapSheet", image=image, first=[evidence, 0], second=grad_cam, third=occlusion)],
+        "SDExplainMapSheet": [add("SDExplainMapSheet", image=image, first=[evidence, 0], second=grad_cam)],
         "SDExplainStepAnimation": [
             *show(*([add("ImageFromBatch", image=[film, 0], batch_index=place, length=1), 0] for place in (2, 10, STEPS - 5)))
         ],
@@ -184,15 +206,22 @@ def chosen(run: Run, node: str) -> list[Picture]:
 
 
 def save(name: str, pictures: list[Image.Image]) -> None:
-    """Write pictures side by side, as wide as a help page."""
-    width = WIDTH // len(pictures)
+    """Write pictures side by side, or in rows below their captions, as wide as a help page."""
+    captions = CAPTIONS.get(name, ())
+    columns = COLUMNS if captions else len(pictures)
+    width = WIDTH // columns
     small = [
         picture.convert("RGB").resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
         for picture in pictures
     ]
-    sheet = Image.new("RGB", (width * len(small), max(picture.height for picture in small)), "white")
+    head = 24 if captions else 0
+    high = head + max(picture.height for picture in small)
+    sheet = Image.new("RGB", (width * columns, high * -(-len(small) // columns)), PAPER)
     for place, picture in enumerate(small):
-        sheet.paste(picture, (width * place, 0))
+        left, top = place % columns * width, place // columns * high
+        if captions:
+            draw_paragraphs(sheet, [paragraph(captions[place], 15, width - 8)], left + 4, top + 2, INK)
+        sheet.paste(picture, (left, top + head))
     file = DOCS / f"{name}.webp"
     sheet.save(file, quality=80, method=6)
     print(f"{file}: {sheet.width} x {sheet.height}, {file.stat().st_size / 1000:.0f} kB", flush=True)

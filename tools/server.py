@@ -31,7 +31,7 @@ PACK_NODE = "SDExplainLoadDiffusers"
 LINUX_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dri/renderD*", "/dev/davinci*", "/dev/dxg")
 ASK_TORCH = "import torch; print(torch.cuda.is_available() or torch.backends.mps.is_available() or torch.xpu.is_available())"
 # The model folders are there for the person who looks where to put a checkpoint.
-MODEL_FOLDERS = ("models/checkpoints", "models/diffusers", "models/vae")
+MODEL_FOLDERS = ("models/checkpoints", "models/classifiers", "models/diffusers", "models/vae")
 BASE_FOLDERS = ("custom_nodes", "input", "output", "temp", "user/default", *MODEL_FOLDERS)
 LOG_TAIL = 25
 
