@@ -31,8 +31,11 @@ from .subjects import TEMPLATES, Subject
 
 WARM_UP, WEIGHT_DECAY = 100, 1e-2
 AVERAGE_DECAY = 0.999
-"""What the average of the weights keeps of itself in each step, at most: diffusers 0.42 takes (1 + n) / (10 + n) after n steps where
-that is less, also with `use_ema_warmup=False` (`EMAModel.get_decay`), so it is reached after 9,000 steps; see `warmed_up_average`."""
+"""What the average of the weights keeps of itself in a step, at most.
+
+diffusers 0.42's `EMAModel.get_decay` takes (1 + n) / (10 + n) after n steps where that is less, also with `use_ema_warmup=False`:
+the start is forgotten as by `train_denoiser.warmed_up_average`, and 0.999 is reached after 8990 steps.
+"""
 CHECKPOINT = "checkpoint"
 
 
