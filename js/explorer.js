@@ -2,6 +2,7 @@
 
 import { app } from '../../scripts/app.js'
 import { api } from '../../scripts/api.js'
+import { choiceAbove } from './explorer/asking.js'
 import { recall, remember } from './explorer/data.js'
 import { Panel } from './explorer/panel.js'
 import { TEXTS, learn, speak } from './explorer/texts.js'
@@ -39,6 +40,15 @@ function settings(node) {
         url: path => api.apiURL(path),
         missing: () => NEEDED.filter(name => node.inputs.some((input, slot) => input.name === name && !node.isInputConnected(slot))),
         workflow: () => (app.rootGraph ?? app.graph).serialize(),
+        choice: () => choiceAbove(node, 'predictions'),
+        choose(level) {
+            const widget = choiceAbove(node, 'predictions')
+            if (!widget) return
+            widget.value = level
+            widget.callback?.(level)
+            app.extensionManager.workflow?.activeWorkflow?.changeTracker?.checkState()
+            app.queuePrompt(0, 1)
+        },
     }
 }
 
@@ -117,11 +127,13 @@ function mount(node) {
         if (!place) return
         remember(key(node), place)
         tellRemoved(place)
+        if (panel) following.delete(panel)
         panel?.open(place)
     }
     node.onRemoved = function () {
         onRemoved?.call(this)
         panels.delete(node)
+        if (panel) following.delete(panel)
         element.replaceWith(placeholder(node))
         panel?.remove()
         panel = null
@@ -130,6 +142,36 @@ function mount(node) {
 
 /** @type {WeakMap<object, Panel>} */
 const panels = new WeakMap()
+
+/** @type {Set<Panel>} those that show a run that is under way */
+const following = new Set()
+
+/**
+ * The node that the server calls so: in a subgraph, by the ids of all nodes on the way to it.
+ * @param {string} name such as 12, or 5:3
+ */
+function nodeCalled(name) {
+    /** @type {any} */
+    let graph = app.rootGraph ?? app.graph, node
+    for (const id of name.split(':')) {
+        node = graph?.getNodeById(Number(id))
+        graph = node?.subgraph
+    }
+    return node
+}
+
+/** Show what a run has found out so far, if it is this workflow's. @param {{ node: string, workflow: string | null, place: import('./explorer/data.js').Place }} told */
+function follow({ node, workflow, place }) {
+    const panel = panels.get(nodeCalled(node) ?? {})
+    if (!panel || workflow !== ((app.rootGraph ?? app.graph).id ?? null)) return
+    following.add(panel)
+    panel.open(place)
+}
+
+function stop() {
+    for (const panel of following) panel.stopped()
+    following.clear()
+}
 
 function loadStyle() {
     const link = document.createElement('link')
@@ -143,7 +185,12 @@ learn(await (await api.fetchApi('/i18n')).json().catch(() => ({})))
 
 app.registerExtension({
     name: 'sdexplain.explorer',
-    setup: loadStyle,
+    setup() {
+        loadStyle()
+        const server = /** @type {EventTarget} */ (/** @type {unknown} */ (api))
+        server.addEventListener('sdexplain.live', event => follow(/** @type {CustomEvent} */ (event).detail))
+        for (const end of ['execution_interrupted', 'execution_error']) server.addEventListener(end, stop)
+    },
     nodeCreated(node) {
         if (node.comfyClass === NODE) mount(/** @type {ComfyNode} */ (node))
     },

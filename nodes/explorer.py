@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from comfy_api.latest import io
 
 from . import types
-from .host import explorer
+from .host import explorer, live
 from .inputs import appearance, quantity, step_range
 from .inputs.schema import schema
 from .inputs.shared import collect, shared
@@ -49,7 +49,7 @@ class Explorer(io.ComfyNode):
             is_output_node=True,
             inputs=[
                 *shared("image"),
-                types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions."),
+                types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions.", lazy=True),
                 *shared("start", "end"),
                 quantity.reading(
                     "evidence",
@@ -121,6 +121,7 @@ class Explorer(io.ComfyNode):
                 types.NoisePredictions.Input(
                     "second_predictions",
                     optional=True,
+                    lazy=True,
                     tooltip="A second map to see beside the first, with the same settings, one scale and linked cursors: other "
                     "prompts, another model or another picture. No effect on the outputs.",
                 ),
@@ -164,6 +165,7 @@ class Explorer(io.ComfyNode):
                     "its colours are a hint only.",
                 ),
             ],
+            hidden=[io.Hidden.extra_pnginfo],
         )
 
     @classmethod
@@ -175,6 +177,14 @@ class Explorer(io.ComfyNode):
     def fingerprint_inputs(cls, **_: object) -> int:
         """Run again where the page's files are gone, although no input has changed."""
         return explorer.vanished()
+
+    @classmethod
+    def check_lazy_status(cls, image: torch.Tensor, reading: Reading, **given: Any) -> list[str]:
+        """Ask for the predictions once the picture is there: only so can the page follow how they are made."""
+        missing = [name for name in ("predictions", "second_predictions") if given.get(name, "not linked") is None]
+        if "predictions" in missing:
+            live.wait(image, reading, cls.hidden.extra_pnginfo)
+        return missing
 
     @classmethod
     def execute(

@@ -8,6 +8,7 @@ from comfy_api.latest import io, ui
 
 from . import types
 from .host import fingerprint, kept
+from .host.live import Followers
 from .host.loading.about_model import about_model
 from .host.no_words import compare_with_no_words
 from .host.prediction import Conditioning, check_conditioning
@@ -111,7 +112,7 @@ class PredictNoise(io.ComfyNode):
         check_same_model(model, noised)
         labels = side_labels(cls.hidden.dynprompt, cls.hidden.unique_id, target_label, contrast_label)
         names = prediction.side_names(*labels)
-        progress = Progress(noised, names, quality)
+        progress = Progress(noised, names, quality, Followers.of(cls.hidden.dynprompt, cls.hidden.unique_id))
         *arrays, effort = kept.collect(model, noised, target, contrast, cls.hidden.unique_id, precision, progress, show_text)
         words = show_effort(effort, model, {"target": target, "contrast": contrast}, cls.hidden.unique_id, progress.words())
         made_by = fingerprint.of_pair(model, target, contrast)

@@ -2,7 +2,7 @@
 
 import { button, make } from './dom.js'
 import { setIcon, withIcon } from './icons.js'
-import { FIELDS, OPTIONS, TEXTS } from './texts.js'
+import { FIELDS, OPTIONS, TEXTS, TOOLTIPS } from './texts.js'
 
 /** @typedef {import('./model.js').View} View */
 /** @typedef {import('./model.js').Model} Model */
@@ -41,7 +41,6 @@ export class Controls {
         })
         this.element = make('div', { className: 'sdx-tools', role: 'toolbar', 'aria-label': TEXTS.tools },
             this.#select('reading'), this.#select('scalar'), this.#select('sign'), this.#select('view'),
-            make('span', { className: 'sdx-space' }),
             make('div', { className: 'sdx-group' },
                 button('PNG', TEXTS.save_picture, on.savePicture),
                 button('SVG', TEXTS.save_drawing, on.saveDrawing),
@@ -54,7 +53,7 @@ export class Controls {
     /** @param {keyof View} name */
     #select(name) {
         const { name: called, says } = FIELDS[name]
-        const select = make('select', { title: says ?? called, 'aria-label': called, className: `sdx-field sdx-${name}` })
+        const select = make('select', { title: says ?? TOOLTIPS[name] ?? called, 'aria-label': called, className: `sdx-field sdx-${name}` })
         for (const option of this.on.options(name)) select.append(make('option', { value: option, textContent: OPTIONS[option] ?? option }))
         select.addEventListener('change', () => this.on.write({ [name]: select.value }))
         this.fields.set(name, select)
@@ -63,7 +62,7 @@ export class Controls {
 
     /** @param {keyof View} name @param {Record<string, any>} limits */
     #number(name, limits) {
-        const called = FIELDS[name].name, input = make('input', { title: called, 'aria-label': called, className: 'sdx-field', ...limits })
+        const called = FIELDS[name].name, input = make('input', { title: TOOLTIPS[name] ?? called, 'aria-label': called, className: 'sdx-field', ...limits })
         input.addEventListener('input', () => {
             if (Number.isFinite(input.valueAsNumber)) this.on.pass({ [name]: input.valueAsNumber })
         })

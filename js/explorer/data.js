@@ -10,6 +10,14 @@ import { TEXTS } from './texts.js'
  * @property {string[]} [decoded] the names of the VAE's pictures that are there
  * @property {string} [second] the subfolder of the map beside it
  * @property {number} [removed] how many older runs' data had to go
+ * @property {Live} [live] where the run was not at its end
+ */
+/**
+ * @typedef {object} Live
+ * @property {number} done how many evaluations there are
+ * @property {number} wanted how many there will be at most
+ * @property {string} reading the only one that there is
+ * @property {number | null} agreement of the map with one of other steps, a correlation
  */
 
 const REMEMBERED = 'sdexplain.explorer'

@@ -54,6 +54,8 @@ export class Model {
         this.header = overview.header
         this.arrays = overview.arrays
         this.cells = this.header.height * this.header.width
+        /** @type {number[]} the steps that the model was asked about: the others count nothing, however steps are weighted */
+        this.asked = Array.from({ length: this.header.steps }, (_, step) => step).filter(step => this.arrays.weights.values[step])
         /** @type {{ key: string, sums: Sums }[]} the last two: the map's, and those of what is decoded */
         this.known = []
         this.raw = new Float32Array(this.cells)

@@ -1,5 +1,6 @@
 // The explorer on its node: takes the widgets' view and a run's files, asks the model what they say, and has the faces show it.
 
+import { Asking } from './asking.js'
 import { Controls } from './controls.js'
 import { make } from './dom.js'
 import { download, npy } from './files.js'
@@ -11,7 +12,7 @@ import { drawSheet, pngOf } from './sheet.js'
 import { Side } from './side.js'
 import { Slider } from './slider.js'
 import { Sweep } from './sweep.js'
-import { TEXTS } from './texts.js'
+import { TEXTS, TOOLTIPS } from './texts.js'
 import { fill, rangeWords, stepWords } from './words.js'
 
 /** @typedef {import('./model.js').View} View */
@@ -27,6 +28,8 @@ import { fill, rangeWords, stepWords } from './words.js'
  * @property {(path: string) => string} url
  * @property {() => string[]} missing the inputs that nothing is connected to
  * @property {() => unknown} workflow to go into exported pictures
+ * @property {() => ComfyWidget | null} choice how much the model is asked, where that can be set
+ * @property {(level: string) => void} choose sets that, and runs
  */
 
 export class Panel {
@@ -69,9 +72,10 @@ export class Panel {
             saveMap: () => this.exportMap(),
             fullScreen: () => void (document.fullscreenElement ? document.exitFullscreen() : this.element.requestFullscreen()),
         }, this.places.button)
+        this.asking = new Asking(settings)
         this.pagers = new Pagers(changes => this.write(changes))
         this.message = make('div', { className: 'sdx-message', role: 'status' })
-        this.steps = make('div', { className: 'sdx-steps', title: TEXTS.levels }, make('span'), make('span'))
+        this.steps = make('div', { className: 'sdx-steps' }, make('span', { title: [TOOLTIPS.start, TOOLTIPS.end].join(' ') }), make('span', { title: TEXTS.levels }))
         this.pictures = make('div', { className: 'sdx-pictures' })
         this.legends = make('div', { className: 'sdx-legends' })
         this.element = this.#build()
@@ -123,7 +127,7 @@ export class Panel {
     }
 
     #build() {
-        const element = make('div', { className: 'sdx widget-expands', role: 'group', 'aria-label': TEXTS.explorer }, this.controls.element, this.pictures,
+        const element = make('div', { className: 'sdx widget-expands', role: 'group', 'aria-label': TEXTS.explorer }, this.controls.element, this.pictures, this.asking.element,
             make('div', { className: 'sdx-range' }, this.sweep.element, this.slider.element, this.controls.hold), this.steps, this.legends)
         // what is typed and dragged here is not for the graph
         const { signal } = this.removed
@@ -152,9 +156,15 @@ export class Panel {
             await Promise.all(opened.map((side, i) => side.open(places[i])))
             if (this.place?.subfolder !== place.subfolder || !this.model) return
             this.sides = opened
+            this.asking.tell(place.live ?? null)
             this.pagers.open(this.model, () => this.view)
             this.refresh()
         })
+    }
+
+    /** The run that is followed has ended before it was done. */
+    stopped() {
+        if (this.place?.live) this.asking.tell(this.place.live, true)
     }
 
     #close() {
@@ -247,6 +257,7 @@ export class Panel {
         this.#showRange(model, view)
         sides.forEach((side, i) => side.show(views[i], this.selection(side), this.places.open && i === 0))
         this.#showPlaces()
+        this.asking.show()
         const { start, end, ...kept } = view, settings = JSON.stringify(kept)
         if (settings !== this.settingsShown) {
             this.controls.show(model, view, /** @type {Frame} */ (sides[0].frame))
@@ -268,7 +279,7 @@ export class Panel {
         if (!curves || !parts) return
         const cells = hovered ? { left: hovered.x, right: hovered.x, top: hovered.y, bottom: hovered.y } : this.selection(this.both[0])
         const cell = cells && curves.ofCells(view, parts, cells)
-        this.slider.show(start, end, { ...curves.ofSteps(view), signed: view.reading === 'evidence', says: (step, value) => stepWords(model, view, step, value), cell })
+        this.slider.show(start, end, { ...curves.ofSteps(view), asked: model.asked, signed: view.reading === 'evidence', says: (step, value) => stepWords(model, view, step, value), cell })
         rangeWords(model, view).forEach((text, i) => (this.steps.children[i].textContent = text))
     }
 

@@ -13,7 +13,7 @@ const WIDTH = 1024, PAIR = 1600, EDGE = 20, LINE = 30, BAR = 18, FONT = 'system-
 const PAPERS = {
     white: { paper: '#ffffff', ink: '#16181d', halo: '' },
     dark: { paper: '#16181d', ink: '#f2f3f5', halo: '' },
-    transparent: { paper: '', ink: '#16181d', halo: '#ffffff' }, // read on every ground
+    transparent: { paper: '', ink: '#16181d', halo: '#ffffff' }, // read on every ground: so wide that it fills the gaps between letters
 }
 
 /**
@@ -28,7 +28,7 @@ export function drawSheet(columns, paper, texts) {
     const parts = columns.map((column, i) => drawColumn(column, i * room, room, tall)), height = Math.max(...parts.map(part => part.bottom)) + EDGE
     const { paper: ground, ink, halo } = PAPERS[/** @type {keyof typeof PAPERS} */ (paper)] ?? PAPERS.white
     const kept = Object.entries(texts).map(([name, content]) => `<${name}>${escaped(JSON.stringify(content))}</${name}>`)
-    const letters = `fill="${ink}" font-family="${FONT}"${halo ? ` stroke="${halo}" stroke-width="4" stroke-linejoin="round" paint-order="stroke"` : ''}`
+    const letters = `fill="${ink}" font-family="${FONT}"${halo ? ` stroke="${halo}" stroke-width="10" stroke-linejoin="round" paint-order="stroke"` : ''}`
     const svg = [
         `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">`,
         `<title>${escaped(columns.map(({ lines }) => lines[0]).join(' | '))}</title><metadata>${kept.join('')}</metadata>`,

@@ -103,7 +103,8 @@ export class Side {
      * @returns {Promise<void> | null}
      */
     fetch(view) {
-        const files = /** @type {Files} */ (this.files), model = /** @type {Model} */ (this.model)
+        const files = /** @type {Files} */ (this.files), model = /** @type {Model} */ (this.model), { live } = files.place
+        if (live && (view.reading !== live.reading || view.view === 'decoded')) throw new Error(TEXTS.later)
         const image = model.image(view), name = model.decodedName(view), picture = `${name}-${image}`
         if (this.parts?.header.reading !== view.reading || this.parts?.header.image !== image)
             return files.read(`${view.reading}-${image}`).then(parts => {

@@ -9,6 +9,7 @@ const MARGIN = 12
  * @typedef {object} Curve
  * @property {Float64Array} values [S]
  * @property {Float64Array | null} errors [S]
+ * @property {number[]} asked the steps that the model was asked about
  * @property {boolean} signed
  * @property {(step: number, value: number) => string} says what a step says, in words
  * @property {Float64Array | null} cell [S] the curve of the cell in view, on its own scale
@@ -52,12 +53,12 @@ export class Slider {
     draw() {
         if (!this.curve || !this.element.clientWidth) return
         const places = [this.#at(this.start), this.#at(this.end)]
-        const { values, errors, signed, cell } = this.curve
+        const { values, errors, asked, signed, cell } = this.curve
         const { drawing, width, height } = context(this.canvas), style = getComputedStyle(this.element)
         const accent = style.getPropertyValue('--sdx-accent'), ink = style.getPropertyValue('--sdx-ink'), muted = style.getPropertyValue('--sdx-line')
         const spread = (/** @type {number} */ i) => (errors ? errors[i] : 0)
         let high = 0, low = 0
-        for (let i = 0; i < values.length; i++) {
+        for (const i of asked) {
             high = Math.max(high, values[i] + spread(i))
             low = Math.min(low, values[i] - spread(i))
         }
@@ -77,8 +78,8 @@ export class Slider {
             drawing.globalAlpha = 0.3
             drawing.fillStyle = ink
             drawing.beginPath()
-            for (let i = 0; i < values.length; i++) drawing.lineTo(x(i), y(values[i] + errors[i]))
-            for (let i = values.length - 1; i >= 0; i--) drawing.lineTo(x(i), y(values[i] - errors[i]))
+            for (const i of asked) drawing.lineTo(x(i), y(values[i] + errors[i]))
+            for (const i of [...asked].reverse()) drawing.lineTo(x(i), y(values[i] - errors[i]))
             drawing.fill()
             drawing.globalAlpha = 1
         }
@@ -86,11 +87,11 @@ export class Slider {
             drawing.strokeStyle = colour
             drawing.lineWidth = thick
             drawing.beginPath()
-            points.forEach((value, i) => drawing.lineTo(x(i), place(value)))
+            for (const i of asked) drawing.lineTo(x(i), place(points[i]))
             drawing.stroke()
         }
         line(values, y, ink, 1.5)
-        if (values.length < 2) drawing.fillRect(x(0) - 2, y(values[0]) - 2, 4, 4)
+        if (asked.length < values.length || asked.length < 2) for (const i of asked) drawing.fillRect(x(i) - 2, y(values[i]) - 2, 4, 4)
         if (cell) {
             const largest = cell.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1
             const reach = Math.max(...[high, -low]) || 1

@@ -28,9 +28,15 @@ export const VIEWS = {}
 export const FIELDS = {}
 /** @type {Words['options']} */
 export const OPTIONS = {}
+/** @type {Record<string, string>} what the node's inputs are for, by name */
+export const TOOLTIPS = {}
+/** @typedef {{ nodeDefs?: Record<string, { inputs: Record<string, { tooltip?: string }> }> }} Definitions texts of nodes, by node */
+/** @type {Record<string, Record<string, string>>} the same, by language */
+let tooltips = {}
 
-/** @param {Record<string, { sdexplain?: Words }>} served all packs' texts, by language */
+/** @param {Record<string, { sdexplain?: Words } & Definitions>} served all packs' texts, by language */
 export function learn(served) {
+    tooltips = Object.fromEntries(Object.entries(served).map(([language, texts]) => [language, tooltipsOf(texts)]))
     known = Object.fromEntries(Object.entries(served).map(([language, texts]) => [language, { ...NONE, ...texts.sdexplain }]))
     english = known.en ?? NONE
     speak('en')
@@ -43,6 +49,13 @@ export function speak(language) {
     Object.assign(VIEWS, english.views, words.views)
     Object.assign(FIELDS, english.fields, words.fields)
     Object.assign(OPTIONS, english.options, words.options)
+    Object.assign(TOOLTIPS, tooltips.en, tooltips[language] ?? tooltips[language.split('-')[0]])
+}
+
+/** @param {Definitions} texts whose signs with a meaning in vue-i18n are escaped, as {'@'} */
+function tooltipsOf({ nodeDefs = {} }) {
+    const inputs = Object.entries(nodeDefs.SDExplainExplore?.inputs ?? {})
+    return Object.fromEntries(inputs.map(([name, { tooltip = '' }]) => [name, tooltip.replaceAll(/\{'(.)'\}/g, '$1')]))
 }
 
 /**

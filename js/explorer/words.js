@@ -85,6 +85,7 @@ export function rangeWords(model, view) {
 
 /** What a step says. @param {Model} model @param {View} view @param {number} step @param {number} value */
 export function stepWords(model, view, step, value) {
+    if (!model.asked.includes(step)) return model.say('step_not_asked', { step, steps: model.header.steps })
     return model.say('step', { step, steps: model.header.steps, value: formatValue(value), unit: model.words(view).summed_unit })
 }
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
+from uuid import uuid4
 
 import folder_paths
 import torch
@@ -32,6 +33,7 @@ MOST_BYTES = 2 << 30  # of all runs together; beyond that the oldest go, and the
 _written: defaultdict[str, dict[str, None]] = defaultdict(dict)  # node -> the folders that its page knows of, the newest last
 _vanished: Counter[str] = Counter()  # node -> how many of them were found to be gone
 _in_use: dict[str, set[str]] = {}  # the prompt that is under way -> the folders of its nodes
+_live: defaultdict[str, list[str]] = defaultdict(list)  # node -> the folders of a run that its page follows, the newest last
 
 
 def publish(
@@ -47,7 +49,7 @@ def publish(
     if not place.is_dir():
         with _disk():
             _write(place, predictions, pictures, None if vae is None else (weighting, vae.decode))
-    node = _executing()[1]
+    node = executing()[1]
     _written[node].pop(name, None)
     _written[node][name] = None
     _use(name)
@@ -86,12 +88,36 @@ def publish_decoded(subfolder: str, name: str, vae: VAE, latents: torch.Tensor) 
     return sorted({file.stem[len(DECODED) :].rpartition("-")[0] for file in place.glob(f"{DECODED}*.png")})
 
 
+def publish_live(node: str, predictions: NoisePredictions, pictures: torch.Tensor, reading: Reading) -> str:
+    """Write a reading of what is known so far, for the page of a node that has not run yet; returns the subfolder.
+
+    What it was given before goes, but for the last, which the page may still be reading.
+    """
+    name, before = f"live-{uuid4().hex}", _live[node]
+    with _disk():
+        _write(_folder() / name, predictions, pictures, None, (reading,), photos_of=before[-1] if before else None)
+    _remove_live(node, before[:-1])
+    _live[node].append(name)
+    return f"{FOLDER}/{name}"
+
+
+def forget_live(node: str) -> None:
+    """Remove what the page of a node was given of an earlier run while that was under way."""
+    _remove_live(node, list(_live[node]))
+
+
+def _remove_live(node: str, names: list[str]) -> None:
+    for name in names:
+        shutil.rmtree(_folder() / name, ignore_errors=True)
+        _live[node].remove(name)
+
+
 def make_room() -> dict[str, int]:
     """Remove the oldest folders beyond `MOST_BYTES`, but none of the prompt that is under way; tells the page how many."""
     total, removed = 0, 0
     for entry in sorted(_folder().iterdir(), key=lambda entry: entry.stat().st_mtime, reverse=True):
         total += sum(file.stat().st_size for file in entry.iterdir())
-        if total > MOST_BYTES and entry.name not in _in_use.get(_executing()[0], ()):
+        if total > MOST_BYTES and entry.name not in _in_use.get(executing()[0], ()):
             shutil.rmtree(entry, ignore_errors=True)
             removed += 1
     return {"removed": removed}
@@ -99,7 +125,7 @@ def make_room() -> dict[str, int]:
 
 def vanished() -> int:
     """How many files of the executing node were found to be missing: it must run again. Those that it has are in use."""
-    node = _executing()[1]
+    node = executing()[1]
     gone = [name for name in _written[node] if not (_folder() / name).is_dir()]
     for name in gone:
         del _written[node][name]
@@ -109,7 +135,7 @@ def vanished() -> int:
     return _vanished[node]
 
 
-def _executing() -> tuple[str, str]:
+def executing() -> tuple[str, str]:
     """The prompt that is under way, and its node."""
     context = get_executing_context()
     return ("", "") if context is None else (context.prompt_id, context.node_id)
@@ -117,7 +143,7 @@ def _executing() -> tuple[str, str]:
 
 def _use(name: str) -> None:
     """Keep a folder while this prompt is under way, and count it as new."""
-    prompt = _executing()[0]
+    prompt = executing()[0]
     if prompt not in _in_use:
         _in_use.clear()
     _in_use.setdefault(prompt, set()).add(name)
@@ -128,15 +154,26 @@ def _folder() -> Path:
     return Path(folder_paths.get_temp_directory(), FOLDER)
 
 
-def _write(place: Path, predictions: NoisePredictions, pictures: torch.Tensor, decoder: Decoder | None) -> None:
+def _write(
+    place: Path,
+    predictions: NoisePredictions,
+    pictures: torch.Tensor,
+    decoder: Decoder | None,
+    readings: Sequence[Reading] = get_args(Reading),
+    photos_of: str | None = None,
+) -> None:
     beside = place.with_name(f"{place.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
         (beside / "overview.safetensors").write_bytes(overview(predictions, pictures, decoder))
         for image, picture in enumerate(pictures):
-            to_image(picture).save(beside / f"photo-{image}.png", compress_level=1)
-            for reading in get_args(Reading):
+            photo = f"photo-{image}.png"
+            if photos_of is None:
+                to_image(picture).save(beside / photo, compress_level=1)
+            else:
+                shutil.copyfile(place.with_name(photos_of) / photo, beside / photo)
+            for reading in readings:
                 throw_exception_if_processing_interrupted()
                 (beside / f"{reading}-{image}.safetensors").write_bytes(parts(predictions, reading, image))
         beside.rename(place)

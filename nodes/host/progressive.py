@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import comfy.utils
 from torch import Tensor
@@ -16,8 +17,42 @@ from ..maths.method.prediction import NoisePredictions, part_of
 from ..maths.method.settled import QUICK, Quality, Stability, stability
 from ..maths.pictures.preview import WIDTH, preview
 
+if TYPE_CHECKING:
+    from .live import Followers
+
 SHARE = 0.03
 """Of a run's time that showing the map may take; what would take more is left out."""
+OF_FOLLOWERS = 2 / 3
+"""Of that share, what goes to the Explorers that follow the run, where there are some."""
+VALUES_PER_SECOND = 1e7
+"""About as many numbers are written for an Explorer, until it is known how long that takes; of one core that is not fast."""
+
+
+@dataclass
+class Share:
+    """What may be left out, and takes no more than a share of the time."""
+
+    share: float
+    clock: Callable[[], float]
+    last: float = 0.0
+    """Seconds that it took the last time, or is thought to take the first time."""
+    _spent: float = 0.0
+    _started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._started = self.clock()
+
+    def allows(self) -> bool:
+        """Whether once more stays within the share; what is thought to take no time comes at once."""
+        return not self.last or self._spent + self.last <= self.share * (self.clock() - self._started)
+
+    @contextmanager
+    def spend(self) -> Iterator[None]:
+        """Measure what is done within."""
+        before = self.clock()
+        yield
+        self.last = self.clock() - before
+        self._spent += self.last
 
 
 @dataclass(eq=False)
@@ -31,21 +66,20 @@ class Progress:
     noised: NoisedLatents
     labels: tuple[str, str]
     quality: Quality
+    followers: Followers | None = None
     clock: Callable[[], float] = perf_counter
     done: int = 0
     """How many of the order are known."""
     settled: bool = False
     """Whether it stopped because map and verdict would hardly change."""
-    _started: float = field(init=False)
-    _showing: float = 0.0
-    """Seconds that showing took so far."""
-    _last: float = 0.0
-    """Seconds that showing took the last time."""
 
     def __post_init__(self) -> None:
         if self.quality not in get_args(Quality):
             raise ValueError(f"The quality is {self.quality!r}; expected one of {', '.join(get_args(Quality))}.")
-        self._started = self.clock()
+        follow = OF_FOLLOWERS if self.followers and self.followers.explorers else 0.0
+        self._preview = Share((1 - follow) * SHARE, self.clock)
+        values = self.noised.samples * self.noised.steps * self.noised.x0.numel()
+        self._live = Share(follow * SHARE, self.clock, values / VALUES_PER_SECOND)
         self.patient = self.quality == "exact"
         self.group = self.noised.samples if self.patient else smallest_group(self.noised)
         self.order: list[Level] = noised_order(self.noised, self.group)
@@ -55,15 +89,15 @@ class Progress:
     def enough(self, done: int, arrays: list[Tensor], bar: comfy.utils.ProgressBar) -> bool:
         """Show what the first `done` of the order say, and whether that is enough."""
         self.done = done
-        asks, shows = self.quality == "settled" and done % self.group == 0, self._may_show()
-        if not asks and not shows:
+        asks, shows = self.quality == "settled" and done % self.group == 0, self._preview.allows()
+        tells = self._live.share > 0 and done < len(self.order) and self._live.allows()
+        if not (asks or shows or tells):
             return False
-        before = self.clock()
-        found = stability(self.part(NoisePredictions(self.noised, arrays[0], arrays[1], *self.labels)))
-        if shows:
-            self._show(found, bar)
-            self._last = self.clock() - before
-            self._showing += self._last
+        known = self.part(NoisePredictions(self.noised, arrays[0], arrays[1], *self.labels))
+        found = self._show(known, bar) if shows else stability(known)
+        if tells and self.followers:
+            with self._live.spend():
+                self.followers.tell(known, found, *(2 * self.noised.images * count for count in (done, len(self.order))))
         self.settled = asks and self.noised.fresh_noise and found.settled
         return self.settled
 
@@ -81,9 +115,8 @@ class Progress:
         taken = "one noise sample" if samples == 1 else f"{samples} noise samples"
         return f"Asked at {len(steps)} of {self.noised.steps} steps with {taken}. {why}; exact asks for the rest."
 
-    def _may_show(self) -> bool:
-        """Whether showing once more stays within its share of the time; the first map is always shown."""
-        return not self._last or self._showing + self._last <= SHARE * (self.clock() - self._started)
-
-    def _show(self, found: Stability, bar: comfy.utils.ProgressBar) -> None:
-        bar.update_absolute(bar.current, preview=("JPEG", preview(found, self.labels, self.noised.steps), WIDTH))
+    def _show(self, known: NoisePredictions, bar: comfy.utils.ProgressBar) -> Stability:
+        with self._preview.spend():
+            found = stability(known)
+            bar.update_absolute(bar.current, preview=("JPEG", preview(found, self.labels, self.noised.steps), WIDTH))
+        return found

@@ -1,10 +1,14 @@
-"""Which of the Explorer's files are kept: by bytes, those of the run that is under way always, and each node's own are missed."""
+"""Which of the Explorer's files are kept, by bytes and for the run under way, and what it gets while the model is asked."""
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -30,17 +34,19 @@ def node(prompt: str, name: str) -> Iterator[None]:
         yield
 
 
+def predictions(seed: int) -> NoisePredictions:
+    noise = draw_noise((4, 2, 2), seed, 1, 1, per_step=True)
+    levels = torch.ones(1), torch.ones(1), torch.ones(4), torch.zeros(4)
+    noised = NoisedLatents(torch.zeros(1, 4, 2, 2), noise, *levels)
+    return NoisePredictions(noised, noise[:, :, None], noise[:, :, None] + 1, "one", "other")
+
+
 def publish(prompt: str, name: str, seed: int) -> str:
     """What a node does in a run: the name of its folder."""
     from sdexplain.nodes.host import explorer
 
-    noise = draw_noise((4, 2, 2), seed, 1, 1, per_step=True)
-    levels = torch.ones(1), torch.ones(1), torch.ones(4), torch.zeros(4)
-    noised = NoisedLatents(torch.zeros(1, 4, 2, 2), noise, *levels)
     with node(prompt, name):
-        return explorer.publish(
-            NoisePredictions(noised, noise[:, :, None], noise[:, :, None] + 1, "one", "other"), torch.zeros(1, 16, 16, 3)
-        )
+        return explorer.publish(predictions(seed), torch.zeros(1, 16, 16, 3))
 
 
 def kept(folder: Path) -> set[str]:
@@ -110,3 +116,70 @@ def test_only_the_node_whose_data_are_gone_runs_again(folder: Path) -> None:
     shutil.rmtree(folder.parent / lost)
     after = fingerprints()
     assert after[0] == before[0] + 1 and after[1] == before[1] and fingerprints() == after
+
+
+# ------------------------------------------------------------------------------------------------- a run that is under way
+
+
+@pytest.fixture
+def told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What a page is told that is open."""
+    events: list[dict[str, Any]] = []
+    server = SimpleNamespace(client_id="page", send_sync=lambda event, data, client: events.append(data))
+    stand_in = SimpleNamespace(instance=server)
+    with monkeypatch.context() as importing:  # ComfyUI's own needs a whole ComfyUI around it
+        importing.setitem(sys.modules, "server", SimpleNamespace(PromptServer=stand_in))
+        live = importlib.import_module("sdexplain.nodes.host.live")
+    monkeypatch.setattr(live, "PromptServer", stand_in)
+    return events
+
+
+def wait(prompt: str, name: str, size: int = 16) -> None:
+    from sdexplain.nodes.host import live
+
+    with node(prompt, name):
+        live.wait(torch.zeros(1, size, size, 3), "evidence", {"workflow": {"id": "mine"}})
+
+
+def tell(prompt: str, source: str) -> None:
+    from comfy_execution.graph import DynamicPrompt
+    from sdexplain.nodes.host.live import Followers
+    from sdexplain.nodes.maths.method.settled import stability
+
+    explorers = {"5": "3", "6": "4", "7": "3", "8": "9"}  # each linked to the node that predicts for it
+    graph = DynamicPrompt(
+        {name: {"class_type": "SDExplainExplore", "inputs": {"predictions": [node, 0]}} for name, node in explorers.items()}
+    )
+    graph.add_ephemeral_node("9.0.0.predict", {}, "9", "9")
+    with node(prompt, source):
+        known = predictions(1)
+        Followers.of(graph, source).tell(known, stability(known), 2, 8)
+
+
+def test_only_an_explorer_that_waits_for_a_nodes_answers_follows_it(told: list[dict[str, Any]]) -> None:
+    for name in ("5", "6", "8"):
+        wait("run", name)
+    tell("run", "3")
+    tell("run", "9.0.0.predict")  # what Explain Image expands into
+    tell("other run", "3")
+    assert [event["node"] for event in told] == ["5", "8"]
+    assert told[0]["workflow"] == "mine"
+    assert told[0]["place"]["live"] == {"done": 2, "wanted": 8, "agreement": None, "reading": "evidence"}
+
+
+def test_it_gets_one_reading_and_the_last_two_of_its_parts_stay(folder: Path, told: list[dict[str, Any]]) -> None:
+    wait("run", "5")
+    for _ in range(3):
+        tell("run", "3")
+    parts = [event["place"]["subfolder"] for event in told]
+    assert kept(folder) == set(parts[1:]) and len(set(parts)) == 3
+    files = {file.name for file in (folder.parent / parts[2]).iterdir()}
+    assert files == {"overview.safetensors", "photo-0.png", "evidence-0.safetensors"}
+    wait("next", "5")
+    assert kept(folder) == set()
+
+
+def test_a_picture_that_does_not_fit_stops_nothing_and_shows_nothing(told: list[dict[str, Any]]) -> None:
+    wait("run", "5", size=1)
+    tell("run", "3")
+    assert told == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import families
@@ -176,16 +177,23 @@ def test_a_cancelled_run_goes_on_where_it_was(model: Any, monkeypatch: pytest.Mo
     torch.testing.assert_close(part.target, whole.target, atol=1e-5, rtol=1e-4)
 
 
-def test_showing_takes_no_more_than_its_share(model: Any, shown: list[tuple[int, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock on which a model call takes 1 s, and a picture takes 0.1 s: one in every 3 s or so."""
+@pytest.mark.parametrize("telling", [0.0, 0.3])
+def test_showing_takes_no_more_than_its_share(
+    model: Any, shown: list[tuple[int, Any]], monkeypatch: pytest.MonkeyPatch, telling: float
+) -> None:
+    """A clock on which a model call takes 1 s, a picture 0.1 s, and to tell an Explorer that follows the run 0.3 s."""
     from sdexplain.nodes.host import progressive
 
-    now = [0.0]
+    now, told = [0.0], []
     drawn = progressive.preview
 
     def slow(*arguments: Any) -> Any:
         now[0] += 0.1
         return drawn(*arguments)
+
+    def tell(known: NoisePredictions, found: Any, done: int, wanted: int) -> None:
+        now[0] += telling
+        told.append((len(known.noised.asked_steps), done, wanted))
 
     monkeypatch.setattr(progressive, "preview", slow)
     enough = progressive.Progress.enough
@@ -196,9 +204,12 @@ def test_showing_takes_no_more_than_its_share(model: Any, shown: list[tuple[int,
 
     monkeypatch.setattr(progressive.Progress, "enough", called)
     settle_after(monkeypatch, None)
-    run(model, noise(model, steps=40, samples=2), "settled", clock=lambda: now[0])
-    pictures = sum(preview is not None for _, preview in shown)
-    assert 0.5 * 0.03 * now[0] / 0.1 <= pictures <= 1 + 0.03 * now[0] / 0.1
+    followers = SimpleNamespace(explorers={"5": None} if telling else {}, tell=tell)
+    run(model, noise(model, steps=40, samples=2), "settled", followers=followers, clock=lambda: now[0])
+    spent = 0.1 * sum(preview is not None for _, preview in shown) + telling * len(told)
+    assert 0.5 * 0.03 * now[0] <= spent <= 0.1 + telling + 0.03 * now[0]
+    assert bool(told) == bool(telling)
+    assert all(done == 4 * steps and wanted == 160 for steps, done, wanted in told)  # pairs, under both prompts
 
 
 def test_what_is_shown_is_a_picture_of_the_map(model: Any, shown: list[tuple[int, Any]]) -> None:

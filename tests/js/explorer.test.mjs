@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
+import { choiceAbove, nextLevel } from '../../js/explorer/asking.js'
 import { binomialQuantile, tailOfT } from '../../js/explorer/chance.js'
 import { levels, mix, paint, places } from '../../js/explorer/colours.js'
 import { contour, dashed } from '../../js/explorer/contour.js'
@@ -221,4 +222,14 @@ test('a numpy file has its header at a multiple of 64 bytes', () => {
     const file = npy(new Float32Array([1, 2]), [1, 2])
     assert.equal((file.length - 8) % 64, 0)
     assert.equal(new DataView(file.buffer).getFloat32(file.length - 4, true), 2)
+})
+
+test('more is asked of the node above that has the choice, by way of reroutes, unless the choice is another node’s', () => {
+    const quality = { name: 'quality', value: 'quick' }, input = (type, from, more) => ({ type, from, ...more })
+    const node = (inputs, widgets = []) => ({ graph: {}, inputs, widgets, getInputNode: slot => inputs[slot].from, isInputConnected: slot => Boolean(inputs[slot].link) })
+    const above = (widgets, inputs = []) => choiceAbove(node([input('NOISE_PREDICTIONS', node([input('*', node(inputs, widgets))]), { name: 'predictions' })]), 'predictions')
+    assert.equal(above([{ name: 'model' }, quality]), quality)
+    assert.equal(above([quality], [input('COMBO', null, { name: 'quality', link: 7 })]), null)
+    assert.equal(above([{ name: 'model' }]), null)
+    assert.deepEqual(['quick', 'settled', 'exact', undefined].map(nextLevel), ['settled', 'exact', undefined, undefined])
 })

@@ -14,7 +14,7 @@ from PIL import Image
 from sdexplain.nodes.maths.files.explorer import overview, parts
 from sdexplain.nodes.maths.images import to_image
 from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
-from sdexplain.nodes.maths.method.prediction import NoisePredictions
+from sdexplain.nodes.maths.method.prediction import NoisePredictions, part_of
 from sdexplain.tools.explorer_page import EMPTY, drag, frames, look_at, run, widgets, words
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def test_it_speaks_the_pages_language_also_of_what_came_with_the_data(alone: Pag
         alone.wait_for_function("document.querySelector('.sdx-verdict').dataset.value")
         assert words(alone, ".sdx-verdict").startswith("Ganzes Bild: ") and "Schritte 0–10 von 10" in words(alone, ".sdx-steps")
         ends, source = words(alone, ".sdx-ends"), words(alone, ".sdx-source")
-        assert "spricht für \u2068“one”\u2069" in ends and source.endswith("nats je Latent-Zelle")
+        assert "spricht für \u2068“one”\u2069" in ends and "nats je Latent-Zelle" in source
     finally:
         alone.evaluate(f"async () => await {setting}.set('Comfy.Locale', 'en')")
 
@@ -195,6 +195,32 @@ def test_it_is_said_once_that_older_data_had_to_go(empty: Page) -> None:
     said = empty.get_by_text("The data of 3 older Explorer runs were removed")
     said.first.wait_for()
     assert said.count() == 1
+
+
+def test_a_run_that_is_under_way_is_followed_and_a_stopped_one_says_so(empty: Page) -> None:
+    part = random_predictions(2, 8, 1, (6, 6))
+    serve(empty, {"part": (part_of(part[0], [1, 5], 2), part[1]), "whole": part})
+
+    def tell(kind: str, workflow: str = "app.graph.id") -> None:
+        live = "{ done: 8, wanted: 32, agreement: 0.913, reading: 'evidence' }"
+        place = f"{{ subfolder: 'part', type: 'temp', live: {live} }}"
+        detail = f"{{ node: String({EXPLORERS}[0].id), workflow: {workflow}, place: {place} }}"
+        empty.evaluate(f"() => {{ window.comfyAPI.api.api.dispatchEvent(new CustomEvent('{kind}', {{ detail: {detail} }})) }}")
+        frames(empty)
+
+    tell("sdexplain.live", "'another'")
+    assert empty.locator(".sdx-message").is_visible()
+    tell("sdexplain.live")
+    empty.wait_for_function("document.querySelector('.sdx-steps').textContent.includes('asked: 2 of 8')")
+    asking = "The model is being asked: 8 of at most 32 evaluations are there. Map against other steps: correlation 0.91."
+    assert words(empty, ".sdx-asking") == asking
+    empty.get_by_label("Reading", exact=True).select_option("information")
+    assert words(empty, ".sdx-message").startswith("While the model is being asked, only the reading")
+    tell("execution_interrupted")
+    assert words(empty, ".sdx-asking").startswith("Stopped with 8 of at most 32 evaluations.")
+    open_run(empty, "whole")
+    empty.wait_for_function("!document.querySelector('.sdx-steps').textContent.includes('asked')")
+    assert empty.locator(".sdx-asking").is_hidden() and empty.locator(".sdx-message").is_hidden()
 
 
 def counts(page: Page) -> dict[str, float]:

@@ -26,6 +26,7 @@ READ_SVG = r"""text => {
 
 def test_dragging_the_range_changes_map_words_and_widgets_and_undo_takes_it_back(explorer: Page) -> None:
     before, total = pixels(explorer), words(explorer, ".sdx-verdict")
+    assert "The model knows such pictures (0." in words(explorer, ".sdx-source")
     drag(explorer, explorer.locator(".sdx-slider"), (0.97, 0.5), (0.5, 0.5))
     assert widgets(explorer)["end"] == 3 and "steps 0–3 of 6" in words(explorer, ".sdx-steps")
     assert (pixels(explorer) != before).any() and words(explorer, ".sdx-verdict") != total
@@ -237,6 +238,30 @@ def test_a_workflow_from_before_the_vae_input_opens_and_with_a_vae_the_picture_s
     )
     explorer.mouse.move(0, 0)
     assert np.array_equal(pixels(explorer), exact)
+
+
+# Another seed, of which nothing is known, and few questions.
+ASK_LITTLE = """() => { const set = (type, name, value) => {
+        app.graph.nodes.find(node => node.type === type).widgets.find(widget => widget.name === name).value = value }
+    set('SDExplainNoiseLatent', 'seed', Date.now()); set('SDExplainPredictNoise', 'quality', 'quick') }"""
+QUALITY = """app.graph.nodes.find(node => node.type === 'SDExplainPredictNoise')
+    .widgets.find(widget => widget.name === 'quality').value"""
+
+
+def test_it_asks_for_more_until_everything_is_asked(explorer: Page) -> None:
+    more, first = explorer.get_by_role("button", name="Ask for more"), explorer.get_by_role("slider", name="First step")
+    assert more.is_hidden()
+    explorer.evaluate(ASK_LITTLE)
+    run(explorer)
+    explorer.wait_for_function("document.querySelector('.sdx-steps').textContent.includes('asked: 3 of 6')")
+    assert "not asked" in first.get_attribute("aria-valuetext")
+    more.press("Enter")
+    assert explorer.evaluate(QUALITY) == "settled"
+    explorer.wait_for_function("!document.querySelector('.sdx-steps').textContent.includes('asked: 3 ')")
+    more.click()
+    assert explorer.evaluate(QUALITY) == "exact" and more.is_hidden()
+    explorer.wait_for_function("document.querySelector('.sdx-pagers').textContent.includes('mean of 4 samples')")
+    assert "asked" not in words(explorer, ".sdx-steps") and "not asked" not in first.get_attribute("aria-valuetext")
 
 
 def test_settings_survive_saving_and_the_data_a_refresh(explorer: Page) -> None:

@@ -84,7 +84,7 @@ def overview(predictions: NoisePredictions, pictures: Tensor, decoder: Decoder |
     factors, fit = (picture_colours(pictures, noised), None) if decoder is None else decoder_colours(predictions, *decoder)
     header = {"kind": "overview", **_shapes(noised, tuple(pictures.shape[1:3])), **_levels(noised), **_meaning(predictions)}
     arrays = {
-        "curves": torch.stack([curve(spread_out(predictions), reading) for reading in get_args(Reading)]),
+        "curves": torch.stack([curve(predictions, reading) for reading in get_args(Reading)]),
         "weights": torch.stack([step_weights(noised, weighting) for weighting in get_args(Weighting)]),
         "colours": (torch.stack([colour_table(name) for name in COLOUR_MAPS]) * 255).round().byte(),
         "factors": factors,
@@ -136,15 +136,11 @@ def _asked_sentence(noised: NoisedLatents) -> dict[str, str]:
     return {} if noised.asked is None else {"steps": f"{PAGE_SENTENCES['steps']}; asked: {len(noised.asked)} of {{steps}}"}
 
 
-def spread_out(predictions: NoisePredictions) -> NoisePredictions:
-    """The same, said to be asked at every step, without any difference at those that were not: the page sums by weights."""
-    noised = predictions.noised
-    if noised.asked is None:
-        return predictions
-    both = [torch.zeros_like(array) for array in (predictions.target, predictions.contrast)]
-    for array, known in zip(both, (predictions.target, predictions.contrast), strict=True):
-        array[:, noised.asked_steps] = known[:, noised.asked_steps]
-    return replace(predictions, noised=replace(noised, asked=None), target=both[0], contrast=both[1])
+def at_steps(noised: NoisedLatents, asked: list[Tensor], dim: int = 0) -> Tensor:
+    """What the asked steps have, one after the other along `dim`, in the places of all steps; 0 at the others."""
+    shape = list(asked[0].shape)
+    shape.insert(dim, noised.steps)
+    return torch.zeros(shape).index_copy(dim, torch.tensor(noised.asked_steps), torch.stack(asked, dim))
 
 
 def parts(predictions: NoisePredictions, reading: Reading, image: int) -> bytes:
@@ -155,31 +151,30 @@ def parts(predictions: NoisePredictions, reading: Reading, image: int) -> bytes:
     reading without a sign "tested" [S,h,w], see `NoiseDifference`; each for a weight of 1. Of signed ones the page finds the
     variance by itself where it has all samples.
     """
-    predictions = spread_out(predictions)
     noised = predictions.noised
     one = replace(
         predictions,
-        noised=replace(noised, x0=noised.x0[image : image + 1]),
+        noised=replace(noised, x0=noised.x0[image : image + 1], asked=None),  # each step by itself has a weight of 1
         target=predictions.target[:, :, image : image + 1],
         contrast=predictions.contrast[:, :, image : image + 1],
     )
-    sums = [sum_steps(one, step, step + 1, reading) for step in range(noised.steps)]
-    values = torch.stack([part.values[:, 0] for part in sums], dim=1)
+    sums = [sum_steps(one, step, step + 1, reading) for step in noised.asked_steps]
+    values = at_steps(noised, [part.values[:, 0] for part in sums], dim=1)
     header = {"kind": "parts", "reading": reading, "image": image, "compared": sums[0].compared}
     whole = layers(noised) == "samples"
     arrays = {"values": values if whole else values.mean(dim=0, keepdim=True)}
     if sums[0].compared:
-        arrays["agreeing"] = _of_the_image([part.agreeing for part in sums]).float()
+        arrays["agreeing"] = at_steps(noised, _of_the_image([part.agreeing for part in sums]))
         if reading not in SIGNED:
-            arrays["tested"] = _of_the_image([part.tested for part in sums])[:, 0]
+            arrays["tested"] = at_steps(noised, _of_the_image([part.tested for part in sums]))[:, 0]
         if reading not in SIGNED or not whole:
-            arrays["variance"] = _of_the_image([part.variance for part in sums]).sum(dim=1)
+            arrays["variance"] = at_steps(noised, _of_the_image([part.variance for part in sums])).sum(dim=1)
     return _file(header, arrays)
 
 
-def _of_the_image(parts: list[Tensor | None]) -> Tensor:
-    """What all steps have of the only image, [1,...] each, one after the other."""
-    return torch.stack([part[0] for part in parts if part is not None])
+def _of_the_image(parts: list[Tensor | None]) -> list[Tensor]:
+    """What the steps have of the only image, [1,...] each."""
+    return [part[0].float() for part in parts if part is not None]
 
 
 def layers(noised: NoisedLatents) -> str:
@@ -203,14 +198,14 @@ def one_sample(difference: NoiseDifference, sample: int) -> NoiseDifference:
 
 
 def curve(predictions: NoisePredictions, reading: Reading) -> Tensor:
-    """The total of each step, [R,S,B] without weights: see `overview`."""
+    """The total of each step, [R,S,B] without weights, 0 where it was not asked: see `overview`."""
     steps = []
-    for step in range(predictions.noised.steps):
+    for step in predictions.noised.asked_steps:
         part = read_step(predictions, step, reading)
         part = part.norm(dim=2, keepdim=True) if reading == "difference" else part
         part = combine(part)[:, :, None] if reading == "combined" else part
         steps.append(part.sum((2, 3, 4)) if reading in (*COMBINED, "combined") else part.mean((2, 3, 4)))
-    return torch.stack(steps, dim=1)
+    return at_steps(predictions.noised, steps, dim=1)
 
 
 def words(predictions: NoisePredictions) -> list[dict[str, str | bool]]:

@@ -11,6 +11,7 @@ PAGE_SENTENCES = {
     "level_alone": "σ {sigma}",
     "levels": "{first}  →  {last}",
     "step": "step {step} of {steps}: {value} {unit}",
+    "step_not_asked": "step {step} of {steps}: not asked",
     "cell": "Cell {column}, {row}: {value} {unit}",
     "box": "Box of {count} cells: {value} {unit}",
     "image": "image {image} of {images}",
@@ -58,6 +59,19 @@ TEXTS = {
     "bar": "Colour scale",
     "total": "The sum over all cells and the chosen steps. 2.3 nats: to the model, one label is ten times as likely as the "
     "other; 4.6 nats: a hundred times.",
+    # a run that is under way, and asking for more
+    "live": "The model is being asked: {done} of at most {wanted} evaluations are there.",
+    "agreement": "Map against other steps: correlation {agreement}.",
+    "agreement_means": "How alike this map and one of as many other steps would be: 1 is the same map. From 0.9 on, and with a "
+    "sure verdict, more would hardly change it.",
+    "stopped": "Stopped with {done} of at most {wanted} evaluations. The next run asks only for the others.",
+    "later": "While the model is being asked, only the reading that this run began with is shown, and no decoded colours. The "
+    "others come at its end.",
+    "ask_more": "Ask for more",
+    "ask_settled": "Ask for more: sets the quality to settled and runs, until more would hardly change map and verdict. What is "
+    "known is not asked again.",
+    "ask_exact": "Ask for more: sets the quality to exact and runs, with all steps and noise samples. What is known is not asked "
+    "again.",
     "image": "image",
     "sample": "noise sample",
     "previous": "Previous {name}",
