@@ -220,10 +220,10 @@ def test_the_structure_is_that_of_the_picture_alone() -> None:
 def test_the_words_name_the_ratio_and_what_the_latent_may_be() -> None:
     unknown, hardly, known = of_ratios(1.13, cleanest=2.3).words(0), of_ratios(0.7).words(0), of_ratios(0.31).words(0)
     assert unknown.startswith(
-        "The model does not know this picture: it predicts the noise no better than smoothing (1.1 of smoothing’s noise error;"
+        "The model does not know this picture: it predicts the noise no better than smoothing (its error is 1.1 times that"
     )
     assert "2.3 times that of predicting nothing" in unknown and "another VAE" in unknown
-    assert "hardly better than smoothing (0.70 of smoothing’s noise error; its own pictures: below 0.40)" in hardly
+    assert "hardly better than smoothing (its error is 0.70 times that of smoothing; on its own pictures below 0.40)" in hardly
     assert known.startswith("The model knows such pictures") and "VAE" not in known
 
 

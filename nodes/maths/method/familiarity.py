@@ -105,8 +105,8 @@ class Familiarity:
             low, high = map(format_value, LEVELS)
             return f"Whether the model knows this picture can't be told: no step has a log SNR from {low} to {high}."
         ratio, verdict = float(self.ratios[image]), self.verdicts[image]
-        own = "" if self.own is None else f"; its own pictures: below {_two_digits(self.own.ratios[-1])}"
-        number = f"({_two_digits(ratio)} of smoothing’s noise error{own})"
+        own = "" if self.own is None else f"; on its own pictures below {_two_digits(self.own.ratios[-1])}"
+        number = f"(its error is {_two_digits(ratio)} times that of smoothing{own})"
         if verdict == "known":
             return f"The model knows such pictures {number}."
         if verdict == "doubtful":
