@@ -16,13 +16,14 @@ import torch
 from diffusers.utils import logging as diffusers_logging
 
 from ..tools.environment import ROOT
-from .timing import graph, report
+from .timing import graph, qualities, report
 from .timing.calls import time_calls
 from .timing.networks import BUNDLED, SD15, SDXL, build
 from .timing.stopwatch import Log
 from .timing.work import BARE, LOOP, MASK, OURS, SINGLY, Work, best_batch
 
 ALL = (OURS, BARE, SINGLY, MASK, LOOP)
+QUALITIES = "qualities"
 Plan = list[tuple[str, Work, dict[str, int]]]
 """Network, work, and how many rounds of which variant."""
 
@@ -69,6 +70,8 @@ def main() -> None:
         measure(log, name, [part for part in planned if part[0] == name], options.output)
     if BUNDLED in networks and not log.has(report.CALLS):
         log.add(report.CALLS, time_calls(5 if options.quick else 15))
+    if BUNDLED in networks or only == QUALITIES:
+        measure_qualities(log, 1 if options.quick else 5, options.output)
     print(report.write(log, options.output))
 
 
@@ -99,6 +102,23 @@ def measure(log: Log, name: str, parts: Plan, output: Path) -> None:
         report.write(log, output)
 
 
+def measure_qualities(log: Log, rounds: int, output: Path) -> None:
+    """Explain Image at each quality, in turns, as far as the log lacks them."""
+    keys = [
+        (work, quality, number)
+        for number in range(rounds)
+        for work in qualities.WORKS
+        for quality in turned(list(qualities.QUALITIES), number)
+    ]
+    missing = [key for key in keys if not log.has((QUALITIES, *key))]
+    parts = qualities.load() if missing else {}
+    for place, key in enumerate(missing):
+        if place == 0:
+            qualities.run(key[0], "quick", 0, parts)  # the first run of all loads what others find loaded
+        log.add((QUALITIES, *key), qualities.run(*key, parts))
+        report.write(log, output)
+
+
 def turned(variants: list[str], number: int) -> list[str]:
     """The variants in an order that begins with another one in every round."""
     start = number % len(variants)
@@ -110,7 +130,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--quick", action="store_true", help="few steps, one or two rounds; of the bundled model, unless --only names another"
     )
-    made.add_argument("--only", default="", help="networks whose names hold this: bundled, sd 1.5, sdxl")
+    made.add_argument("--only", default="", help="networks whose names hold this: bundled, sd 1.5, sdxl; or qualities")
     made.add_argument("--threads", type=int, default=0, help="torch's threads (default: torch's own choice)")
     made.add_argument("--output", type=Path, default=ROOT / "output" / "speed", help="measurements, tables and figure")
     return made

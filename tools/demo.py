@@ -138,7 +138,8 @@ def run_one(client: Client, name: str, prompt: Prompt, bar: tqdm) -> Run:
 def evaluations(run: Run) -> int:
     """How many noised latents the model was asked about, under one prompt each, as the nodes that asked say it."""
     said = (text for output in run.outputs.values() for text in output.get("text", ()) if isinstance(text, str))
-    return sum(int(number) for text in said for number in re.findall(r"\bPredicted (\d+) of \d+", text))
+    found = (re.findall(r"\bPredicted (\d+) of \d+|\bnoise samples, (\d+) predictions\b", text) for text in said)
+    return sum(int(number) for pairs in found for pair in pairs for number in pair if number)
 
 
 def save_pictures(client: Client, name: str, prompt: Prompt, run: Run) -> list[Path]:

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...nodes.maths.answers import measures
-from ...nodes.maths.method.difference import sum_steps
 from ...nodes.maths.method.order import golden_order
 from ...nodes.maths.method.prediction import NoisePredictions, part_of
-from ...nodes.maths.method.settled import QUICK, stability
+from ...nodes.maths.method.settled import FEWEST, QUICK, stability
 from .cases import Case
-from .maps import Recipe, enlarge
+from .maps import enlarge
 from .measure import Target
 from .stored import Stored
 
@@ -67,17 +66,16 @@ def qualities(whole: NoisePredictions) -> Iterator[tuple[str, NoisePredictions, 
     steps = whole.noised.steps
     order = golden_order(steps)
     yield QUICK_NAME, part_of(whole, order[: QUICK // 2], 2), 2 * QUICK
-    parts = (part_of(whole, order[:count], 2) for count in range(1, steps + 1))
-    count, part = next((n, part) for n, part in enumerate(parts, 1) if n == steps or stability(part).settled)
+    parts = ((count, part_of(whole, order[:count], 2)) for count in range(min(FEWEST, steps), steps + 1))
+    count, part = next((n, part) for n, part in parts if n == steps or stability(part).settled)
     yield SETTLED_NAME, part, EACH * count
     yield EXACT_NAME, whole, 2 * whole.noised.samples * steps
 
 
 def worth(target: Target, part: NoisePredictions) -> tuple[float, float, float]:
-    """Of the map of information, and of the log-odds: their sign must be the label's."""
-    values = Recipe("information", 0, part.noised.steps).draw(part)
-    odds = float(sum_steps(part, reading="evidence", weighting="information").total)
-    return *worth_of_map(target, values), float(odds > 0)
+    """Of the map of information, all steps equally weighted, and of the log-odds: their sign must be the label's."""
+    found = stability(part)
+    return *worth_of_map(target, enlarge(found.map[0])), float(found.log_odds > 0)
 
 
 def worth_of_map(target: Target, values: np.ndarray) -> tuple[float, float]:

@@ -14,6 +14,8 @@ from ...nodes.maths.pictures.paper import INK, MUTED
 from ...nodes.maths.pictures.plot import LENGTHS, draw_plot
 from ..tables import COLOURS, Cell, Table
 from .networks import BUNDLED, CONFIGS, SD15, SDXL
+from .qualities import QUALITIES
+from .qualities import WORKS as EXPLAINED
 from .stopwatch import Log
 from .work import BARE, CALL, COLLECTION, EVALUATION, LOOP, MASK, NETWORK, OURS, SESSION, SINGLY, Work
 
@@ -37,7 +39,8 @@ INSIDE = {  # what ours spends, one within the other
 
 def write(log: Log, folder: Path) -> str:
     """Write speed.md, its tables as CSV and speed.png; returns the text."""
-    tables = [table for table in (ratios(log), memory(log), profile(log), calls(log), batches(log)) if table.rows]
+    made = ratios(log), memory(log), profile(log), calls(log), batches(log), by_quality(log)
+    tables = [table for table in made if table.rows]
     for table in tables:
         table.write_csv(folder)
     text = "\n\n".join([machine(), goals(log), *(table.markdown() for table in tables)]) + "\n"
@@ -205,6 +208,35 @@ def batches(log: Log) -> Table:
             rows.append([name, int(size), f"{1000 * seconds:.1f}", "best" if int(size) == found["best"] else ""])
     note = "The bare network's time for an evaluation, by how many it is given at once: the fastest of a few runs."
     return Table("speed_batches", "Batch size", ["network", "batch", "ms an evaluation", ""], rows, note)
+
+
+def by_quality(log: Log) -> Table:
+    """Explain Image at each quality: what it takes of exact's time, when its first map is there, and what showing takes."""
+    rows: list[list[Cell]] = []
+    for work in EXPLAINED:
+        found = {
+            quality: {number: run for number in range(MOST_ROUNDS) if (run := log.get(("qualities", work, quality, number)))}
+            for quality in QUALITIES
+        }
+        for quality, runs in found.items():
+            both = [(run, found["exact"][number]) for number, run in runs.items() if number in found["exact"]]
+            if not both:
+                continue
+            shares = [
+                [run["evaluations"] for run, _ in both],
+                [run["processor"] for run, _ in both],
+                [run["processor"] / exact["processor"] for run, exact in both],
+                [run["first"] / exact["processor"] for run, exact in both],
+                [run["showing"] / run["processor"] for run, _ in both],
+            ]
+            rows.append([work, quality, *(f"{statistics.median(shares[0]):.0f}", *map(spread, shares[1:])), len(both)])
+    head = ["work", "quality", "evaluations", "seconds", "÷ exact", "first map ÷ exact", "showing ÷ own", "pictures"]
+    note = (
+        "Explain Image from the picture to overlay and verdict, on drawn zebras, with the bundled model and one thread, in "
+        "seconds of processor time. Evaluations are all that reach the network, those without words too. Showing is all that is "
+        "done after a call to find out and show how far the answer is. Median [lowest, highest]."
+    )
+    return Table("speed_qualities", "Where it stops by itself", head, rows, note)
 
 
 def draw(figure: Figure, log: Log) -> None:
