@@ -7,8 +7,8 @@
 # to 90 below the share of zeros, most of those that the averages take. RemoveMostRelevantFirst in
 # pytorch_grad_cam/metrics/perturbation_confidence.py.
 # Seen: two maps with 72 and 74 % zeros, one on the object and one in the opposite corner. At 70 both lose all pixels, and by
-# ROADMostRelevantFirstAverage the answer loses 0.50 with the right map and 0.42 with the wrong one. With a slope of 0.001 in place
-# of the zeros 30 % go, and the losses are 0.34 and 0.00. Fails if that changes.
+# ROADMostRelevantFirstAverage the answer loses 0.50 with the right map and 0.42 with the wrong one. With a slope of 0.001 in
+# place of the zeros 30 % go, and the losses are 0.34 and 0.00. Fails if that changes.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
