@@ -112,12 +112,12 @@ class PredictNoise(io.ComfyNode):
         check_same_model(model, noised)
         labels = side_labels(cls.hidden.dynprompt, cls.hidden.unique_id, target_label, contrast_label)
         names = prediction.side_names(*labels)
-        progress = Progress(noised, names, quality, Followers.of(cls.hidden.dynprompt, cls.hidden.unique_id))
+        about, unseen = about_model(model), unseen_words(model, prompt_texts(cls.hidden.dynprompt, cls.hidden.unique_id))
+        known = {"own_pictures": about.own_pictures, "unseen": unseen, "temperature": about.temperature}
+        progress = Progress(noised, names, quality, Followers.of(cls.hidden.dynprompt, cls.hidden.unique_id), known)
         *arrays, effort = kept.collect(model, noised, target, contrast, cls.hidden.unique_id, precision, progress, show_text)
         words = show_effort(effort, model, {"target": target, "contrast": contrast}, cls.hidden.unique_id, progress.words())
         made_by = fingerprint.of_pair(model, target, contrast)
-        about, unseen = about_model(model), unseen_words(model, prompt_texts(cls.hidden.dynprompt, cls.hidden.unique_id))
-        known = about.own_pictures, unseen, about.temperature
-        predictions = progress.part(prediction.NoisePredictions(noised, *arrays, *names, made_by, *known))
+        predictions = progress.part(prediction.NoisePredictions(noised, *arrays, *names, made_by, **known))
         predictions = compare_with_no_words(model, predictions, no_words, cls.hidden.unique_id)
         return io.NodeOutput(predictions, ui=ui.PreviewText("\n\n".join(filter(None, (words, predictions.unseen)))))

@@ -33,21 +33,16 @@ export class Legend {
      */
     show(model, view, frame, look, map, { decodedBy, line }) {
         this.title.textContent = isolated(model.header.title)
-        this.#showFamiliarity(model, view)
+        const image = model.image(view), strange = model.header.strange[image], recognition = model.header.familiarity[image]
+        this.familiarity.textContent = strange ? recognition : ''
         this.key.hidden = Boolean(decodedBy)
         if (!decodedBy) this.#showKey(model, view, frame, look, map)
         const { value, says, unsure } = totalWords(model, view)
         this.verdict.textContent = isolated(says)
         this.verdict.title = unsure ? `${unsure}. ${TEXTS.total}` : TEXTS.total
         this.verdict.dataset.value = String(value)
-        this.source.textContent = decodedBy || [sourceWords(model, frame), line].filter(Boolean).join('. ')
-    }
-
-    /** Whether the model knows the picture: in sight where it does not, else as the title's tooltip. @param {Model} model @param {View} view */
-    #showFamiliarity(model, view) {
-        const image = model.image(view), strange = model.header.strange[image], words = model.header.familiarity[image]
-        this.familiarity.textContent = strange ? words : ''
-        this.title.title = strange ? '' : words
+        const source = decodedBy || [sourceWords(model, frame), line].filter(Boolean).join('. ')
+        this.source.textContent = strange ? source : `${source}. ${recognition}`
     }
 
     /** @param {Model} model @param {View} view @param {Frame} frame @param {Look} look @param {{ name: string, ends: string[] }} map */

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import comfy.utils
 from torch import Tensor
@@ -67,6 +67,8 @@ class Progress:
     labels: tuple[str, str]
     quality: Quality
     followers: Followers | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """What is known of the predictions beforehand, by the fields of `NoisePredictions`: the model's own pictures, for example."""
     clock: Callable[[], float] = perf_counter
     done: int = 0
     """How many of the order are known."""
@@ -93,7 +95,7 @@ class Progress:
         tells = self._live.share > 0 and done < len(self.order) and self._live.allows()
         if not (asks or shows or tells):
             return False
-        known = self.part(NoisePredictions(self.noised, arrays[0], arrays[1], *self.labels))
+        known = self.part(NoisePredictions(self.noised, arrays[0], arrays[1], *self.labels, **self.about))
         found = self._show(known, bar) if shows else stability(known)
         if tells and self.followers:
             with self._live.spend():

@@ -193,6 +193,7 @@ def test_showing_takes_no_more_than_its_share(
 
     def tell(known: NoisePredictions, found: Any, done: int, wanted: int) -> None:
         now[0] += telling
+        assert known.unseen == "Never shown."  # an Explorer that follows says it as well
         told.append((len(known.noised.asked_steps), done, wanted))
 
     monkeypatch.setattr(progressive, "preview", slow)
@@ -205,7 +206,8 @@ def test_showing_takes_no_more_than_its_share(
     monkeypatch.setattr(progressive.Progress, "enough", called)
     settle_after(monkeypatch, None)
     followers = SimpleNamespace(explorers={"5": None} if telling else {}, tell=tell)
-    run(model, noise(model, steps=40, samples=2), "settled", followers=followers, clock=lambda: now[0])
+    options = {"followers": followers, "about": {"unseen": "Never shown."}, "clock": lambda: now[0]}
+    run(model, noise(model, steps=40, samples=2), "settled", **options)
     spent = 0.1 * sum(preview is not None for _, preview in shown) + telling * len(told)
     assert 0.5 * 0.03 * now[0] <= spent <= 0.1 + telling + 0.03 * now[0]
     assert bool(told) == bool(telling)
