@@ -271,8 +271,9 @@ def summary(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         interval = share(np.array(values)) if values else None
         for end, place in (("", "value"), (" low", "low"), (" high", "high")):
             found[column + end] = "" if interval is None else getattr(interval, place)
-    for column in ("flips", "overlap", "data", "told before", *MAPS_AT):
+    for column in ("flips", "overlap", "told before", *MAPS_AT):
         found[column] = _mean([row[column] for row in learned])
+    found["data follows"] = _mean([row["data"] for row in learned])
     return found | {"clean flips": _mean([row["flips"] for row in clean]), "accuracy": _mean([row["accuracy"] for row in clean])}
 
 

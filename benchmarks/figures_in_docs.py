@@ -334,16 +334,62 @@ def own_digits_interval(results: Results) -> str:
     return f"{percent(row['right low'])} to {percent(row['right high'])}"
 
 
-def learned_marks(column: str, ends: bool = False) -> Callable[[Results], str]:
-    """A cell of the trials with planted marks; with its ends: in per cent, with its interval."""
+def share_with_interval(row: Row, column: str) -> str:
+    """In per cent with its interval: 95 % [75 %, 100 %]."""
+    value, low, high = (percent(row[f"{column}{end}"], 0) for end in ("", " low", " high"))
+    return f"{value} [{low}, {high}]"
 
-    def cell(results: Results) -> str:
-        row = results.row("classifier_audit", data="digits")
-        if not ends:
-            return row[column]
-        return f"{percent(row[column], 0)} [{percent(row[f'{column} low'], 0)}, {percent(row[f'{column} high'], 0)}]"
 
-    return cell
+MARKED_DATA = {"digits": "handwritten digits, ten classes", "photos": "photographs, four classes"}
+
+
+def marks(results: Results) -> str:
+    """The trials with planted marks: what an audit finds after a training with a mark, and after a clean one."""
+    shares = ("caught", "false alarms", "caught, and unknown to the data", "false alarms, unknown to the data")
+    rows = [
+        [
+            MARKED_DATA[row["data"]],
+            f"{row['learned']} of {row['marked']}",
+            *(share_with_interval(row, column) for column in shares),
+        ]
+        for row in results.rows("classifier_audit")
+        if row["data"] in MARKED_DATA
+    ]
+    head = (
+        *("pictures", "learned the mark", "caught", "false alarms"),
+        *("caught, and the data's model says no", "false alarms, and the data's model says no"),
+    )
+    return table(head, rows)
+
+
+def marks_at(results: Results) -> str:
+    """What both maps, and the model's own answers, say of a mark."""
+    columns = (
+        "flips",
+        "clean flips",
+        "overlap",
+        "told before",
+        "data follows",
+        "classifier's share at the mark",
+        "data's share at the mark",
+        "area",
+    )
+    rows = [
+        [MARKED_DATA[row["data"]], *(percent(row[column], 0) for column in columns)]
+        for row in results.rows("classifier_audit")
+        if row["data"] in MARKED_DATA
+    ]
+    head = (
+        *("pictures", "answers that the place turns", "the same after a clean training", "overlap of place and mark"),
+        *(
+            "the data's model tells the pictures apart",
+            "its answers that the place turns",
+            "classifier's map at the mark",
+            "data's map at the mark",
+            "area of the mark",
+        ),
+    )
+    return table(head, rows)
 
 
 GAIN_OF_COMBINED = {"steps": "all steps, uniform", "scenes of": "all", "map": "gain of combined"}
@@ -419,16 +465,16 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     "mixture-exact": lambda results: above(lowest_correlation(known_answer(results, "mixture", "exact mean"))),
     # ------ docs/models.md
     "hosts": hosts,
+    "newest-host": newest_host,
     # ------ docs/classifiers.md
     "own-digits-pictures": own_digits("pictures"),
     "own-digits-right": lambda results: percent(own_digits("right")(results)),
     "own-digits-interval": own_digits_interval,
     "own-digits-steps": own_digits("steps"),
     "own-digits-minutes": lambda results: number(own_digits("minutes")(results), 0),
-    "marks-learned": learned_marks("learned"),
-    "marks-trials": learned_marks("marked"),
-    "marks-caught": learned_marks("caught", ends=True),
-    "marks-false-alarms": learned_marks("false alarms", ends=True),
+    "flips-limit": lambda results: percent(results.rows("classifier_audit")[0]["limit"], 0),
+    "marks": marks,
+    "marks-at": marks_at,
     # ------ docs/method.md
     "combined-scenes": lambda results: results.row("combined", **GAIN_OF_COMBINED)["scenes"],
     "combined-inside": gain_of_combined("inside"),
@@ -486,4 +532,3 @@ def main() -> None:
         if (filled := fill(text, results)) != text:
             file.write_text(filled, encoding="utf-8")
             print(f"Written: {file.relative_to(ROOT)}")
-    "newest-host": newest_host,
