@@ -55,7 +55,9 @@ class Faithfulness(io.ComfyNode):
                     options=list(get_args(Cover)),
                     default="blur",
                     tooltip="What a covered region shows. blur: the picture without detail. grey: plain grey. mean colour: the "
-                    "picture's own mean. Try more than one: a cover that looks odd to a model changes its answer by itself.",
+                    "picture's own mean. inpainted: what the diffusion model paints there without words, from model, vae and "
+                    "no_words; that is 6 evaluations for each covered picture, 2,340 for a picture with the numbers as they "
+                    "are. Try more than one: a cover that looks odd to a model changes its answer by itself.",
                 ),
                 io.Int.Input(
                     "regions",
@@ -99,6 +101,11 @@ class Faithfulness(io.ComfyNode):
                     optional=True,
                     tooltip="Steps of the diffusion model's verdict, each with a pair of noise samples.",
                 ),
+                io.Conditioning.Input(
+                    "no_words",
+                    optional=True,
+                    tooltip="Only for the cover inpainted: the empty prompt, from CLIP Text Encode without a text.",
+                ),
             ],
             outputs=[
                 io.String.Output(display_name="report", tooltip="Areas and what they say, for each picture."),
@@ -123,7 +130,7 @@ class Faithfulness(io.ComfyNode):
     ) -> io.NodeOutput:
         covering, diffusion = collect(given, Covering, Diffusion)
         followed = as_map(map)
-        curves = follow_map(classifier, image, followed, (class_a, class_b), diffusion, covering)
-        picture = faithfulness_sheet(image, followed, curves, covering)
+        curves, coverer = follow_map(classifier, image, followed, (class_a, class_b), diffusion, covering)
+        picture = faithfulness_sheet(image, followed, curves, covering, coverer)
         report, gain = faithfulness_report(followed, curves), next(iter(curves.values())).mean_gain
         return io.NodeOutput(report, picture, gain, ui=ui.PreviewImage(picture, cls=cls))

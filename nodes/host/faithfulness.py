@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from ..maths.answers.faithfulness import Covering, Curves, Judge, measure
+from ..maths.answers.faithfulness import INPAINTED, Coverer, Covering, Curves, Judge, measure, plain
 from ..maths.method.classifier import ANY_OTHER, Classifier, ask, undisturbed
 from ..maths.method.difference import sum_steps
 from ..maths.method.map import Map
@@ -16,6 +17,7 @@ from ..maths.method.noising import NoisedLatents
 from ..maths.method.prediction import NoisePredictions, list_evaluations, predictions_shape
 from . import schedule
 from .attribution import watched
+from .inpainting import Painter
 from .noise import FRESH, noise_for
 from .prediction import Conditioning, predict
 
@@ -29,13 +31,14 @@ SAMPLES = 2
 
 @dataclass(frozen=True, eq=False)
 class Diffusion:
-    """What the diffusion model's verdict takes; all or nothing."""
+    """What the diffusion model's verdict takes; all or nothing. What it paints with takes model, vae and no_words alone."""
 
     model: ModelPatcher | None = None
     vae: VAE | None = None
     target: Conditioning | None = None
     contrast: Conditioning | None = None
     steps: int = 6
+    no_words: Conditioning | None = None
 
     @property
     def given(self) -> bool:
@@ -45,45 +48,59 @@ class Diffusion:
             ValueError: only a part of what it takes is there.
         """
         there = [each is not None for each in (self.model, self.vae, self.target, self.contrast)]
-        if any(there) and not all(there):
+        wanted = any(there if self.no_words is None else there[2:])
+        if wanted and not all(there):
             raise ValueError("The diffusion verdict needs model, vae, target and contrast. Connect all four, or none.")
-        return all(there)
+        return wanted
+
+    def painter(self, seed: int, called: Callable[[int], None]) -> Painter:
+        """What paints covered places anew.
+
+        Raises:
+            ValueError: something that it takes is not connected.
+        """
+        if self.model is None or self.vae is None or self.no_words is None:
+            taken = {"model": self.model, "vae": self.vae, "no_words": self.no_words}
+            missing = ", ".join(name for name, given in taken.items() if given is None)
+            raise ValueError(
+                f"The cover 'inpainted' is painted by the diffusion model, and {missing} is not connected. It takes model, vae "
+                "and no_words (CLIP Text Encode with an empty text). Connect them, or choose another cover."
+            )
+        return Painter(self.model, self.vae, self.no_words, seed, called)
 
 
 def follow_map(
     classifier: Classifier | None, image: Tensor, map: Map, classes: tuple[str, str], diffusion: Diffusion, covering: Covering
-) -> dict[str, Curves]:
-    """The curves of everyone who is asked about the map's pictures, by what to call it.
+) -> tuple[dict[str, Curves], Coverer]:
+    """The curves of everyone who is asked about the map's pictures, by what to call it, and what covered them.
 
     classes: of the classifier; an empty first one stands for the map's own labels.
 
     Raises:
-        ValueError: nobody to ask, and what `ask` and `measure` refuse.
+        ValueError: nobody to ask, something missing of what paints, and what `ask` and `measure` refuse.
     """
     curves = {}
-    expected = len(image) * ((1 + covering.random_orders) * 2 * (covering.shares - 1) + 2)
+    paints = covering.cover == INPAINTED
+    called = watched((1 + paints) * len(image) * ((1 + covering.random_orders) * 2 * (covering.shares - 1) + 2))
+    coverer = diffusion.painter(covering.seed, called) if paints else plain(covering.cover)
     if classifier is not None:
         with torch.inference_mode(False):
-            curves[f"Classifier {classifier.name}"] = _ask_classifier(classifier, image, map, classes, covering, expected)
+            judge = classifier_judge(classifier, map, classes, called)
+            with undisturbed(classifier.network), torch.no_grad():
+                curves[f"Classifier {classifier.name}"] = measure(image.detach().clone(), map, judge, covering, coverer)
     if diffusion.given:
-        curves["Diffusion model"] = measure(image, map, diffusion_judge(diffusion, covering.seed), covering)
+        curves["Diffusion model"] = measure(image, map, diffusion_judge(diffusion, covering.seed), covering, coverer)
     if not curves:
         raise ValueError("There is nobody to ask: connect a classifier, or model, vae, target and contrast, or both.")
-    return curves
+    return curves, coverer
 
 
-def _ask_classifier(
-    classifier: Classifier, image: Tensor, map: Map, classes: tuple[str, str], covering: Covering, expected: int
-) -> Curves:
+def classifier_judge(classifier: Classifier, map: Map, classes: tuple[str, str], called: Callable[[int], None]) -> Judge:
+    """The classifier's log-odds of pictures [n,H,W,3]."""
     target, contrast = classes if classes[0].strip() else (map.target_label, map.contrast_label)
-    question = ask(classifier, target, "" if contrast == ANY_OTHER else contrast, watched(expected))
+    question = ask(classifier, target, "" if contrast == ANY_OTHER else contrast, called)
     device = classifier.load()
-
-    def judge(pictures: Tensor) -> Tensor:
-        return question.margin(classifier.preprocessing.prepare(pictures).to(device)).cpu()
-
-    with undisturbed(classifier.network), torch.no_grad():
-        return measure(image.detach().clone(), map, judge, covering)
+    return lambda pictures: question.margin(classifier.preprocessing.prepare(pictures).to(device)).cpu()
 
 
 def diffusion_judge(diffusion: Diffusion, seed: int) -> Judge:

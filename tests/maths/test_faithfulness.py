@@ -8,8 +8,9 @@ from sdexplain.nodes.maths.answers.faithfulness import (
     Covering,
     Curves,
     cover,
-    covered,
+    first_places,
     measure,
+    plain,
     region_labels,
     region_means,
 )
@@ -105,10 +106,20 @@ def test_covers_and_regions() -> None:
     torch.testing.assert_close(cover(picture, "mean colour")[3, 4], picture.mean((0, 1)))
     assert cover(picture, "blur").std() < 0.3 * picture.std()
     order = torch.randperm(24)
-    half = covered(picture, torch.zeros_like(picture), labels, order, 0.5)
-    hidden = (half == 0).all(-1)
-    assert torch.equal(hidden, torch.isin(labels, order[:12]))
-    assert torch.equal(covered(picture, torch.zeros_like(picture), labels, order, 0.0), picture)
+    half = first_places(labels, order, 0.5)
+    assert torch.equal(half, torch.isin(labels, order[:12])) and not first_places(labels, order, 0.0).any()
+    shown = plain("grey")(picture)(torch.stack([half, ~half]))
+    assert torch.equal((shown == 0.5).all(-1), torch.stack([half, ~half])) and torch.equal(shown[0][~half], picture[~half])
+    with pytest.raises(ValueError, match="painted by a diffusion model"):
+        plain("inpainted")
+
+
+def test_a_coverer_of_ones_own_is_asked_for_every_place() -> None:
+    """It paints covered places white where all is white already: no order changes anything."""
+    curves = measure(
+        WHITE, a_map(weights()), linear, SMALL, lambda picture: lambda places: picture.expand(len(places), -1, -1, -1)
+    )
+    torch.testing.assert_close(curves.deletion, curves.deletion[:, :1].expand_as(curves.deletion))
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,29 @@ def test_the_diffusion_models_verdict_is_asked_as_well(comfyui: Client, graph: G
         comfyui.run(graph.prompt)
 
 
+def test_covered_places_are_painted_by_the_diffusion_model_and_kept(comfyui: Client, graph: Graph) -> None:
+    """What is painted looks like neither grey nor the picture, is the same again, and is not painted again."""
+    found, model = [attribute(graph), 0], graph.add("SDExplainLoadDiffusers")
+    small = {"shares": 2, "random_orders": 3, "regions": 2, "classifier": ["2", 0]}
+    tested = graph.add("SDExplainFaithfulness", image=["1", 0], map=found, cover="inpainted", model=[model, 0], **small)
+    with pytest.raises(NodeFailed, match="vae, no_words is not connected"):
+        comfyui.run(graph.prompt)
+    no_words = [graph.add("CLIPTextEncode", clip=[model, 1], text=""), 0]
+    graph.prompt[tested]["inputs"].update(vae=[model, 2], no_words=no_words)
+    text = graph.add("PreviewAny", source=[tested, 0])
+    sheets, painted = [], []
+    for orders in (3, 4):
+        graph.prompt[tested]["inputs"]["random_orders"] = orders
+        seen: list[Progress] = []
+        sheets.append(np.asarray(comfyui.image(comfyui.run(graph.prompt, seen.append).pictures(tested)[0])))
+        painted.append(max(each.value for each in seen if each.node == tested))
+    assert text and painted[1] < painted[0] + 8
+    rows = slice(60, 240)
+    np.testing.assert_array_equal(sheets[0][rows], sheets[1][rows])
+    half = sheets[0][rows, 780:1000].reshape(-1, 3)
+    assert half.std(0).min() > 10
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -22,7 +22,12 @@ from ..method.map import Map
 from ..method.placing import place
 from .comparison import whole_scale
 
-Cover = Literal["blur", "grey", "mean colour"]
+Cover = Literal["blur", "grey", "mean colour", "inpainted"]
+INPAINTED = "inpainted"
+Hide = Callable[[Tensor], Tensor]
+"""Places [n,H,W] bool to the picture with each of them covered, [n,H,W,3]."""
+Coverer = Callable[[Tensor], Hide]
+"""A picture [H,W,3] to what covers places of it."""
 Judge = Callable[[Tensor], Tensor]
 """Pictures [n,H,W,3] to what is said of each, [n] in nats: above 0 it speaks for the target."""
 
@@ -119,13 +124,16 @@ class Curves:
         return f"{told}: no better than a random order."
 
 
-def measure(pictures: Tensor, map: Map, judge: Judge, covering: Covering | None = None) -> Curves:
+def measure(pictures: Tensor, map: Map, judge: Judge, covering: Covering | None = None, coverer: Coverer | None = None) -> Curves:
     """Deletion and insertion curves of a map of pictures [B,H,W,3 or 4].
+
+    coverer: what covers them, if it is not the plain one of the covering.
 
     Raises:
         ValueError: pictures that don't belong to the map, more shares than regions.
     """
     covering = covering or Covering()
+    coverer = coverer or plain(covering.cover)
     pictures = match_pictures(pictures, len(map.values), map.latent_size, map.downscale)
     size = tuple(pictures.shape[1:3])
     labels = region_labels(size, covering.regions)
@@ -134,12 +142,12 @@ def measure(pictures: Tensor, map: Map, judge: Judge, covering: Covering | None 
     curves: list[tuple[Tensor, Tensor]] = []
     own_orders = []
     for picture, strength in zip(pictures, strengths, strict=True):
-        hidden = cover(picture, covering.cover)
-        ends = judge(torch.stack([picture, hidden])).float().cpu()
+        hide = coverer(picture)
+        ends = judge(hide(torch.stack([labels < 0, labels >= 0]))).float().cpu()  # nothing of it covered, and all of it
         own = strongest_first(strength, map.signed, ends)
         own_orders.append(own)
         orders = [own, *(torch.randperm(len(own), generator=generator) for _ in range(covering.random_orders))]
-        both = [follow(picture, hidden, labels, order, covering.shares, judge, ends) for order in orders]
+        both = [follow(hide, labels, order, covering.shares, judge, ends) for order in orders]
         curves.append((torch.stack([each[0] for each in both]), torch.stack([each[1] for each in both])))
     deletion, insertion = (torch.stack([curve[side] for curve in curves]) for side in (0, 1))
     return Curves(deletion[:, 0], insertion[:, 0], deletion[:, 1:], insertion[:, 1:], torch.stack(own_orders))
@@ -168,8 +176,24 @@ def region_means(values: Tensor, labels: Tensor) -> Tensor:
     return sums / torch.bincount(flat, minlength=count)
 
 
+def plain(kind: Cover) -> Coverer:
+    """Covers that are the same for all places: the picture without detail, grey, or its mean colour.
+
+    Raises:
+        ValueError: "inpainted", which takes a model.
+    """
+    if kind == INPAINTED:
+        raise ValueError("The cover 'inpainted' is painted by a diffusion model: connect one, or choose another cover.")
+
+    def coverer(picture: Tensor) -> Hide:
+        hidden = cover(picture, kind)
+        return lambda places: torch.where(places[..., None], hidden, picture)
+
+    return coverer
+
+
 def cover(picture: Tensor, kind: Cover) -> Tensor:
-    """What lies where a picture [H,W,3] is covered: the picture without detail, grey, or its mean colour."""
+    """The picture [H,W,3] covered as a whole: without detail, grey, or its mean colour."""
     if kind == "grey":
         return torch.full_like(picture, 0.5)
     if kind == "mean colour":
@@ -178,25 +202,23 @@ def cover(picture: Tensor, kind: Cover) -> Tensor:
     return torch.from_numpy(ndimage.gaussian_filter(picture.numpy(), (width, width, 0), mode="nearest"))
 
 
-def covered(picture: Tensor, hidden: Tensor, labels: Tensor, order: Tensor, share: float) -> Tensor:
-    """A picture [H,W,3] with the first `share` of the regions, in an order [P], showing what is hidden instead."""
+def first_places(labels: Tensor, order: Tensor, share: float) -> Tensor:
+    """Where the first `share` of the regions lie, in an order [P], bool [H,W]."""
     ranks = torch.empty_like(order)
     ranks[order] = torch.arange(len(order))
-    return torch.where((ranks[labels] < round(share * len(order)))[..., None], hidden, picture)
+    return ranks[labels] < round(share * len(order))
 
 
-def follow(
-    picture: Tensor, hidden: Tensor, labels: Tensor, order: Tensor, shares: int, judge: Judge, ends: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Both curves of one order of regions, deletion and insertion, [K+1] each; ends [2] are the answers to picture and hidden."""
+def follow(hide: Hide, labels: Tensor, order: Tensor, shares: int, judge: Judge, ends: Tensor) -> tuple[Tensor, Tensor]:
+    """Both curves of one order of regions, deletion and insertion, [K+1] each.
+
+    ends [2] are the answers to the whole picture and to the covered one.
+    """
     if len(order) < shares:
         raise ValueError(f"The picture has {len(order)} regions, fewer than the {shares} shares. Choose fewer shares.")
-    between = [number / shares for number in range(1, shares)]
+    first = torch.stack([first_places(labels, order, number / shares) for number in range(1, shares)])
     curves = []
-    for shown, under, (first, last) in ((picture, hidden, ends.split(1)), (hidden, picture, ends.flip(0).split(1))):
-        answers = [first]
-        for start in range(0, len(between), PICTURES):
-            part = between[start : start + PICTURES]
-            answers.append(judge(torch.stack([covered(shown, under, labels, order, share) for share in part])).float().cpu())
-        curves.append(torch.cat([*answers, last]))
+    for places, (begin, end) in ((first, ends.split(1)), (~first, ends.flip(0).split(1))):
+        answers = [judge(hide(part)).float().cpu() for part in places.split(PICTURES)]
+        curves.append(torch.cat([begin, *answers, end]))
     return curves[0], curves[1]

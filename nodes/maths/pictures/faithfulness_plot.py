@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from ..answers.faithfulness import Covering, Curves, cover, covered, region_labels
+from ..answers.faithfulness import Coverer, Covering, Curves, first_places, plain, region_labels
 from ..images import match_pictures, resize, to_image
 from ..method.map import Map
 from ..wording import quoted
@@ -23,16 +24,25 @@ Judged = dict[str, Curves]
 """The curves of each who was asked, by what to call it."""
 
 
-def faithfulness_sheet(pictures: Tensor, map: Map, judged: Judged, covering: Covering) -> Tensor:
+def faithfulness_sheet(pictures: Tensor, map: Map, judged: Judged, covering: Covering, coverer: Coverer | None = None) -> Tensor:
     """Each picture's sheet, [B,H,1024,3]: the first parts that are covered, and both curves of everyone who was asked."""
     pictures = match_pictures(pictures, len(map.values), map.latent_size, map.downscale)
-    return as_batch([draw_sheet(picture, map, judged, covering, image) for image, picture in enumerate(pictures)])
+    coverer = coverer or plain(covering.cover)
+    orders = next(iter(judged.values())).orders
+    shown = [show_covered(picture, orders[image], covering, coverer) for image, picture in enumerate(pictures)]
+    return as_batch([draw_sheet(each, map, judged, covering, image) for image, each in enumerate(shown)])
 
 
-def draw_sheet(picture: Tensor, map: Map, judged: Judged, covering: Covering, image: int) -> Image.Image:
+def show_covered(picture: Tensor, order: Tensor, covering: Covering, coverer: Coverer) -> Tensor:
+    """The picture with more and more of its strongest regions covered, [4,H,W,3]."""
+    labels = region_labels(tuple(picture.shape[:2]), covering.regions)
+    return coverer(picture)(torch.stack([first_places(labels, order, share) for share in SHOWN]))
+
+
+def draw_sheet(shown: Tensor, map: Map, judged: Judged, covering: Covering, image: int) -> Image.Image:
     """One picture's sheet."""
     parts = [draw_words([f"The strongest regions of the map are covered first ({covering.cover})."], 14, True)]
-    parts.append(draw_covered(picture, next(iter(judged.values())).orders[image], covering))
+    parts.append(draw_covered(shown))
     for name, curves in judged.items():
         parts.append(draw_words([f"{name}: {curves.sentence(image)}"], 14, True))
         parts.append(draw_plot(LENGTHS(PANELS), lambda figure, curves=curves: draw_curves(figure, curves, image)))  # type: ignore[misc]
@@ -49,18 +59,15 @@ def draw_words(texts: list[str], size: int, bold: bool) -> Image.Image:
     return strip
 
 
-def draw_covered(picture: Tensor, order: Tensor, covering: Covering) -> Image.Image:
-    """The picture with more and more of its strongest regions covered, side by side."""
-    labels = region_labels(tuple(picture.shape[:2]), covering.regions)
-    hidden = cover(picture, covering.cover)
+def draw_covered(shown: Tensor) -> Image.Image:
+    """The covered pictures [4,H,W,3] side by side, with how much is covered."""
     gap = LENGTHS(8)
     width = (LENGTHS.width - 2 * LENGTHS(16) - (len(SHOWN) - 1) * gap) // len(SHOWN)
-    height = min(round(width * picture.shape[0] / picture.shape[1]), 2 * width)
+    height = min(round(width * shown.shape[1] / shown.shape[2]), 2 * width)
     strip = Image.new("RGB", (LENGTHS.width, height + LENGTHS(22)), PAPER)
-    for column, share in enumerate(SHOWN):
+    for column, (share, picture) in enumerate(zip(SHOWN, resize(shown, (height, width)), strict=True)):
         left = LENGTHS(16) + column * (width + gap)
-        shown = resize(covered(picture, hidden, labels, order, share)[None], (height, width))[0]
-        strip.paste(to_image(shown), (left, 0))
+        strip.paste(to_image(picture), (left, 0))
         words = paragraph(f"{share:.1%} covered".replace(".0%", "%") if share else "the picture", LENGTHS(11), width)
         draw_paragraphs(strip, [words], left, height + LENGTHS(2), MUTED)
     return strip
