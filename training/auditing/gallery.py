@@ -40,11 +40,11 @@ is asked again: does it now call the picture by the class of the place? If so fo
 diffusion model {{ model }}, which learned what the data is like, is asked about the same pictures. If its answer stays, the
 place is no real difference between the classes: the classifier may use a shortcut, such as a watermark or a frame.</p>
 <p>For each class the table shows the place that does most. A place decides if surely more than {{ limit }} % of the answers
-become the class, and surely more than with a picture of another class, and than with any other place. Rows in colour
+become the class, and surely more than with a picture of another class, and than with an ordinary other place. Rows in colour
 decide. With two classes one place may stand for both: what one class has there, the other lacks.</p>
 <table class="words"><tr><th>class</th><th>place</th><th>answers that become the class</th><th>the same place of another
 class</th>
-<th>the best other place</th><th>the data's model follows</th><th></th></tr>
+<th>an ordinary other place</th><th>the data's model follows</th><th></th></tr>
 {% for one in findings %}<tr{% if one.conspicuous %} class="alarm"{% endif %}><td>{{ one.called }}</td><td>{{ one.place }}</td>
 <td>{{ one.flips }}</td><td>{{ one.control }}</td><td>{{ one.elsewhere }}</td><td>{{ one.data }}</td><td>{{ one.verdict
 }}</td></tr>

@@ -105,7 +105,7 @@ class Finding:
     control: np.ndarray
     """[M] the same with the window of a third picture, which is not of the class either."""
     elsewhere: np.ndarray
-    """[M] the same with the best window of the class that does not touch this one."""
+    """[M] the same with an ordinary place, the median of those that don't touch this one: a large mark fills several."""
     classes: int
     """K, among which the chance of a false alarm is shared out."""
     asked: int = 0
@@ -161,8 +161,8 @@ class Transplants:
                 areas = np.array([place.mask(self.size).sum() for place in places])
                 enough = gains >= KEEPS * gains.max()
                 best = places[int(np.where(enough, gains - areas, -np.inf).argmax())]  # the smallest, of those the best
-                apart = np.array([not (best.mask(self.size) & other.mask(self.size)).any() for other in places])
-                rival = places[int(np.where(apart, gains, -np.inf).argmax())] if apart.any() else best
+                apart = [n for n, other in enumerate(places) if not (best.mask(self.size) & other.mask(self.size)).any()]
+                rival = places[sorted(apart, key=lambda n: gains[n])[len(apart) // 2]] if apart else best
                 found.append(self.count(called, self.settle(called, best), rival))
         return sorted(found, key=lambda one: (one.conspicuous, one.flips.value), reverse=True)
 
