@@ -26,6 +26,7 @@ from .paper import INK, MUTED, PAPER, READABLE_WIDTH, Lengths, as_batch, stack
 MOST_COLUMNS = 8  # more ranges stand in several bands
 SHEET_WIDTH = 1536  # what the columns of a band share
 LARGEST_CELL = 384
+LOG_SNR = "Log SNR: the logarithm of the signal-to-noise ratio."
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +98,8 @@ def step_sheet(
     summed = sum_ranges(predictions, spans, quantity.reading, quantity.weighting)
     heatmap = make_heatmap(read_map(summed, quantity.scalar, decode=decode), **asdict(scaling))
     cut = f" in {ranges} ranges, the noisiest first" if ranges > 1 else ""
-    source = f"Steps 0–{noised.steps}{asked_words(noised.asked_count)}{cut}, {WEIGHTING_WORDS[quantity.weighting]}"
+    asked = asked_words(noised.asked_count)
+    source = f"Steps 0–{noised.steps}{asked}{cut}, {WEIGHTING_WORDS[quantity.weighting]}. {LOG_SNR}"
     heatmap = speak_for_all(replace(heatmap, source=source), scaling.threshold, "Ranges")
     columns = noised.images if one_sheet and ranges == 1 else ranges
     size = cell_size(pictures.shape[1:3], columns_per_band(columns))
