@@ -5,6 +5,7 @@ import { context, make } from './dom.js'
 
 /** @typedef {{ x: number, y: number }} Point */
 const DARK = '#16181d', LIGHT = '#ffffff'
+const DARKEST = 0.25 * 255 // a grey picture is brightened until its brightest place is white, but a darker one than this no further
 const LARGEST = 1024 // pixels of a painted map along one side, however far it is zoomed into
 
 /** @typedef {import('./model.js').Selection} Selection */
@@ -59,7 +60,13 @@ export class Stage {
         const drawings = copies.map(copy => /** @type {CanvasRenderingContext2D} */ (copy.getContext('2d', { willReadFrequently: true })))
         for (const drawing of drawings) drawing.drawImage(bitmap, 0, 0)
         const image = drawings[1].getImageData(0, 0, bitmap.width, bitmap.height), { data } = image
-        for (let i = 0; i < data.length; i += 4) data[i] = data[i + 1] = data[i + 2] = 0.2126 * data[i] + 0.7152 * data[i + 1] + 0.0722 * data[i + 2]
+        const greys = new Float32Array(data.length / 4)
+        let brightest = DARKEST
+        for (let i = 0; i < greys.length; i++) {
+            greys[i] = 0.2126 * data[4 * i] + 0.7152 * data[4 * i + 1] + 0.0722 * data[4 * i + 2]
+            brightest = Math.max(brightest, greys[i])
+        }
+        for (let i = 0; i < greys.length; i++) data[4 * i] = data[4 * i + 1] = data[4 * i + 2] = (255 * greys[i]) / brightest
         drawings[1].putImageData(image, 0, 0)
         bitmap.close()
     }

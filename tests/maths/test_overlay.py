@@ -122,7 +122,15 @@ def test_no_difference_leaves_the_photo_as_it_is() -> None:
     assert torch.equal(overlay(photo, a_heatmap(torch.zeros(1, 6, 5)), Appearance(background="photo")), photo)
     black, white = ground(True)
     grey = overlay(photo, a_heatmap(torch.zeros(1, 6, 5)), Appearance(background="grey"))
-    assert torch.allclose(grey, (white * luminance(photo) + black * (1 - luminance(photo)))[..., None].expand(-1, -1, -1, 3))
+    shades = luminance(photo) / luminance(photo).max()
+    assert torch.allclose(grey, (white * shades + black * (1 - shades))[..., None].expand(-1, -1, -1, 3))
+
+
+def test_a_dark_picture_is_as_bright_in_grey_as_a_bright_one() -> None:
+    photo, heatmap = torch.rand(1, 48, 40, 3), random_heatmap()
+    assert torch.allclose(overlay(0.3 * photo, heatmap), overlay(photo, heatmap), atol=1e-5)
+    darker = overlay(0.01 * photo, heatmap, Appearance(opacity=0))
+    assert darker.max() < 0.1 * ground(True)[1] + ground(True)[0], "the noise of a black picture is not blown up"
 
 
 @pytest.mark.parametrize("name", [*DIVERGING, *SEQUENTIAL])

@@ -17,6 +17,9 @@ Background = Literal["photo", "grey"]
 LIGHT, DIM = (0.42, 1.0), (0.1, 0.6)
 """The greys that black and white of the picture become, under dark full colours and under bright ones."""
 
+DARKEST = 0.25
+"""A grey picture is brightened until its brightest place is white, but one whose brightest place is darker no further than this."""
+
 
 @dataclass(frozen=True)
 class Appearance:
@@ -62,12 +65,14 @@ def overlay(
     pictures = resize(pictures, size or pictures.shape[1:3])
     if appearance.background == "grey":
         black, white = ground(heatmap.signed, appearance)
-        pictures = (black + (white - black) * luminance(pictures))[..., None].expand(-1, -1, -1, 3)
+        grey = luminance(pictures)
+        grey = grey / grey.amax((1, 2), keepdim=True).clamp(min=DARKEST)
+        pictures = (black + (white - black) * grey)[..., None].expand(-1, -1, -1, 3)
     return blend(pictures, levels, heatmap.signed, appearance)
 
 
 def ground(signed: bool, appearance: Appearance = USUAL) -> tuple[float, float]:
-    """What black and white of the picture become below the map, so that its full colours stand out wherever they lie.
+    """What black and the brightest place of the picture become below the map, so that its full colours stand out wherever they lie.
 
     Blue can hardly be seen on black, nor yellow on white. A background "photo" stays as it is: 0 and 1.
     """
