@@ -155,6 +155,13 @@ def calls(results: Results) -> str:
     return table(["what is done again", "milliseconds"], rows)
 
 
+def qualities(results: Results) -> str:
+    """Explain Image at each quality, as it comes and with 50 steps."""
+    columns = ("work", "quality", "evaluations", "÷ exact", "first map ÷ exact", "showing ÷ own", "pictures")
+    head = ("Explain Image", "quality", "evaluations", "time ÷ exact", "first map ÷ exact", "showing maps ÷ own time", "pictures")
+    return table(head, [[row[column] for column in columns] for row in results.rows("speed_qualities")])
+
+
 def hosts(results: Results) -> str:
     """A row for each ComfyUI's server and each page, as the last runs of `.ci/hosts` said, and why tests were skipped."""
     tried: dict[tuple[str, str], list[Row]] = {}
@@ -325,6 +332,49 @@ def soak_row(row: Row) -> soak.Row:
     return soak.Row(int(row["run"]), row["kind"], row["about"], row["ended"], float(row["seconds"]), *sizes)
 
 
+AREAS = ("deletion, classifier", "insertion, classifier", "deletion, diffusion", "insertion, diffusion")
+
+
+def all_methods(data: str) -> Callable[[Results], str]:
+    """Every method on the pictures of one kind, a row each."""
+
+    def found(results: Results) -> str:
+        columns = ("AUROC", "IoU", *AREAS)
+        rows = [
+            [row["map"], *(with_interval(row, column) for column in columns)] for row in results.where("attributions", data=data)
+        ]
+        return table(["map", *columns], rows)
+
+    return found
+
+
+def not_ahead(data: str) -> Callable[[Results], str]:
+    """On which measures our best map is not surely ahead of the best attribution, with the lead."""
+
+    def found(results: Results) -> str:
+        rows = [row for row in results.where("attributions_leads", data=data) if row["says"] != "ahead"]
+        said = [
+            f"{row['measure']} ({row['says']}: {with_interval(row, 'lead')} against {row['best attribution']})" for row in rows
+        ]
+        return "; ".join(said) or "none"
+
+    return found
+
+
+def of_attributions(data: str, column: str) -> Callable[[Results], str]:
+    return lambda results: results.where("attributions" if column == "pictures" else "attributions_leads", data=data)[0][column]
+
+
+def own_verdicts(results: Results) -> str:
+    """How many held-out digits each calls right, with exact intervals."""
+    said: dict[str, dict[str, str]] = {}
+    for row in results.rows("own_verdicts"):
+        interval = f"{percent(row['right'])} of {row['pictures']} [{percent(row['right low'])}, {percent(row['right high'])}]"
+        said.setdefault(row["classes"], {})[row["of the"]] = interval
+    rows = [[classes, of["diffusion model"], of["classifier"]] for classes, of in said.items()]
+    return table(["out of", "diffusion model", "classifier"], rows)
+
+
 def own_digits(column: str) -> Callable[[Results], str]:
     return lambda results: results.row("classifier_verdicts_digits", classes="all")[column]
 
@@ -475,6 +525,11 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     "flips-limit": lambda results: percent(results.rows("classifier_audit")[0]["limit"], 0),
     "marks": marks,
     "marks-at": marks_at,
+    **{f"methods-{data}": all_methods(data) for data in ("drawings", "digits")},
+    **{f"not-ahead-{data}": not_ahead(data) for data in ("drawings", "digits")},
+    **{f"methods-pictures-{data}": of_attributions(data, "pictures") for data in ("drawings", "digits")},
+    **{f"our-best-{data}": of_attributions(data, "ours") for data in ("drawings", "digits")},
+    "own-verdicts": own_verdicts,
     # ------ docs/method.md
     "combined-scenes": lambda results: results.row("combined", **GAIN_OF_COMBINED)["scenes"],
     "combined-inside": gain_of_combined("inside"),
@@ -493,6 +548,7 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     "quick-iou": settled("iou", "quick"),
     "speed": speed,
     "calls": calls,
+    "qualities": qualities,
     "forward-bundled": forward(BUNDLED),
     "forward-sd15": forward(SD15),
     "forward-sdxl": forward(SDXL),
