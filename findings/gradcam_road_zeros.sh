@@ -13,7 +13,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check grad-cam==1.5.7 torch==2.13.0 torchvision==0.28.0
+"$work/venv/bin/pip" install --quiet --disable-pip-version-check grad-cam==1.5.7 torch==2.14.1 torchvision==0.29.1
 cat > "$work/try.py" <<'PYTHON'
 import sys
 from importlib.metadata import version
