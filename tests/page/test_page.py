@@ -117,8 +117,37 @@ CONNECT = """cases => cases.map(([source, output, target, name]) => {
 MADE_OF_TEXT = """() => [...document.querySelectorAll('img[src=x]')].filter(image => image.onerror
     || app.graph.getNodeById(image.closest('[data-node-id]')?.dataset.nodeId)?.type !== 'PreviewAny')
     .map(image => image.outerHTML)"""
+# Those that the nodes made: what the page shows of a run that is under way has an address of its own.
 PICTURES_LOADED = """kinds => app.graph.nodes.filter(node => kinds.includes(node.type)).every(
-    node => node.imgs?.length && node.imgs.every(image => image.complete && image.naturalWidth > 0))"""
+    node => node.imgs?.length
+        && node.imgs.every(image => image.complete && image.naturalWidth > 0 && !image.src.startsWith('blob:')))"""
+# A node's pictures on the page: after it has shown a run that is under way, then after it has given one of its own.
+SHOW_THEN_GIVE = """async () => {
+    app.graph.clear()
+    const node = LiteGraph.createNode('SDExplainExplain'), { api } = window.comfyAPI.api
+    app.graph.add(node)
+    Object.assign(node, { pos: [0, 0], size: [400, 900] })
+    Object.assign(app.canvas.ds, { scale: 1, offset: [200, 60] })
+    const picture = new OffscreenCanvas(64, 64), form = new FormData(), id = String(node.id)
+    picture.getContext('2d').fillRect(0, 0, 64, 64)
+    const blob = await picture.convertToBlob({ type: 'image/jpeg' })
+    form.append('image', new File([blob], 'given.jpg'))
+    await api.fetchApi('/upload/image', { method: 'POST', body: form })
+    const shown = async wanted => {
+        const all = () => [...node.imgs ?? [], ...document.querySelectorAll(`[data-node-id="${id}"] img`)].map(({ src }) => src)
+        for (let i = 0; i < 300 && !wanted(all()); i++) {
+            app.canvas.draw(true, true)
+            await new Promise(done => setTimeout(done, 50))
+        }
+        return all()
+    }
+    const tell = (kind, detail) => api.dispatchEvent(new CustomEvent(kind, { detail }))
+    tell('b_preview_with_metadata', { blob, nodeId: id, displayNodeId: id, parentNodeId: id, realNodeId: id, jobId: id })
+    const before = await shown(all => all.length)
+    const images = [{ filename: 'given.jpg', subfolder: '', type: 'input' }]
+    tell('executed', { node: id, display_node: id, output: { images } })
+    return [before, await shown(all => all.length && all.every(src => src.includes('given.jpg')))]
+}"""
 APP_PICTURE_LOADED = """() => [...document.images].some(
     image => image.src.includes('type=temp') && image.complete && image.naturalWidth >= 512)"""
 # Each wire is drawn by itself; what two of them have in common is a crossing, unless they leave the same output, or it lies
@@ -348,6 +377,12 @@ def test_a_workflow_run_in_the_page_shows_its_pictures_on_its_nodes(comfyui_page
         see_all(comfyui_page)
         comfyui_page.wait_for_function(PICTURES_LOADED, arg=list(SHOWING), timeout=60_000)
     assert of_the_pack(comfyui_page) == []
+
+
+def test_a_nodes_own_picture_takes_the_place_of_what_it_showed_of_its_run(rendered: Page) -> None:
+    before, after = rendered.evaluate(SHOW_THEN_GIVE)
+    assert before and all(address.startswith("blob:") for address in before)
+    assert after and all("given.jpg" in address for address in after)
 
 
 @pytest.mark.parametrize("name", ["zebra_or_horse", "verdict", "rivals", "sanity_check"])
