@@ -201,8 +201,8 @@ class Client:
         on_progress: Callable[[Progress], None] | None,
         timeout: float | None,
     ) -> Iterator[str]:
-        """Yield the id of each node as it starts, until the prompt has run."""
-        started = 0
+        """Yield the id of each node as it first starts, until the prompt has run: one that waits for others starts again."""
+        started: set[str] = set()
         for kind, event in self._events(events, timeout):
             if event.get("prompt_id") != prompt_id:
                 continue
@@ -212,11 +212,11 @@ class Client:
                 raise NodeFailed(event)
             if kind == "execution_interrupted":
                 raise Interrupted(f"The run was cancelled in {event['node_type']} (node {event['node_id']}).")
-            if kind == "executing" and event["node"] is not None:
-                started += 1
+            if kind == "executing" and event["node"] is not None and str(event["node"]) not in started:
+                started.add(str(event["node"]))
                 yield str(event["node"])
             if on_progress and started and kind in ("executing", "progress") and event["node"] is not None:
-                on_progress(Progress(str(event["node"]), event.get("value", 0), event.get("max", 1), started, nodes))
+                on_progress(Progress(str(event["node"]), event.get("value", 0), event.get("max", 1), len(started), nodes))
 
     def _events(self, events: websocket.WebSocket, timeout: float | None) -> Iterator[tuple[str, dict[str, Any]]]:
         deadline = None if timeout is None else time.monotonic() + timeout
