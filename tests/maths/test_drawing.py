@@ -12,7 +12,7 @@ from sdexplain.nodes.maths.pictures.overlay import USUAL, Appearance
 from torch import Tensor
 
 GREY = torch.full((1, 16, 16, 3), 0.5)
-CELLS = replace(USUAL, interpolation="cells")
+CELLS = replace(USUAL, interpolation="cells", background="photo")
 
 
 def halves() -> Heatmap:

@@ -18,7 +18,7 @@ LIGHT, DIM = (0.42, 1.0), (0.1, 0.6)
 """The greys that black and white of the picture become, under dark full colours and under bright ones."""
 
 DARKEST = 0.25
-"""A grey picture is brightened until its brightest place is white, but one whose brightest place is darker no further than this."""
+"""The brightest place of a grey picture becomes white; one whose brightest place is below this is brightened no more than that."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def overlay(
 
 
 def ground(signed: bool, appearance: Appearance = USUAL) -> tuple[float, float]:
-    """What black and the brightest place of the picture become below the map, so that its full colours stand out wherever they lie.
+    """What black and the brightest place of the picture become below the map, so that its full colours stand out everywhere.
 
     Blue can hardly be seen on black, nor yellow on white. A background "photo" stays as it is: 0 and 1.
     """
