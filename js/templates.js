@@ -5,7 +5,8 @@ import { api } from '../../scripts/api.js'
 
 const ORDER = [
     ...['first_look', 'zebra_or_horse', 'rat_or_mouse', 'sports_car_or_taxi', 'against_empty', 'which_range', 'verdict', 'rivals'],
-    ...['sanity_check', 'contact_sheet', 'animation', 'inpaint_by_difference', 'sd15', 'sdxl', 'sd35', 'flux', 'checkpoint'],
+    ...['sanity_check', 'contact_sheet', 'animation', 'inpaint_by_difference', 'your_classifier', 'shortcut'],
+    ...['sd15', 'sdxl', 'sd35', 'flux', 'checkpoint'],
 ]
 
 /** Before all that are not named: sorting keeps those as they are. @param {string} name */
