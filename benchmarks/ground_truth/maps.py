@@ -24,6 +24,7 @@ READINGS = {  # name: reading, scalar
     "information": ("information", "channel norm"),
     "evidence": ("evidence", "channel norm"),
     "channel mean": ("difference", "channel mean"),
+    "combined": ("combined", "channel norm"),
 }
 WEIGHTINGS: tuple[Weighting, ...] = ("uniform", "information")
 PARTS = 5  # that the schedule is cut into, to compare ranges
