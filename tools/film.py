@@ -20,7 +20,7 @@ from .page import SETTINGS
 from .server import Server
 
 FILE = ROOT / "js" / "docs" / "SDExplainExplore.webp"
-SEED, STEPS, SAMPLES = 1_000_010, 50, 4
+SEED, STEPS, SAMPLES = 1_000_031, 50, 4
 DENSITY = 1.5  # pixels of the film for each of the page's
 FRAME = 80  # milliseconds
 POINTER = ((0, 0), (0, 17), (4, 13.2), (6.6, 19), (9, 18), (6.4, 12.2), (12, 12))
@@ -101,7 +101,7 @@ class Film:
             append_images=self.frames[1:],
             duration=self.lengths,
             loop=0,
-            quality=70,
+            quality=60,
             method=4,
             minimize_size=True,
         )
@@ -125,7 +125,7 @@ def act(film: Film) -> None:
     film.drag(film.place(".sdx-slider", 0.51, 0.55), slider[0], 12)
     right = film.page.locator(".sdx-handle").nth(1).bounding_box()
     film.drag((right["x"] + right["width"] / 2, slider[50][1]), slider[50], 10)
-    for share in ((0.43, 0.36), (0.55, 0.33), (0.66, 0.31)):
+    for share in ((0.465, 0.2), (0.535, 0.36), (0.7, 0.45)):
         film.move(film.place(".sdx-picture", *share))
         film.take(700)
     pinned = film.at
