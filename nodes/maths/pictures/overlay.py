@@ -18,7 +18,7 @@ LIGHT, DIM = (0.42, 1.0), (0.1, 0.6)
 """The greys that black and white of the picture become, under dark full colours and under bright ones."""
 
 DARKEST = 0.25
-"""The brightest place of a grey picture becomes white; one whose brightest place is below this is brightened no more than that."""
+"""The brightest place of a grey picture becomes white; a picture that is darker than this is brightened no more than that."""
 
 
 @dataclass(frozen=True)
