@@ -89,6 +89,6 @@ function drawBar(drawing, look, low, high, left, top, width, height) {
     for (let x = 0; x < width; x++) {
         const pixel = mixed[Math.round(512 + 512 * (low + ((high - low) * (x + 0.5)) / width))]
         drawing.fillStyle = over(look.ground[1], pixel)
-        drawing.fillRect(left + x, top, 1, height)
+        drawing.fillRect(left + x, top, Math.min(2, width - x), height) // into the next, or there is a seam where pixels are no whole ones
     }
 }
