@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ...nodes.maths.method.familiarity import measure_prompts
-from ...nodes.maths.method.own_pictures import OwnPictures
+from ...nodes.maths.method.own_pictures import SHARES, OwnPictures
 from .. import about
 from ..familiarity import TIMESTEPS as FAMILIARITY_TIMESTEPS
 from ..familiarity import summary
@@ -59,14 +59,18 @@ def measure(scores: Scores, own: OwnPictures | None) -> Findings:
 
 
 def own_pictures(folder: Path, pictures: PictureSet, indices: Sequence[int], classes: Sequence[str]) -> OwnPictures | None:
-    """Familiarity of held-out pictures, each under its own class, as `training.familiarity` measures the bundled model's."""
+    """Familiarity of held-out pictures, each under its own class, as `training.familiarity` measures the bundled model's.
+
+    None if it can't be measured, or if the model is no better than smoothing: its own pictures are then no scale for others.
+    """
     model, found = Model(folder), []
     for index in tqdm(indices, "measuring familiarity", unit="picture"):
         picture, label = pictures[index]
         noised = model.noise(model.encode(to_model_range(picture[None])), index, FAMILIARITY_TIMESTEPS)
         found.append(measure_prompts(noised, [model.predict(noised, FAMILIARITY_TIMESTEPS, PROMPT.format(classes[label]))]))
     unknown = all(one.ratios is None for one in found) or min(float(one.structure.min()) for one in found) <= 0
-    return None if unknown else summary(found)
+    own = None if unknown else summary(found)
+    return own if own and own.ratios[SHARES.index(0.5)] < 1 else None
 
 
 def save(folder: Path, findings: Findings, classes: Sequence[str]) -> None:

@@ -48,7 +48,8 @@ was fitted on every second held-out picture. On the others the log loss (a coin 
 above {{ "%.2f" | format(own.limit) }} is not one of its kind. Saved with the model.</p>
 <table><tr>{% for share in shares %}<th>{{ "%g" | format(100 * share) }} %</th>{% endfor %}</tr>
 <tr>{% for ratio in own.ratios %}<td>{{ "%.3f" | format(ratio) }}</td>{% endfor %}</tr></table>
-{% else %}<p>Not measured.</p>{% endif %}
+{% else %}<p>None yet: in held-out pictures it finds the noise no better than smoothing does, or none are held out.</p>
+{% endif %}
 <h2>Over time</h2>
 <table><tr>{% for column in curve[0] %}<th>{{ column }}</th>{% endfor %}</tr>
 {% for row in curve[1:] %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>

@@ -19,7 +19,7 @@ from ..architecture import save_pipeline
 from ..intervals import share
 from ..train_denoiser import TextConditionedUNet
 from . import classifier, findings, lora, reading, report, samples, subjects, verdicts
-from .denoiser import Plan, Progress, Training
+from .denoiser import CHECKPOINT, Plan, Progress, Training
 from .pictures import PictureSet, evenly, to_model_range, variation
 from .pixel_vae import colours
 
@@ -27,6 +27,7 @@ QUICK_JUDGED, QUICK_TIMESTEPS = 100, (701, 501, 301, 151)  # for the curve over 
 MEASURED_COLOURS = 2_000
 FAMILIAR = 200  # held-out pictures that familiarity is measured on
 CLASSIFIER_INPUT = 128  # standard architectures halve their input five times: 4 × 4 cells are left for Grad-CAM
+CLASSIFIER_CHECKPOINT = "classifier.pt"
 STEPS = 20_000
 EPOCHS, MOST, FEWEST = 40, 3_000, 200  # of a classifier: its training pictures, and steps
 RATES = {"new": 6e-4, "whole": 1e-5, "lora": 1e-4}
@@ -116,7 +117,8 @@ def check_same(options: Options, classes: tuple[str, ...]) -> None:
     own = {name: getattr(options, name) for name in ("size", "vae", "start", "lora", "classifier", "library", "seed")}
     now = {name: value if isinstance(value, (int, type(None))) else str(value) for name, value in own.items()}
     now["classes"] = ", ".join(classes)
-    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else now
+    begun = any((options.work / name).exists() for name in (CHECKPOINT, CLASSIFIER_CHECKPOINT))
+    before = json.loads(file.read_text(encoding="utf-8")) if begun and file.exists() else now
     if changed := [name for name in now if before.get(name) != now[name]]:
         said = "; ".join(f"{name} was {before.get(name)}, now {now[name]}" for name in changed)
         raise ValueError(
@@ -203,7 +205,7 @@ def train_classifier(options: Options, pictures: reading.Pictures) -> None:
     )
     batch = classifier.batches(*train.stack(), options.batch, options.seed, variation(size, options.flip))
     file = options.model.with_suffix(".safetensors")
-    network = classifier.settle(classifier.train(recipe, batch, options.work / "classifier.pt"), recipe, batch)
+    network = classifier.settle(classifier.train(recipe, batch, options.work / CLASSIFIER_CHECKPOINT), recipe, batch)
     classifier.save(network, recipe, file)
     right = ""
     if len(held_out):

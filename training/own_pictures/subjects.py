@@ -62,9 +62,9 @@ def new(classes: Sequence[str], size: int, mean: Tensor, deviation: Tensor, vae:
     """A small untrained model for pictures of this size: in pixels, or in the latents of the VAE in a folder.
 
     Raises:
-        ValueError: a size that does not fit, see `_require_size`.
+        ValueError: a size that does not fit, see `_require_size`, or a folder without a VAE.
     """
-    own_vae = AutoencoderKL.from_pretrained(vae) if vae else build_pixel_vae(size, mean, deviation)
+    own_vae = _open_vae(vae) if vae else build_pixel_vae(size, mean, deviation)
     factor = 2 ** (len(own_vae.config.block_out_channels) - 1)
     cells = size // factor
     widths, convolutional = _widths(cells)
@@ -78,6 +78,17 @@ def new(classes: Sequence[str], size: int, mean: Tensor, deviation: Tensor, vae:
     text_encoder = architecture.build_text_encoder(tokenizer, width=TEXT_WIDTH)
     pipeline = architecture.build_pipeline(own_vae, unet, text_encoder, tokenizer)
     return Subject(pipeline, _networks(pipeline), words, size)
+
+
+def _open_vae(folder: Path) -> AutoencoderKL:
+    _require_file(folder, "config.json", "of a diffusers VAE, such as bundled/model/vae")
+    return AutoencoderKL.from_pretrained(str(folder), local_files_only=True)
+
+
+def _require_file(folder: Path, name: str, kind: str) -> None:
+    """diffusers would look for a folder that is not there on the net."""
+    if not (folder / name).is_file():
+        raise ValueError(f"{folder} has no {name}; expected the folder {kind}. Check the path.")
 
 
 def _widths(cells: int) -> tuple[tuple[int, ...], int]:
@@ -101,9 +112,12 @@ def finished(folder: Path, size: int | None = None) -> Subject:
     """The model of a local diffusers folder, in float32, asked for pictures of its own size or of another.
 
     Raises:
-        ValueError: a model that predicts neither the noise nor v.
+        ValueError: no such folder, or a model that predicts neither the noise nor v.
     """
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32, safety_checker=None, local_files_only=True)
+    _require_file(folder, "model_index.json", "of a diffusers pipeline, such as one that training.own has made")
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        str(folder), dtype=torch.float32, safety_checker=None, local_files_only=True
+    )
     prediction = pipeline.scheduler.config.prediction_type
     if prediction not in PREDICTIONS:
         raise ValueError(
