@@ -202,7 +202,7 @@ def test_a_whole_graph_reaches_no_other_machine_and_writes_only_where_comfyui_do
 ) -> None:
     graph = filled(everything(), client)
     ran = client.run(graph, timeout=400)
-    assert len(ran.ran) == len(graph)
+    assert set(ran.ran) == set(graph)
     name = ran.outputs["save"]["text"][0].partition(",")[0]
     client.run({"load": node("SDExplainLoadPredictions", file=name), "about": node("PreviewAny", source=["load", 2])}, timeout=60)
 
