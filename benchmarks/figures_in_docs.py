@@ -399,6 +399,7 @@ def marks(results: Results) -> str:
     rows = [
         [
             MARKED_DATA[row["data"]],
+            percent(row["accuracy"], 0),
             f"{row['learned']} of {row['marked']}",
             *(share_with_interval(row, column) for column in shares),
         ]
@@ -406,7 +407,7 @@ def marks(results: Results) -> str:
         if row["data"] in MARKED_DATA
     ]
     head = (
-        *("pictures", "learned the mark", "caught", "false alarms"),
+        *("pictures", "right after a clean training", "learned the mark", "caught", "false alarms"),
         *("caught, and the data's model says no", "false alarms, and the data's model says no"),
     )
     return table(head, rows)
