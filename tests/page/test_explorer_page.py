@@ -26,7 +26,7 @@ READ_SVG = r"""text => {
 
 def test_dragging_the_range_changes_map_words_and_widgets_and_undo_takes_it_back(explorer: Page) -> None:
     before, total = pixels(explorer), words(explorer, ".sdx-verdict")
-    assert "The model knows such pictures (its error is 0." in words(explorer, ".sdx-source")
+    assert "times that of smoothing" in words(explorer, ".sdx-legends")  # whether the model knows the picture, and the number
     drag(explorer, explorer.locator(".sdx-slider"), (0.97, 0.5), (0.5, 0.5))
     assert widgets(explorer)["end"] == 3 and "steps 0–3 of 6" in words(explorer, ".sdx-steps")
     assert (pixels(explorer) != before).any() and words(explorer, ".sdx-verdict") != total
