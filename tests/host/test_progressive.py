@@ -211,7 +211,8 @@ def test_showing_takes_no_more_than_its_share(
     spent = 0.1 * sum(preview is not None for _, preview in shown) + telling * len(told)
     assert 0.5 * 0.03 * now[0] <= spent <= 0.1 + telling + 0.03 * now[0]
     assert bool(told) == bool(telling)
-    assert all(done == 4 * steps and wanted == 160 for steps, done, wanted in told)  # pairs, under both prompts
+    assert not told or told.pop(0) == (1, 2, 160)  # one noised latent, under both prompts
+    assert all(done == 4 * steps and wanted == 160 for steps, done, wanted in told)  # then pairs of them
 
 
 def test_what_is_shown_is_a_picture_of_the_map(model: Any, shown: list[tuple[int, Any]]) -> None:
