@@ -10,6 +10,7 @@ from sdexplain.benchmarks import progressive
 from sdexplain.benchmarks.ground_truth.progressive import EXACT_NAME, GOLDEN, NOISIEST, QUICK_NAME, SETTLED_NAME, qualities, ways
 from sdexplain.bundled.scenes import PAIRS
 from sdexplain.nodes.maths.method.prediction import NoisePredictions
+from sdexplain.nodes.maths.method.settled import FEWEST
 
 PAIR = PAIRS[0]
 
@@ -32,7 +33,7 @@ def test_every_way_ends_with_all_steps_and_counts_both_prompts(whole: NoisePredi
 
 def test_the_qualities_are_the_nodes_own(whole: NoisePredictions) -> None:
     counts = {name: evaluations for name, _, evaluations in qualities(whole)}
-    assert counts == {QUICK_NAME: 12, SETTLED_NAME: 20, EXACT_NAME: 200}  # what is clear settles as early as may be
+    assert counts == {QUICK_NAME: 12, SETTLED_NAME: 2 * 2 * FEWEST, EXACT_NAME: 200}  # what is clear settles as early as may be
 
 
 def scenes(settled: float) -> list:

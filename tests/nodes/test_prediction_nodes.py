@@ -331,7 +331,7 @@ def test_labels_that_are_out_get_no_more_samples_and_the_table_says_so(rivals: C
     assert asked < 4 * samples * STEPS
     table = run.outputs["table"]["text"][0]
     assert table == run.outputs["rivals"]["text"][0]
-    counted = [re.search(r" (\d+)   (winner|ruled out after|not ruled out)", line) for line in table.splitlines()]
+    counted = [re.search(r" (\d+)   (winner|ahead|ruled out after|not ruled out)", line) for line in table.splitlines()]
     assert sum(int(found[1]) for found in counted if found) * STEPS == asked
     assert "out after" in table
     winner = run.outputs["winner"]["text"][0]

@@ -376,6 +376,11 @@ class Counted:
         new, self.seen = asked - self.seen, asked
         return new, ran
 
+    @property
+    def samples(self) -> int:
+        """Of the noise."""
+        return only(self.prompt, "SDExplainNoiseLatent")["samples"]
+
 
 @pytest.fixture
 def counted(comfyui: Client, comfyui_server: Server, zebra: Prompt, request: pytest.FixtureRequest) -> Counted:
@@ -384,7 +389,7 @@ def counted(comfyui: Client, comfyui_server: Server, zebra: Prompt, request: pyt
 
 def test_looking_at_a_workflows_pictures_in_other_ways_never_asks_the_model(counted: Counted) -> None:
     asked, _ = counted.run()
-    assert asked == 2 * 2 * STEPS  # prompts, pictures, steps
+    assert asked == 2 * 2 * STEPS * counted.samples  # prompts, pictures, steps
     total = titled(counted.prompt, "Sum: evidence")
     heatmap = titled(counted.prompt, "Evidence for and against")
     sheet = titled(counted.prompt, "All steps at a glance")
@@ -403,7 +408,7 @@ def test_looking_at_a_workflows_pictures_in_other_ways_never_asks_the_model(coun
 def test_changing_one_prompt_of_a_workflow_asks_for_that_prompt_alone(counted: Counted) -> None:
     counted.run()
     counted.prompt[titled(counted.prompt, "Contrast prompt")]["inputs"]["text"] = ""
-    assert counted.run()[0] == 2 * STEPS
+    assert counted.run()[0] == 2 * STEPS * counted.samples
 
 
 @pytest.fixture
@@ -460,7 +465,8 @@ def test_labels_that_come_from_the_prompts_make_nothing_run_again(comfyui: Clien
 
 def test_the_target_of_both_comparisons_is_predicted_once(comfyui: Client, comfyui_server: Server) -> None:
     prompt = short(to_prompt(read("against_empty"), comfyui.object_info()), STEPS)
-    assert Counted(comfyui, comfyui_server.base / "output", prompt, "against_empty").run()[0] == 3 * STEPS
+    counted = Counted(comfyui, comfyui_server.base / "output", prompt, "against_empty")
+    assert counted.run()[0] == 3 * STEPS * counted.samples
 
 
 def test_cancelling_a_prediction_takes_effect_at_once_and_the_next_run_works(comfyui: Client, zebra: Prompt) -> None:
