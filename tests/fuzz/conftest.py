@@ -1,7 +1,7 @@
 """A server of their own for the tests that try to break it, and how much they try.
 
 By default it is what a minute or two allows. SDEXPLAIN_FUZZ=10 tries ten times as much, of values, cases, cancels and failures;
-every value of `trials` on every input of every node has had its turn at about 12.
+every value of `trials` on every input of every node has had its turn at about 24.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sdexplain.tools.trials.predictions import made_predictions
 FACTOR = int(os.environ.get("SDEXPLAIN_FUZZ", "1"))
 hypothesis.settings.register_profile(
     "fuzz",
-    max_examples=60 * FACTOR,
+    max_examples=30 * FACTOR,
     deadline=None,
     derandomize=True,
     database=None,

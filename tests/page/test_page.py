@@ -344,39 +344,43 @@ def overlaps(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_each_workflow_opens_as_it_was_saved_with_nothing_missing_and_no_crossed_wires(comfyui_page: Page, file: Path) -> None:
-    workflow = read(file)
-    nodes = comfyui_page.evaluate(LOAD, workflow)
-    assert [node["type"] for node in nodes] == [node["type"] for node in workflow["nodes"]]
-    assert not any(node["missing"] for node in nodes)
-    assert [node["type"] for node in nodes if node["small"]] == []
-    saved = comfyui_page.evaluate("JSON.parse(JSON.stringify(app.graph.serialize()))")
-    for entry, again in zip(workflow["nodes"], saved["nodes"], strict=True):
-        for key in ("id", "type", "pos", "properties"):
-            assert (again.get(key) or []) == (entry.get(key) or []), (entry["type"], key)
-        values = entry.get("widgets_values") or []  # where a node has got widgets since, they follow with their defaults
-        assert (again.get("widgets_values") or [])[: len(values)] == values, entry["type"]
-        # newer pages give some nodes a few pixels more
-        assert all(0 <= now - was < 20 for now, was in zip(again["size"], entry["size"], strict=True)), entry["type"]
-    assert saved["links"] == workflow["links"]
-    see_all(comfyui_page)
-    wires = comfyui_page.evaluate(CROSSINGS)
-    assert wires["drawn"] >= len(workflow["links"])
-    assert wires["found"] == []
-    assert of_the_pack(comfyui_page) == []
+def test_each_workflow_opens_as_it_was_saved_with_nothing_missing_and_no_crossed_wires(
+    comfyui_page: Page, subtests: pytest.Subtests
+) -> None:
+    for file in FILES:
+        with subtests.test(file.stem):
+            workflow = read(file)
+            nodes = comfyui_page.evaluate(LOAD, workflow)
+            assert [node["type"] for node in nodes] == [node["type"] for node in workflow["nodes"]]
+            assert not any(node["missing"] for node in nodes)
+            assert [node["type"] for node in nodes if node["small"]] == []
+            saved = comfyui_page.evaluate("JSON.parse(JSON.stringify(app.graph.serialize()))")
+            for entry, again in zip(workflow["nodes"], saved["nodes"], strict=True):
+                for key in ("id", "type", "pos", "properties"):
+                    assert (again.get(key) or []) == (entry.get(key) or []), (entry["type"], key)
+                values = entry.get("widgets_values") or []  # where a node has got widgets since, they follow with their defaults
+                assert (again.get("widgets_values") or [])[: len(values)] == values, entry["type"]
+                # newer pages give some nodes a few pixels more
+                assert all(0 <= now - was < 20 for now, was in zip(again["size"], entry["size"], strict=True)), entry["type"]
+            assert saved["links"] == workflow["links"]
+            see_all(comfyui_page)
+            wires = comfyui_page.evaluate(CROSSINGS)
+            assert wires["drawn"] >= len(workflow["links"])
+            assert wires["found"] == []
+            assert of_the_pack(comfyui_page) == []
 
 
-@pytest.mark.parametrize("file", BUNDLED, ids=lambda file: file.stem)
-def test_a_workflow_run_in_the_page_shows_its_pictures_on_its_nodes(comfyui_page: Page, file: Path) -> None:
-    comfyui_page.evaluate(LOAD, with_few_steps(read(file)))
-    assert comfyui_page.evaluate(RUN) == {"refused": [], "failed": None}
-    if comfyui_page.evaluate("Boolean(app.graph.extra.linearMode)"):  # an app shows its answer in place of the graph
-        comfyui_page.wait_for_function(APP_PICTURE_LOADED, timeout=60_000)
-    else:
-        see_all(comfyui_page)
-        comfyui_page.wait_for_function(PICTURES_LOADED, arg=list(SHOWING), timeout=60_000)
-    assert of_the_pack(comfyui_page) == []
+def test_a_workflow_run_in_the_page_shows_its_pictures_on_its_nodes(comfyui_page: Page, subtests: pytest.Subtests) -> None:
+    for file in BUNDLED:
+        with subtests.test(file.stem):
+            comfyui_page.evaluate(LOAD, with_few_steps(read(file)))
+            assert comfyui_page.evaluate(RUN) == {"refused": [], "failed": None}
+            if comfyui_page.evaluate("Boolean(app.graph.extra.linearMode)"):  # an app shows its answer in place of the graph
+                comfyui_page.wait_for_function(APP_PICTURE_LOADED, timeout=60_000)
+            else:
+                see_all(comfyui_page)
+                comfyui_page.wait_for_function(PICTURES_LOADED, arg=list(SHOWING), timeout=60_000)
+            assert of_the_pack(comfyui_page) == []
 
 
 def test_a_nodes_own_picture_takes_the_place_of_what_it_showed_of_its_run(rendered: Page) -> None:
@@ -385,21 +389,22 @@ def test_a_nodes_own_picture_takes_the_place_of_what_it_showed_of_its_run(render
     assert after and all("given.jpg" in address for address in after)
 
 
-@pytest.mark.parametrize("name", ["zebra_or_horse", "verdict", "rivals", "sanity_check"])
-def test_texts_with_html_are_not_executed(rendered: Page, name: str) -> None:
-    workflow = with_few_steps(read(WORKFLOWS / f"{name}.json"))
+def test_texts_with_html_are_not_executed(rendered: Page, subtests: pytest.Subtests) -> None:
     evil = "<img src=x onerror='window.wasHere=1'><script>window.wasHere=1</script>"
-    for node in workflow["nodes"]:
-        node["title"] = evil
-        for place in TEXTS.get(node["type"], ()):
-            node["widgets_values"][place] += evil
-    rendered.evaluate(LOAD, workflow)
-    result = rendered.evaluate(RUN)
-    assert result["failed"] is None and result["refused"] == []
-    see_all(rendered)
-    rendered.wait_for_timeout(1000)
-    assert rendered.evaluate("window.wasHere") is None
-    assert rendered.evaluate(MADE_OF_TEXT) == []
+    for name in ("zebra_or_horse", "verdict", "rivals", "sanity_check"):
+        with subtests.test(name):
+            workflow = with_few_steps(read(WORKFLOWS / f"{name}.json"))
+            for node in workflow["nodes"]:
+                node["title"] = evil
+                for place in TEXTS.get(node["type"], ()):
+                    node["widgets_values"][place] += evil
+            rendered.evaluate(LOAD, workflow)
+            result = rendered.evaluate(RUN)
+            assert result["failed"] is None and result["refused"] == []
+            see_all(rendered)
+            rendered.wait_for_timeout(1000)
+            assert rendered.evaluate("window.wasHere") is None
+            assert rendered.evaluate(MADE_OF_TEXT) == []
 
 
 def test_a_new_example_picture_keeps_its_scene(comfyui_page: Page) -> None:

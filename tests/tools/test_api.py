@@ -181,15 +181,16 @@ def without_titles(prompt: dict[str, Any]) -> dict[str, Any]:
     return {number: {"class_type": entry["class_type"], "inputs": entry["inputs"]} for number, entry in prompt.items()}
 
 
-@pytest.mark.parametrize("file", [None, *WORKFLOWS], ids=lambda file: file.stem if file else "core nodes")
-def test_conversion_agrees_with_the_page(comfyui_page: Page, comfyui: Client, file: Path | None) -> None:
-    workflow = json.loads(file.read_text(encoding="utf-8")) if file else with_outputs(CORE)
-    by_page = comfyui_page.evaluate(AS_THE_PAGE_DOES, workflow)
+def test_conversion_agrees_with_the_page(comfyui_page: Page, comfyui: Client, subtests: pytest.Subtests) -> None:
+    workflows = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in WORKFLOWS}
     info = comfyui.object_info()
-    sent = {number: {**entry, "inputs": declared_inputs(entry, info)} for number, entry in by_page["output"].items()}
-    assert without_titles(to_prompt(workflow, info)) == without_titles(sent)
-    # and the same for the file as the page would save it again
-    assert without_titles(to_prompt(by_page["saved"], info)) == without_titles(sent)
+    for name, workflow in (workflows | {"core nodes": with_outputs(CORE)}).items():
+        with subtests.test(name):
+            by_page = comfyui_page.evaluate(AS_THE_PAGE_DOES, workflow)
+            sent = {number: {**entry, "inputs": declared_inputs(entry, info)} for number, entry in by_page["output"].items()}
+            assert without_titles(to_prompt(workflow, info)) == without_titles(sent)
+            # and the same for the file as the page would save it again
+            assert without_titles(to_prompt(by_page["saved"], info)) == without_titles(sent)
 
 
 def declared_inputs(entry: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
