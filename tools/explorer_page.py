@@ -61,6 +61,11 @@ WIDGETS = """() => Object.fromEntries(app.graph.nodes.find(node => node.type ===
     .filter(widget => widget.name !== 'explorer').map(widget => [widget.name, widget.value]))"""
 
 
+AT_ITS_END = """() => document.querySelector('.sdx-verdict')?.dataset.value &&
+    !document.querySelector('.sdx-asking [role=status]').textContent"""
+"""Whether the explorer shows a run's end; while it follows the run, it says how far that is."""
+
+
 def run(page: Page) -> None:
     """Press the page's own Run and wait for its end.
 
@@ -76,7 +81,7 @@ def look_at(page: Page) -> None:
     """Bring the explorer into sight and wait until it shows the run and has the width of its node."""
     page.evaluate("""() => { const [x, y] = app.graph.nodes.find(node => node.type === 'SDExplainExplore').pos
         Object.assign(app.canvas.ds, { scale: 1, offset: [300 - x, 150 - y] }); app.canvas.draw(true, true) }""")
-    page.wait_for_function("document.querySelector('.sdx-verdict')?.dataset.value")
+    page.wait_for_function(AT_ITS_END)
     page.wait_for_function("""() => { app.canvas.draw(true, true)
         const [width] = app.graph.nodes.find(node => node.type === 'SDExplainExplore').size
         return Math.abs(document.querySelector('.sdx').offsetWidth - width) < 40 }""")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
-from sdexplain.tools.explorer_page import SAYS, drag, frames, look_at, pixels, run, widgets, words
+from sdexplain.tools.explorer_page import AT_ITS_END, SAYS, drag, frames, look_at, pixels, run, widgets, words
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -267,6 +267,7 @@ def test_it_asks_for_more_until_everything_is_asked(explorer: Page) -> None:
     more.click()
     assert explorer.evaluate(QUALITY) == "exact" and more.is_hidden()
     explorer.wait_for_function("document.querySelector('.sdx-pagers').textContent.includes('mean of 4 samples')")
+    explorer.wait_for_function(AT_ITS_END)
     assert "asked" not in words(explorer, ".sdx-steps")
 
 
