@@ -29,8 +29,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
-from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -42,6 +40,7 @@ from ..training.intervals import share
 from ..training.own_pictures import classifier, reading
 from ..training.own_pictures.denoiser import CHECKPOINT
 from ..training.own_pictures.pictures import PictureSet, evenly, variation
+from .ground_truth.subjects import write_digits
 
 WORK, RESULTS = ROOT / "output" / "classifier_audit", ROOT / "benchmarks" / "results"
 MARKED_SHARE = 0.95
@@ -135,7 +134,7 @@ def main() -> None:
     work = WORK / options.name
     name, begins = (f"{options.name}_choice", FIRST_CHOICE) if options.choose else (options.name, 0)
     work.mkdir(parents=True, exist_ok=True)
-    source = options.data or digits(work / "pictures")
+    source = options.data or write_digits(work / "pictures")
     begun = time.monotonic()
     data = read(source, options.model, options.start_steps, work)
     file, model = work / f"{name}.jsonl", Model(options.model)
@@ -148,17 +147,6 @@ def main() -> None:
     write(name, done)
     if not options.choose:
         write_verdicts(name, options.model)
-
-
-def digits(folder: Path) -> Path:
-    """scikit-learn's digits of 8 × 8 pixels as a folder of pictures."""
-    if not folder.exists():
-        found = load_digits()
-        for number, (picture, label) in enumerate(zip(found.images, found.target, strict=True)):
-            file = folder / str(label) / f"{number:04}.png"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray((picture * 255 / 16).round().astype(np.uint8)).save(file)
-    return folder
 
 
 def read(source: Path, model: Path, steps: int, work: Path) -> Data:
