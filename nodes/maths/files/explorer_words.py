@@ -5,6 +5,8 @@ The page gets the sentences with a run's data. Everything else it reads, in its 
 
 from __future__ import annotations
 
+from ..method.settled import AGREEMENT
+
 PAGE_SENTENCES = {
     "steps": "steps {start}–{end} of {steps}, noisiest first",
     "level": "σ {sigma}, λ {log_snr}",
@@ -62,8 +64,8 @@ TEXTS = {
     # a run that is under way, and asking for more
     "live": "The model is being asked: {done} of at most {wanted} evaluations are there.",
     "agreement": "Map against other steps: correlation {agreement}.",
-    "agreement_means": "How alike this map and one of as many other steps would be: 1 is the same map. From 0.9 on, and with a "
-    "sure verdict, more would hardly change it.",
+    "agreement_means": "How alike this map and one of as many other steps would be: 1 is the same map. From "
+    f"{AGREEMENT} on, and with a sure verdict, more would hardly change it.",
     "stopped": "Stopped with {done} of at most {wanted} evaluations. The next run asks only for the others.",
     "later": "While the model is being asked, only the reading that this run began with is shown, and no decoded colours. The "
     "others come at its end.",
