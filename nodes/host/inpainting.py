@@ -10,6 +10,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import comfy.model_management
@@ -50,8 +51,12 @@ class Painter:
 
     def __post_init__(self) -> None:
         check_conditioning(self.no_words, "no_words")
+
+    @cached_property
+    def made_by(self) -> str:
+        """What all that it paints depends on, but for the picture and the places."""
         made_by = [fingerprint.of_model(self.model), fingerprint.of_vae(self.vae), fingerprint.of_conditioning(self.no_words)]
-        object.__setattr__(self, "made_by", f"{made_by} {self.seed}")
+        return f"{made_by} {self.seed}"
 
     def __call__(self, picture: Tensor) -> Hide:
         """What covers places of a picture [H,W,3], see `faithfulness.Coverer`."""
