@@ -44,7 +44,7 @@ def run_examples(host: Host, thumbnails: bool = False) -> None:
         with tqdm(total=sum(map(len, prompts.values())), bar_format="{l_bar}{bar}| {elapsed}") as bar:
             for file, prompt in prompts.items():
                 run = run_one(client, file.stem, prompt, bar)
-                saved[file], asked[file] = save_pictures(client, file.stem, prompt, run), evaluations(run)
+                saved[file], asked[file] = save_pictures(client, file.stem, prompt, run), evaluations(run, prompt)
                 if thumbnails:
                     pictures = thumbnail(prompt, run, about(workflows[file]).get("thumbnail"))
                     save_thumbnail([client.image(picture) for picture in pictures], file)
@@ -135,9 +135,14 @@ def run_one(client: Client, name: str, prompt: Prompt, bar: tqdm) -> Run:
     return run
 
 
-def evaluations(run: Run) -> int:
-    """How many noised latents the model was asked about, under one prompt each, as the nodes that asked say it."""
-    said = (text for output in run.outputs.values() for text in output.get("text", ()) if isinstance(text, str))
+def evaluations(run: Run, prompt: Prompt) -> int:
+    """How many noised latents the model was asked about, under one prompt each, as the nodes that asked say it.
+
+    Core's nodes that show such a text say it a second time.
+    """
+    shows = {number for number, node in prompt.items() if not node["class_type"].startswith("SDExplain")}
+    own = (output for number, output in run.outputs.items() if number not in shows)
+    said = (text for output in own for text in output.get("text", ()) if isinstance(text, str))
     found = (re.findall(r"\bPredicted (\d+) of \d+|\bnoise samples, (\d+) predictions\b", text) for text in said)
     return sum(int(number) for pairs in found for pair in pairs for number in pair if number)
 
