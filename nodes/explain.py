@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io
 
 from . import types
-from .host.open_graph import check_sources, open_graph
+from .host.open_graph import check_sources, open_graph, used_outputs
 from .inputs import appearance, quantity, step_range
 from .inputs.quality import quality
 from .inputs.schema import schema
@@ -165,10 +165,11 @@ class ExplainImage(io.ComfyNode):
     def execute(cls, **values: list[Any]) -> io.NodeOutput:
         check(**{name: only(name, value) for name, value in values.items()})
         # links stay links: only what comes by a link can be found in ComfyUI's cache
-        given = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
+        graph, node = cls.hidden.dynprompt, cls.hidden.unique_id
+        given = graph.get_node(node)["inputs"]
         asks = {"quality": "exact", **given, "ask_no_words": only("ask_no_words", values.get("ask_no_words", [True]))}
-        graph, outputs = open_graph(asks)
-        return io.NodeOutput(*outputs, expand=graph.finalize())
+        opened, outputs = open_graph(asks, used_outputs(graph, node))
+        return io.NodeOutput(*outputs, expand=opened.finalize())
 
 
 def only(name: str, values: list[Any]) -> Any:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from comfy_execution.graph_utils import GraphBuilder, Node
 
-from .prompt_words import differing_words
+from .prompt_words import differing_words, inputs_of, is_link
 
 if TYPE_CHECKING:
     from comfy.sd import CLIP, VAE
+    from comfy_execution.graph import DynamicPrompt
     from torch import Tensor
 
 Link = list[Any]
@@ -74,20 +75,31 @@ PARTS = {
 
 OUTPUTS = (*(("heatmap", output) for output in range(4)), ("decode", 0), ("verdict", 0), ("predict", 0))
 """What Explain Image gives: overlay, heatmap, both masks, decoded difference, verdict, predictions."""
+DECODED = OUTPUTS.index(("decode", 0))
 
 
-def open_graph(given: Mapping[str, Value]) -> tuple[GraphBuilder, list[Link]]:
-    """The nodes that do the work, and what they give; `given` are Explain Image's inputs as they stand in the graph."""
+def used_outputs(graph: DynamicPrompt, node: str) -> set[int]:
+    """The numbers of a node's outputs that other nodes are given."""
+    values = (value for other in graph.all_node_ids() for value in inputs_of(graph, other).values())
+    return {value[1] for value in values if is_link(value) and value[0] == node}
+
+
+def open_graph(given: Mapping[str, Value], used: Collection[int]) -> tuple[GraphBuilder, list[Link | None]]:
+    """The nodes that do the work, and what they give; `given` are Explain Image's inputs as they stand in the graph.
+
+    A difference that is not among the `used` outputs is not decoded, since a VAE takes as long as several model calls.
+    """
     graph, made = GraphBuilder(), {}
     labels = differing_words(given["target_prompt"], given["contrast_prompt"])
     own = {name: given[name] or label for name, label in zip(("target_label", "contrast_label"), labels, strict=True)}
+    left_out = {name for name, kept in (("no words", given["ask_no_words"]), ("decode", DECODED in used)) if not kept}
     for name, part in PARTS.items():
-        if name == "no words" and not given["ask_no_words"]:
+        if name in left_out:
             continue
         made[name] = add_part(graph, name, part, {**given, **own}, made)
     # its plot would replace the overlay on the node, so it is hidden (for itself, ComfyUI would look for ever)
     made["verdict"].set_override_display_id(f"{made['verdict'].id}.unseen")
-    return graph, [made[name].out(output) for name, output in OUTPUTS]
+    return graph, [made[name].out(output) if name in made else None for name, output in OUTPUTS]
 
 
 def add_part(graph: GraphBuilder, name: str, part: Part, given: Mapping[str, Value], made: Mapping[str, Node]) -> Node:

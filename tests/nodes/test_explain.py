@@ -135,13 +135,16 @@ def test_looking_in_other_ways_never_asks_the_model_and_runs_only_what_depends_o
     assert asked == 2 * STEPS * SAMPLES
     for changes, parts in (
         ({"opacity": 0.3}, {"heatmap"}),
-        ({"start": 0, "end": 2}, {"sum", "decode", "verdict", "heatmap"}),
-        ({"reading": "information"}, {"sum", "decode", "heatmap"}),
-        ({"target_label": "stripes"}, {"predict", "sum", "decode", "verdict", "heatmap"}),
+        ({"start": 0, "end": 2}, {"sum", "verdict", "heatmap"}),
+        ({"reading": "information"}, {"sum", "heatmap"}),
+        ({"target_label": "stripes"}, {"predict", "sum", "verdict", "heatmap"}),
     ):
         asked, run = counted.run(**changes)
         assert asked == 0
         assert {node.rsplit(".", 1)[-1] for node in run.ran if "." in node} == parts, changes
+    counted.prompt |= shown({"decoded": ["explain", 4]})
+    asked, run = counted.run()
+    assert asked == 0 and {node.rsplit(".", 1)[-1] for node in run.ran if "." in node} == {"decode"}, "decoded once it is shown"
 
 
 def test_another_prompt_is_asked_alone_and_more_samples_for_the_new_ones(counted: Counted) -> None:
