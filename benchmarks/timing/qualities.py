@@ -32,8 +32,12 @@ def run(work: str, quality: str, number: int, parts: dict[str, Any]) -> dict[str
     picture = torch.from_numpy(draw(sample_scene(PAIRS[0], SCENE + number), PAIRS[0][0], 256)).float()[None] / 255
     prompt: Prompt = {"explain": {"class_type": "SDExplainExplain", "inputs": inputs(steps, samples, quality)}}
     graph, times = Graph(), {"first": 0.0, "showing": 0.0, "evaluations": 0.0}
-    with watched(times, parts["model"]):
-        measured = measure(lambda: graph.run(prompt, ["explain", 0], image=picture, **parts))
+
+    def explain() -> Any:
+        with watched(times, parts["model"]):  # within what is measured: clearing up before it is not part of the run
+            return graph.run(prompt, ["explain", 0], image=picture, **parts)
+
+    measured = measure(explain)
     kept._runs.clear()
     return {**measured, **times}
 
