@@ -53,15 +53,19 @@ function settings(node) {
 }
 
 /**
- * Keep a widget's value and its input, but not its own face. A subgraph offers no widget that is disabled: on its node this one would
- * be a row with nothing in it.
+ * Keep a widget's value and its input, but not its own face: on a subgraph's node it would be a row with nothing in it.
  * @param {ComfyWidget} widget
  */
 function hide(widget) {
     widget.hidden = true
     widget.options.hidden = true
     widget.computeSize = () => [0, -4]
-    Object.defineProperty(widget, 'computedDisabled', { get: () => true, set: () => {} })
+    keepInside(widget, () => true)
+}
+
+/** A subgraph offers no widget that is disabled. @param {ComfyWidget} widget @param {() => boolean} disabled */
+function keepInside(widget, disabled) {
+    Object.defineProperty(widget, 'computedDisabled', { get: disabled, set: () => {} })
 }
 
 /** Say that older runs' data had to go; once, since ComfyUI tells again of what it has not run again. @param {import('./explorer/data.js').Place} place */
@@ -109,6 +113,8 @@ function mount(node) {
     shown.serialize = false
     // pages with such a panel, but without that option, write the panel's width here, and the element would keep it on the node
     Object.defineProperty(shown, 'width', { get: () => undefined, set: () => {} })
+    // pages that call widgets by ids put one on a subgraph's node by its input alone; of another they offer it, and then do nothing
+    if ('widgetId' in shown) keepInside(shown, () => node.graph?.id !== app.canvas?.graph?.id)
     const { computeSize, onExecuted, onRemoved, onConnectionsChange } = node
     node.computeSize = function (...told) {
         const [width, height] = computeSize.apply(this, told)
