@@ -16,14 +16,14 @@ import torch
 from diffusers.utils import logging as diffusers_logging
 
 from ..tools.environment import ROOT
-from .timing import graph, qualities, report
+from .timing import graph, qualities, report, settling
 from .timing.calls import time_calls
 from .timing.networks import BUNDLED, SD15, SDXL, build
 from .timing.stopwatch import Log
 from .timing.work import BARE, LOOP, MASK, OURS, SINGLY, Work, best_batch
 
 ALL = (OURS, BARE, SINGLY, MASK, LOOP)
-QUALITIES = "qualities"
+QUALITIES, SETTLED = "qualities", "settled"
 Plan = list[tuple[str, Work, dict[str, int]]]
 """Network, work, and how many rounds of which variant."""
 
@@ -72,6 +72,9 @@ def main() -> None:
         log.add(report.CALLS, time_calls(5 if options.quick else 15))
     if BUNDLED in networks or only == QUALITIES:
         measure_qualities(log, 1 if options.quick else 5, options.output)
+    for name in settling.RUNS:
+        if not options.quick and only in f"{SETTLED}, {name.lower()}":
+            measure_settling(log, name, options.output)
     print(report.write(log, options.output))
 
 
@@ -119,6 +122,24 @@ def measure_qualities(log: Log, rounds: int, output: Path) -> None:
         report.write(log, output)
 
 
+def measure_settling(log: Log, name: str, output: Path) -> None:
+    """The short runs of a network, what encoding a picture takes, and how often it is asked without words, as far as it lacks."""
+    missing = [run for run in settling.RUNS[name] if not log.has((report.SETTLING, name, run))]
+    if missing:
+        network = build(name)
+        told = settling.asked_without_words(network, report.needed())
+        log.add((report.SETTLING, name, settling.WITHOUT_WORDS), told)
+        with torch.inference_mode():
+            network.forward(1)  # the first of all chooses kernels
+        for run in missing:
+            log.add((report.SETTLING, name, run), measured := run.run(network))
+            print(f"{name}, {run}: {measured['processor']:.1f} s of processor time", flush=True)
+        size = 8 * network.latent[1]
+        del network
+        log.add((report.SETTLING, name, settling.ENCODING), settling.encode(size))
+    report.write(log, output)
+
+
 def turned(variants: list[str], number: int) -> list[str]:
     """The variants in an order that begins with another one in every round."""
     start = number % len(variants)
@@ -130,7 +151,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--quick", action="store_true", help="few steps, one or two rounds; of the bundled model, unless --only names another"
     )
-    made.add_argument("--only", default="", help="networks whose names hold this: bundled, sd 1.5, sdxl; or qualities")
+    made.add_argument(
+        "--only", default="", help="networks whose names hold this: bundled, sd 1.5, sdxl; or qualities; or settled"
+    )
     made.add_argument("--threads", type=int, default=0, help="torch's threads (default: torch's own choice)")
     made.add_argument("--output", type=Path, default=ROOT / "output" / "speed", help="measurements, tables and figure")
     return made

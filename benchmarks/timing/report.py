@@ -12,14 +12,16 @@ from matplotlib.figure import Figure
 
 from ...nodes.maths.pictures.paper import INK, MUTED
 from ...nodes.maths.pictures.plot import LENGTHS, draw_plot
+from ..figures_in_docs import Results
 from ..tables import COLOURS, Cell, Table
 from .networks import BUNDLED, CONFIGS, SD15, SDXL
 from .qualities import QUALITIES
 from .qualities import WORKS as EXPLAINED
+from .settling import ENCODING, RUNS, SAMPLES, STEPS, WITHOUT_WORDS, Costs
 from .stopwatch import Log
 from .work import BARE, CALL, COLLECTION, EVALUATION, LOOP, MASK, NETWORK, OURS, SESSION, SINGLY, Work
 
-CALLS = "calls"
+CALLS, SETTLING = "calls", "settling"
 OTHERS = (BARE, SINGLY, MASK, LOOP)
 MOST_ROUNDS = 20
 PROCESSOR = "processor time ÷ bare network's, best batch"
@@ -39,7 +41,7 @@ INSIDE = {  # what ours spends, one within the other
 
 def write(log: Log, folder: Path) -> str:
     """Write speed.md, its tables as CSV and speed.png; returns the text."""
-    made = ratios(log), memory(log), profile(log), calls(log), batches(log), by_quality(log)
+    made = ratios(log), memory(log), profile(log), calls(log), batches(log), by_quality(log), settling(log, needed())
     tables = [table for table in made if table.rows]
     for table in tables:
         table.write_csv(folder)
@@ -132,7 +134,7 @@ def spread(values: list[float]) -> Cell:
     if not values:
         return None
     middle = f"{statistics.median(values):.3f}"
-    return middle if len(values) == 1 else f"{middle} [{min(values):.3f}, {max(values):.3f}]"
+    return middle if min(values) == max(values) else f"{middle} [{min(values):.3f}, {max(values):.3f}]"
 
 
 def _sizes(work: Work) -> list[Cell]:
@@ -237,6 +239,51 @@ def by_quality(log: Log) -> Table:
         "done after a call to find out and show how far the answer is. Median [lowest, highest]."
     )
     return Table("speed_qualities", "Where it stops by itself", head, rows, note)
+
+
+def needed() -> float:
+    """How many evaluations settled answers took on held-out drawings: the mean that `benchmarks.progressive` found."""
+    return float(Results().row("settled", quality="settled")["evaluations"])
+
+
+def settling(log: Log, settled: float) -> Table:
+    """The same at the true sizes, where `settled` is how many evaluations such an answer takes."""
+    rows: list[list[Cell]] = []
+    exact = 2 * STEPS * SAMPLES
+    for name, runs in RUNS.items():
+        found = [log.get((SETTLING, name, run)) for run in runs]
+        encoding, more = (log.get((SETTLING, name, part)) for part in (ENCODING, WITHOUT_WORDS))
+        if not all(found) or not encoding or not more:
+            continue
+        costs, before = Costs.of(*found), encoding["processor"]
+        whole = settled + more["settled"], exact + more["exact"]
+        measured = [run["evaluations"] for run in found]
+        times = [f"{value:.2f}" for value in (costs.settled, costs.exact, costs.besides, before)]
+        shares = [f"{costs.share(settled, exact):.3f}", f"{costs.share(*whole, before):.3f}"]
+        counts = [f"{settled:.1f} of {exact}", f"{whole[0]:.1f} of {whole[1]}"]
+        rows.append([name, *times, counts[0], shares[0], counts[1], shares[1], " + ".join(map(str, measured))])
+    head = [
+        "network",
+        "settled: an evaluation, s",
+        "exact: an evaluation, s",
+        "a run besides, s",
+        "encoding the picture, s",
+        "predictions: evaluations",
+        "predictions: settled ÷ exact",
+        "Explain Image: evaluations",
+        "Explain Image: settled ÷ exact",
+        "evaluations measured",
+    ]
+    note = (
+        "Networks of true size with random weights, for which no answer settles. So the number of evaluations is the mean of "
+        "benchmarks/results/settled.csv, which the bundled model took on held-out drawings. Their time is that of short runs: "
+        "a run that is told to have settled after few steps, one after more, and one as exact, whose evaluations are in the last "
+        "column. A straight line through the first two says what an evaluation takes, and a run besides. Exact's evaluations "
+        f"were not all run: {exact} are Explain Image's as it comes, {STEPS} steps with {SAMPLES} samples. Predictions are "
+        "Collect Noise Predictions with Sum Noise Difference. Explain Image asks without words too, and encodes the picture; "
+        "encoding the prompts, its verdict and its pictures are left out. Seconds of processor time."
+    )
+    return Table("speed_settled", "Where it stops by itself, at the true sizes", head, rows, note)
 
 
 def draw(figure: Figure, log: Log) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from sdexplain.benchmarks.ground_truth.diffedit import as_diffedit
-from sdexplain.benchmarks.timing import report
-from sdexplain.benchmarks.timing.networks import BUNDLED, Network, random_weight
+from sdexplain.benchmarks.timing import qualities, report, settling
+from sdexplain.benchmarks.timing.networks import BUNDLED, SD15, Network, random_weight
 from sdexplain.benchmarks.timing.stopwatch import Log, measure, timed
 from sdexplain.benchmarks.timing.work import BARE, LOOP, MASK, OURS, SINGLY, Work
+from sdexplain.tools.environment import ROOT
 from sdexplain.training import architecture
 from sdexplain.training.tokenizer import build_tokenizer
 
@@ -99,3 +104,62 @@ def test_ratios_are_taken_within_a_round_and_the_goals_are_judged_by_their_media
         "speed_profile.csv",
         "speed.png",
     }
+
+
+SHORT_RUNS = """
+import json, launch, torch
+from sdexplain.benchmarks.timing import graph, settling, true_sizes
+from sdexplain.nodes.maths.method.settled import Stability
+graph.start()
+rule, found = Stability.settled, []
+for name in settling.RUNS:
+    network = true_sizes.build(name, true_sizes.tiny(name), torch.float32, torch.device("cpu"))
+    runs = settling.Short("settled", 1), settling.Short("settled", 3), settling.Short("exact", 2)
+    found.append([run.run(network)["evaluations"] for run in runs] + [settling.asked_without_words(network, 24)])
+print(json.dumps([found, Stability.settled is rule]))
+"""
+
+
+def test_short_runs_ask_as_often_as_they_say_and_leave_the_rule_as_it_was() -> None:
+    """In a process of its own: ComfyUI's executor hides modules of the tests."""
+    command = [sys.executable, "-c", SHORT_RUNS]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT / "tools")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    found, as_before = json.loads(ran.stdout.splitlines()[-1])
+    assert as_before and len(found) == 2
+    for few, more, exact, without_words in found:
+        assert (few, more, exact) == (4, 12, 16)
+        assert 0 < without_words["settled"] <= without_words["exact"] == 12, "six levels with a pair of noise at most"
+
+
+def test_settled_through_exact_is_what_straight_lines_say(tmp_path: Path) -> None:
+    log, besides, settled, exact = Log(tmp_path / "log"), 3.0, 2.0, 1.5
+    for run, evaluations, each in zip(settling.RUNS[SD15], (4, 24, 40), (settled, settled, exact), strict=True):
+        log.add((report.SETTLING, SD15, run), {"processor": besides + each * evaluations, "evaluations": evaluations})
+    assert not report.settling(log, 25).rows, "the picture's encoding is missing"
+    log.add((report.SETTLING, SD15, settling.ENCODING), {"processor": 10.0})
+    log.add((report.SETTLING, SD15, settling.WITHOUT_WORDS), {"settled": 8, "exact": 12})
+    (row,) = report.settling(log, 25).rows
+    assert row[1:5] == ["2.00", "1.50", "3.00", "10.00"]
+    assert row[5:9] == ["25.0 of 160", f"{53 / 243:.3f}", "33.0 of 172", f"{79 / 271:.3f}"]
+
+
+def test_the_time_to_the_first_map_begins_with_the_run(monkeypatch: pytest.MonkeyPatch, comfy_host: Path) -> None:
+    import comfy.utils
+    from sdexplain.nodes.host.progressive import Progress
+
+    real, watched_before = Progress.enough, []
+
+    class Shown:
+        def run(self, *_: Any, **__: Any) -> None:
+            comfy.utils.ProgressBar(2).update_absolute(1, preview=("JPEG", None, 1))
+
+    monkeypatch.setattr(qualities, "Graph", Shown)
+    monkeypatch.setattr(qualities, "inputs", lambda *_: {})
+    monkeypatch.setattr(
+        "sdexplain.benchmarks.timing.stopwatch.gc.collect", lambda: watched_before.append(Progress.enough is real)
+    )
+    parts = {"model": SimpleNamespace(model=SimpleNamespace(diffusion_model=torch.nn.Identity()))}
+    measured = qualities.run("50 steps, 1 sample", "quick", 0, parts)
+    assert watched_before == [True], "nothing is watched while memory is cleared before the run"
+    assert 0 < measured["first"] <= measured["processor"]
