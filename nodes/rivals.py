@@ -14,7 +14,7 @@ from .host.progress_text import show_effort, show_text
 from .inputs import appearance, quantity
 from .inputs.schema import schema
 from .inputs.shared import collect, shared
-from .maths.answers.rivals import MOST_LABELS, Sides, split_labels
+from .maths.answers.rivals import MOST_LABELS, Sides, check_question
 from .maths.method.choices import Quantity, Scaling
 from .maths.method.noising import NoisedLatents
 from .maths.pictures.overlay import Appearance
@@ -148,16 +148,17 @@ class RivalLabels(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, labels: str | None = None) -> bool | str:
-        """Refuse labels that can't be compared before anything runs; ComfyUI leaves out what is linked.
+    def validate_inputs(
+        cls, labels: str | None = None, template: str | None = None, target: str | None = None, contrast: str | None = None
+    ) -> bool:
+        """Refuse what can't be compared before anything runs; what is linked comes as None, and is looked at when the node runs.
 
-        ComfyUI repeats an error for every input that is named here. So the others are refused when the node runs.
+        ComfyUI repeats a reason that is returned for every input that is named here; what is raised it tells once.
+
+        Raises:
+            ValueError: see `check_question`.
         """
-        try:
-            if labels is not None:
-                split_labels(labels)
-        except ValueError as error:
-            return str(error)
+        check_question(labels, template, target, contrast)
         return True
 
     @classmethod
