@@ -257,7 +257,7 @@ def settling(log: Log, settled: float) -> Table:
             continue
         costs, before = Costs.of(*found), encoding["processor"]
         whole = settled + more["settled"], exact + more["exact"]
-        measured = [run["evaluations"] for run in found]
+        measured = [log.get((SETTLING, name, run))["evaluations"] for run in dict.fromkeys(runs)]
         times = [f"{value:.2f}" for value in (costs.settled, costs.exact, costs.besides, before)]
         shares = [f"{costs.share(settled, exact):.3f}", f"{costs.share(*whole, before):.3f}"]
         counts = [f"{settled:.1f} of {exact}", f"{whole[0]:.1f} of {whole[1]}"]
