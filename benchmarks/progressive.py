@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
 
 def questions(extent: Extent) -> dict[str, list[Job]]:
     """Two pairs of samples on all scenes, and DiffEdit's maps on those of the report."""
-    choice, report = extent.cases("choice"), extent.cases("report")
+    choice, report = extent.cases("choice"), one_of_each_first(extent.cases("report"))
     pairs = [[*both_labels(case), *both_labels(case, SECOND_PAIR)] for case in report]
     return {
         "choice: both labels, two pairs of samples": [[*both_labels(case), *both_labels(case, SECOND_PAIR)] for case in choice],
@@ -71,10 +71,16 @@ def questions(extent: Extent) -> dict[str, list[Job]]:
     }
 
 
+def one_of_each_first(pictures: list[Case]) -> list[Case]:
+    """One picture of every scene, both classes of a pair in turns, then their twins: a run that was stopped saw more scenes."""
+    first = [scene[number // len(PAIRS) % 2] for number, scene in enumerate(twins(pictures))]
+    return [*first, *(case for case in pictures if case not in set(first))]
+
+
 def measured(stored: Stored, scene: Scene) -> tuple[tuple[str, str], list[Found]] | None:
-    """A scene's pair, and what was measured on both its pictures; None if answers are missing."""
-    pictures = [measure_picture(stored, case) for case in scene]
-    return None if any(found is None for found in pictures) else (scene[0].pair, [found for found in pictures if found])
+    """A scene's pair, and what was measured on those of its pictures that all is answered about; None if there is none."""
+    pictures = [found for case in scene if (found := measure_picture(stored, case)) is not None]
+    return (scene[0].pair, pictures) if pictures else None
 
 
 def write(split: str, scenes: list[tuple[tuple[str, str], list[Found]]], folder: Path) -> None:
@@ -101,6 +107,11 @@ def by_pair(scenes: list[tuple[tuple[str, str], list[Found]]], name: str, place:
     return [np.array(values) for values in made.values() if values]
 
 
+def count(scenes: list[tuple[tuple[str, str], list[Found]]], name: str, place: int) -> int:
+    """The pictures behind `by_pair`."""
+    return sum(len(found[name]) > place for _, pictures in scenes for found in pictures)
+
+
 def curve_table(scenes: list[tuple[tuple[str, str], list[Found]]], name: str) -> Table:
     rows = []
     for way in WAYS:
@@ -108,8 +119,8 @@ def curve_table(scenes: list[tuple[tuple[str, str], list[Found]]], name: str) ->
             pairs = by_pair(scenes, way, place)
             evaluations, inside, iou, right = intervals(pairs)
             verdict = None if np.isnan(right.value) else right
-            rows.append((way, round(evaluations.value), inside, iou, verdict, 2 * sum(map(len, pairs))))
-    head = ("way", "evaluations", "inside", "iou", "verdicts right", "pictures")
+            rows.append((way, round(evaluations.value), inside, iou, verdict, sum(map(len, pairs)), count(scenes, way, place)))
+    head = ("way", "evaluations", "inside", "iou", "verdicts right", "scenes", "pictures")
     note = "Information, all steps equally weighted; an evaluation is one noised latent under one prompt."
     return Table(name, "Truth against evaluations", head, rows, note)
 
@@ -120,9 +131,11 @@ def settled_table(scenes: list[tuple[tuple[str, str], list[Found]]], name: str) 
     for quality in QUALITIES:
         own = by_pair(scenes, quality, 0)
         evaluations, inside, iou, right = intervals(own)
-        rows.append((quality, evaluations, inside, iou, right, *shares(own, exact), 2 * sum(map(len, own))))
+        rows.append(
+            (quality, evaluations, inside, iou, right, *shares(own, exact), sum(map(len, own)), count(scenes, quality, 0))
+        )
     head = ("quality", "evaluations", "inside", "iou", "verdicts right", "÷ exact evaluations", "÷ exact inside", "÷ exact iou")
-    head = (*head, "÷ exact verdicts", "pictures")
+    head = (*head, "÷ exact verdicts", "scenes", "pictures")
     return Table(name, "Where it stops by itself", head, rows, "25 steps, two antithetic pairs; means over pictures.")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sdexplain.benchmarks import progressive
+from sdexplain.benchmarks.ground_truth.cases import cases
 from sdexplain.benchmarks.ground_truth.progressive import EXACT_NAME, GOLDEN, NOISIEST, QUICK_NAME, SETTLED_NAME, qualities, ways
 from sdexplain.bundled.scenes import PAIRS
 from sdexplain.nodes.maths.method.prediction import NoisePredictions
@@ -44,10 +45,18 @@ def scenes(settled: float) -> list:
 def test_shares_are_of_exact_on_the_same_scenes() -> None:
     rows = {row[0]: row for row in progressive.settled_table(scenes(0.72), "settled").rows}
     assert [round(share.value, 6) for share in rows[SETTLED_NAME][5:9]] == [0.1, 0.9, 0.9, 1.0]
-    assert rows[EXACT_NAME][5].value == 1 and rows[SETTLED_NAME][-1] == 10
+    assert rows[EXACT_NAME][5].value == 1 and rows[SETTLED_NAME][-2:] == (5, 10)
 
 
 def test_a_scene_counts_once_whatever_its_pictures() -> None:
     found = [{GOLDEN: [(4, 0.5, 0, 1)]}, {GOLDEN: [(4, 0.7, 0, 1)]}]
     (values,) = progressive.by_pair([(PAIR, found)], GOLDEN, 0)
     assert np.allclose(values, [[4, 0.6, 0, 1]])
+
+
+def test_one_picture_of_every_scene_comes_before_its_twin() -> None:
+    report = cases("report", 4, 0)
+    ordered = progressive.one_of_each_first(report)
+    first = ordered[: len(report) // 2]
+    assert len({(case.pair, case.seed) for case in first}) == len(first) and set(ordered) == set(report)
+    assert all(sum(case.label == label for case in first) == 2 for pair in PAIRS for label in pair)
