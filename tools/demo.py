@@ -64,6 +64,12 @@ def run_examples(host: Host, thumbnails: bool = False) -> None:
     )
 
 
+def find_workflow(name: str) -> Path:
+    """The workflow whose file's name begins so: the words that follow are there for the search in the page's list."""
+    (file,) = WORKFLOWS.glob(f"{name}*.json")
+    return file
+
+
 def downloads(workflow: Mapping[str, Any], object_info: Mapping[str, Any]) -> list[str]:
     """The addresses of the models that `workflow` names in its loaders' properties and this ComfyUI does not offer."""
     offered = {name for node in workflow["nodes"] for name in choices(object_info.get(node["type"], {}))}

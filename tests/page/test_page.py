@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sdexplain.tools.demo import find_workflow
 from sdexplain.tools.page import RUN, of_the_pack
 from sdexplain.tools.workflow_file import WIDGET_TYPES
 
@@ -47,6 +48,7 @@ SHOWING = (
     "PreviewImage",
 )
 
+FETCHED = "async route => (await fetch(window.comfyAPI.api.api.apiURL(route))).json()"
 # What the page has been told is drawn after two frames.
 FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 IN_NODES_2 = "app.extensionManager.setting.get('Comfy.VueNodes.Enabled')"
@@ -324,7 +326,7 @@ def test_nodes_that_grow_with_their_results_lie_over_no_others(rendered: Page) -
     version = tuple(map(int, rendered.evaluate("window.__COMFYUI_FRONTEND_VERSION__").split(".")[:2]))
     if version < (1, 47) and rendered.evaluate(IN_NODES_2):
         pytest.skip("Nodes 2.0 of this page gives pictures a height of their own, however large their node was saved")
-    rendered.evaluate(LOAD, with_few_steps(read(WORKFLOWS / "zebra_or_horse.json")))
+    rendered.evaluate(LOAD, with_few_steps(read(find_workflow("zebra_or_horse"))))
     see_all(rendered)
     assert rendered.evaluate(RUN) == {"refused": [], "failed": None}
     rendered.wait_for_function("[...document.images].every(image => image.complete)")
@@ -393,7 +395,7 @@ def test_texts_with_html_are_not_executed(rendered: Page, subtests: pytest.Subte
     evil = "<img src=x onerror='window.wasHere=1'><script>window.wasHere=1</script>"
     for name in ("zebra_or_horse", "verdict", "rivals", "sanity_check"):
         with subtests.test(name):
-            workflow = with_few_steps(read(WORKFLOWS / f"{name}.json"))
+            workflow = with_few_steps(read(find_workflow(name)))
             for node in workflow["nodes"]:
                 node["title"] = evil
                 for place in TEXTS.get(node["type"], ()):
@@ -414,7 +416,7 @@ def test_a_new_example_picture_keeps_its_scene(comfyui_page: Page) -> None:
 
 
 def test_an_empty_range_is_refused_in_words_and_the_rest_runs(comfyui_page: Page) -> None:
-    workflow = with_few_steps(read(WORKFLOWS / "zebra_or_horse.json"))
+    workflow = with_few_steps(read(find_workflow("zebra_or_horse")))
     (total,) = (node for node in workflow["nodes"] if node.get("title") == "Sum: evidence")
     total["widgets_values"][:2] = [2, 1]
     comfyui_page.evaluate(LOAD, workflow)
@@ -429,11 +431,16 @@ def test_the_templates_are_offered_in_the_page(comfyui_page: Page, comfyui: Clie
     for file in FILES:
         assert comfyui._get(f"/api/workflow_templates/sdexplain/{file.name}").json() == read(file)
     listed = comfyui_page.evaluate("async () => (await window.comfyAPI.api.api.getWorkflowTemplates()).sdexplain")
-    assert listed[0] == "first_look" and sorted(listed) == sorted(offered)
+    assert listed[0].startswith("first_look") and sorted(listed) == sorted(offered)
+    opened = comfyui_page.evaluate(FETCHED, "/workflow_templates/sdexplain/first_look.json")  # as a link of an older version asks
+    assert opened == read(find_workflow("first_look"))
     comfyui_page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
-    comfyui_page.get_by_role("dialog").wait_for()
-    comfyui_page.get_by_role("dialog").get_by_text("sdexplain", exact=False).first.click()
-    comfyui_page.get_by_text("zebra_or_horse").first.wait_for(timeout=30_000)
+    (dialog := comfyui_page.get_by_role("dialog")).wait_for()
+    dialog.get_by_text("sdexplain", exact=False).first.click()
+    for words, found in (("heatmap", "first_look"), ("classifier", "rivals"), ("compare prompts", "zebra_or_horse")):
+        dialog.locator("input").first.fill(words)
+        dialog.get_by_text("against_empty").wait_for(state="detached", timeout=30_000)
+        dialog.get_by_text(found).first.wait_for(timeout=30_000)
 
 
 def test_every_template_opens_at_a_size_at_which_its_texts_are_drawn(comfyui_page: Page) -> None:
