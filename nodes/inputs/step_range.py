@@ -54,7 +54,9 @@ def stop(end: int) -> int | None:
 def check(start: int | None, end: int | None) -> bool | str:
     """What a node's `validate_inputs` answers: True, or why the range is empty; None stands for an input that is linked.
 
-    ComfyUI leaves the limits of the inputs that `validate_inputs` names to it, and calls it without those that are linked.
+    ComfyUI leaves the limits of the inputs that `validate_inputs` names to it, and calls it without those that are linked. It
+    repeats the words at both inputs. What is raised it says once, but newer pages then call it unexpected, mark neither input,
+    and name one of the next node's in its place.
     """
     if not isinstance(start, int) or not isinstance(end, int):
         return True  # ComfyUI refuses what is not a number
