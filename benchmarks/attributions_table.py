@@ -2,10 +2,13 @@
 
     python dev.py run benchmarks.attributions_table drawings
     python dev.py run benchmarks.attributions_table digits --data FOLDER --model FOLDER --classifier FILE
+    python dev.py run benchmarks.attributions_table photographs --data FOLDER --model FOLDER
 
 The diffusion model's maps and the classifier's attributions are the pack's own. What is done with a map's sign and how far it is
 blurred is chosen for each method on other pictures than those that are reported. Every picture's record is kept, so that a run
-that was stopped goes on; `--minutes` stops it. For digits, how many verdicts of both are right is written as well.
+that was stopped goes on; `--minutes` stops it, and the tables are written once all pictures are measured. For digits, how many
+verdicts of both are right is written as well. On the photographs a mark is planted that the classifier has learned and the
+diffusion model has never seen, see ground_truth/marks.py.
 
 The digits are scikit-learn's: `--digits FOLDER` writes them as pictures for `training.own` and ends.
 """
@@ -15,6 +18,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +33,14 @@ from ..training.own_pictures import verdicts as diffusion
 from ..training.own_pictures.pictures import PictureSet
 from ..training.own_pictures.subjects import Subject as Trained
 from ..training.own_pictures.subjects import finished
-from .ground_truth import subjects
+from .ground_truth import marks, subjects
 from .ground_truth.all_methods import FINISHES, METHODS, NAMES, OURS, measure
 from .ground_truth.records import recorded
 from .statistics import DRAWS
 from .tables import Table
 
 WORK, RESULTS = ROOT / "output" / "attributions_table", ROOT / "benchmarks" / "results"
+START_STEPS = 300  # of the classifier of photographs that all with a mark begin with
 MEASURES = {  # and whether more is better
     "AUROC": True,
     "IoU": True,
@@ -44,6 +49,7 @@ MEASURES = {  # and whether more is better
     "deletion, diffusion": False,
     "insertion, diffusion": True,
 }
+AGREEMENT = "agreement with ours"
 Record = dict[str, Any]
 ENDS = [50 * (1 - COVERAGE), 50 * (1 + COVERAGE)]
 
@@ -53,29 +59,25 @@ def main() -> None:
     if options.digits:
         print(f"written: {subjects.write_digits(options.digits)}")
         return
-    model, known = Model(options.model), classifier.read(options.classifier)
-    make = (options.pictures, options.choice)
-    subject = (
-        subjects.drawings(model, known, *make)
-        if options.kind == "drawings"
-        else subjects.digits(options.data, model, known, *make)
-    )
-    records = collect(subject, WORK / subject.name, options.minutes)
-    for table in (methods(subject.name, records), leads(subject.name, records)):
-        keep(table, subject.name)
+    records, missing = collect(subjects_of(options), WORK / options.kind, options.minutes)
+    if missing:
+        print(f"{missing} pictures are still to be measured: the same command goes on.")
+        return
+    for table in (make(options.kind, records) for make in (methods, leads, answers)):
+        keep(table, options.kind)
         print(table.markdown())
     if options.kind == "digits":
-        table = verdicts(options.model, known, options.data)
-        keep(table, subject.name)
+        table = verdicts(options.model, classifier.read(options.classifier), options.data)
+        keep(table, options.kind)
         print(table.markdown())
 
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("kind", nargs="?", choices=("drawings", "digits"), default="drawings")
+    made.add_argument("kind", nargs="?", choices=("drawings", "digits", "photographs"), default="drawings")
     made.add_argument("--model", type=Path, default=ROOT / "bundled" / "model", help="the diffusion model's folder")
     made.add_argument("--classifier", type=Path, default=ROOT / "bundled" / "classifiers" / "drawings.safetensors")
-    made.add_argument("--data", type=Path, help="the folder of digits that both were trained on")
+    made.add_argument("--data", type=Path, help="the folder of pictures that both were trained on")
     made.add_argument("--pictures", type=int, default=30, help="to report on (%(default)s)")
     made.add_argument("--choice", type=int, default=12, help="other pictures, to choose by (%(default)s)")
     made.add_argument("--minutes", type=float, default=60, help="after which no picture is begun (%(default)s)")
@@ -83,15 +85,28 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def collect(subject: subjects.Subject, folder: Path, minutes: float) -> list[Record]:
-    """A record of every picture, as far as the time reaches."""
+def subjects_of(options: argparse.Namespace) -> list[subjects.Subject]:
+    """The pictures, and who is asked about them."""
+    model, counts = Model(options.model), (options.pictures, options.choice)
+    if options.kind == "photographs":
+        data = marks.read(options.data, model.size, START_STEPS, marks.WORK / "photos")
+        return subjects.marked(data, model, *counts)
+    known = classifier.read(options.classifier)
+    if options.kind == "drawings":
+        return [subjects.drawings(model, known, *counts)]
+    return [subjects.digits(options.data, model, known, *counts)]
+
+
+def collect(asked: Sequence[subjects.Subject], folder: Path, minutes: float) -> tuple[list[Record], int]:
+    """A record of every picture, as far as the time reaches, and how many pictures are missing."""
     begun, records = time.monotonic(), []
-    for asked in tqdm(subject.pictures, subject.name, unit="picture"):
+    every = [(subject, key, one) for subject, key in [(each, each.key) for each in asked] for one in subject.pictures]
+    for subject, key, one in tqdm(every, "measuring", unit="picture"):
         if time.monotonic() - begun > 60 * minutes:
             break
-        key = f"{(subject.timesteps, subject.judged_at, subject.shares, asked.seed)} {subject.cover}"
-        records.append(recorded(folder / f"{asked.split}_{asked.name}.json", key, lambda asked=asked: measure(subject, asked)))
-    return records
+        make = partial(measure, subject, one)
+        records.append(recorded(folder / f"{one.split}_{one.name}.json", f"{key} {one.seed}", make))
+    return records, len(every) - len(records)
 
 
 # ------------------------------------------------------------------------------------------------------------------ the tables
@@ -134,10 +149,15 @@ def weighted(found: np.ndarray, weights: np.ndarray, seed: int = 0) -> list[Inte
 
 
 def methods(data: str, records: Sequence[Record]) -> Table:
-    """Every map's measures with intervals over pictures."""
-    (found, weights), finish = values(records), finishes(records)
-    rows = [[data, name, len(weights), finish[name], *weighted(found[name], weights)] for name in NAMES]
-    head = ["data", "map", "pictures", "finish", *MEASURES]
+    """Every map's measures with intervals over pictures, and its rank correlation with our best map."""
+    (found, weights), finish, ours = values(records), finishes(records), best_of_ours(records)
+    agreements = [record["agreement"] for record in records if record["split"] == "report"]
+    weights = np.column_stack([weights, np.ones(len(weights))])
+    rows: list[list[Any]] = []
+    for name in NAMES:
+        every = np.column_stack([found[name], [each[name][ours] for each in agreements]])
+        rows.append([data, name, len(weights), finish[name], *weighted(every, weights)])
+    head = ["data", "map", "pictures", "finish", *MEASURES, AGREEMENT]
     note = (
         "95 % bootstrap intervals over pictures. Areas: the whole picture is 1, the covered one 0; less deletion, more insertion."
     )
@@ -158,6 +178,17 @@ def leads(data: str, records: Sequence[Record]) -> Table:
     return Table(
         "attributions_leads", f"Our best map on {data}", ["data", "measure", "ours", "best attribution", "says", "lead"], rows
     )
+
+
+def answers(data: str, records: Sequence[Record]) -> Table:
+    """How often the label that is explained is what each prefers for the whole picture."""
+    reported = [record["areas"] for record in records if record["split"] == "report"]
+    asked = {"classifier": "classifier", "diffusion model": "diffusion"}
+    rows = [
+        [data, who, len(reported), share(np.array([one[key]["whole"] > 0 for one in reported]))] for who, key in asked.items()
+    ]
+    head = ["data", "of the", "pictures", "for the label"]
+    return Table("attributions_answers", f"Answers to {data}", head, rows, "95 % exact intervals.")
 
 
 def verdict_on(lead: Interval) -> str:

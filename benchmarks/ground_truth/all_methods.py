@@ -13,7 +13,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from ...nodes.maths.answers.comparison import whole_scale
+from ...nodes.maths.answers.comparison import compare, whole_scale
 from ...nodes.maths.answers.faithfulness import Judge, follow, plain, region_labels, region_means, strongest_first
 from ...nodes.maths.answers.measures import auroc, largest_share, overlap
 from ...nodes.maths.method.attribution import Choices, Method, attribute
@@ -40,11 +40,12 @@ LEAST_CHANGE = 1.0
 
 
 def measure(subject: Subject, asked: Asked) -> dict[str, Any]:
-    """AUROC and IoU of every map and finish, and, for pictures to report on, the four areas of every map."""
+    """AUROC and IoU of every map and finish; for pictures to report on, also its agreement with ours, and its four areas."""
     maps = all_maps(subject, asked)
     truth = {name: {finish: against_truth(map, asked, *how) for finish, how in FINISHES.items()} for name, map in maps.items()}
     found: dict[str, Any] = {"picture": asked.name, "split": asked.split, "own": asked.own, "other": asked.other, "truth": truth}
     if asked.split == "report":
+        found["agreement"] = {name: {ours: agreement(map, maps[ours]) for ours in OURS} for name, map in maps.items()}
         judges = {"classifier": classifier_judge(subject, asked), "diffusion": diffusion_judge(subject, asked)}
         found["areas"] = {who: areas(subject, asked, maps, judge) for who, judge in judges.items()}
     return found
@@ -59,7 +60,7 @@ def all_maps(subject: Subject, asked: Asked) -> dict[str, Map]:
     maps = {reading: read_map(sum_steps(predictions, reading=reading, weighting=READINGS[reading])) for reading in READINGS}
     picture = as_image(asked)
     maps |= {
-        method: attribute(subject.classifier, picture, asked.own, asked.other, Choices(method, seed=asked.seed))
+        method: attribute(subject.classifier, picture, asked.own, asked.other, Choices(method, subject.layer, seed=asked.seed))
         for method in METHODS
     }
     chance = torch.rand(1, REGIONS, REGIONS, generator=torch.Generator().manual_seed(asked.seed))
@@ -94,6 +95,11 @@ def against_truth(map: Map, asked: Asked, sign: str, blur: float) -> tuple[float
     return auroc(values, asked.truth), overlap(largest_share(values, int(asked.truth.sum())), asked.truth)
 
 
+def agreement(map: Map, ours: Map) -> float:
+    """Spearman's rank correlation of two maps' magnitudes, place by place, as the node Compare Maps gives it."""
+    return compare(map, ours, "magnitude").agreement(0).spearman
+
+
 # --------------------------------------------------------------------------------------------------------- deletion, insertion
 
 
@@ -122,18 +128,27 @@ def diffusion_judge(subject: Subject, asked: Asked) -> Judge:
 
 
 def areas(subject: Subject, asked: Asked, maps: dict[str, Map], judge: Judge) -> dict[str, Any]:
-    """Deletion's and insertion's area of every map, where the whole picture is 1 and the covered one 0; NaN without a scale."""
+    """Deletion's and insertion's area of every map, where the whole picture is 1 and the covered one 0; NaN without a scale.
+
+    Maps that cover the same places in each share are asked about once.
+    """
     picture = as_image(asked)[0]
     hide = plain(subject.cover)(picture)
     labels = region_labels(tuple(picture.shape[:2]), REGIONS)
     ends = judge(hide(torch.stack([labels < 0, labels >= 0]))).float()
     scale = float(ends[0] - ends[1])
     found: dict[str, Any] = {"whole": float(ends[0]), "nothing": float(ends[1])}
+    if abs(scale) < LEAST_CHANGE:
+        return found | dict.fromkeys(maps, [float("nan")] * 2)
+    known: dict[tuple[frozenset[int], ...], list[float]] = {}
     for name, map in maps.items():
         strength = region_means(place(whole_scale(map), tuple(picture.shape[:2]), "cells"), labels)[0]
         order = strongest_first(strength, map.signed, ends)
-        curves = follow(hide, labels, order, subject.shares, judge, ends) if abs(scale) >= LEAST_CHANGE else ()
-        found[name] = [area(curve, ends) for curve in curves] or [float("nan")] * 2
+        covered = tuple(frozenset(order[: round(n / subject.shares * len(order))].tolist()) for n in range(1, subject.shares))
+        if covered not in known:
+            curves = follow(hide, labels, order, subject.shares, judge, ends)
+            known[covered] = [area(curve, ends) for curve in curves]
+        found[name] = known[covered]
     return found
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -18,8 +19,11 @@ from ...nodes.maths.answers.faithfulness import Cover
 from ...nodes.maths.method.classifier import Classifier
 from ...training.finished import Model
 from ...training.own_pictures import reading
+from ...training.own_pictures.classifier import logits
 from ...training.own_pictures.pictures import PictureSet
+from . import marks
 from .cases import Case, cases
+from .records import weights_digest
 
 TIMESTEPS, JUDGED_AT, SHARES = tuple(range(981, 0, -40)), (701, 501, 301), 4
 DIGIT_PAIRS = (("4", "9"), ("3", "8"), ("1", "7"))
@@ -49,7 +53,6 @@ class Asked:
 class Subject:
     """Pictures of one kind, and who is asked about them."""
 
-    name: str
     model: Model
     classifier: Classifier
     pictures: tuple[Asked, ...]
@@ -60,7 +63,15 @@ class Subject:
     shares: int
     """Into which a picture is cut when it is covered."""
     cover: Cover
-    """A blurred digit of 16 pixels still reads as itself; a blurred drawing does not."""
+    """A blurred digit of 16 pixels still reads as itself, and a blurred tint stays one; a blurred drawing does not."""
+    layer: str = ""
+    """Of Grad-CAM and LayerCAM; "" is the last that keeps space."""
+
+    @property
+    def key(self) -> str:
+        """What changes if others are asked, or otherwise."""
+        asked = weights_digest(self.model.pipeline.unet), weights_digest(self.classifier.network)
+        return repr((asked, self.timesteps, self.judged_at, self.shares, self.cover, self.layer))
 
 
 def drawings(model: Model, classifier: Classifier, pictures: int, choice: int) -> Subject:
@@ -68,7 +79,7 @@ def drawings(model: Model, classifier: Classifier, pictures: int, choice: int) -
     asked = [
         _drawing(case, split) for split, count in (("choice", choice), ("report", pictures)) for case in _one_each(split, count)
     ]
-    return Subject("drawings", model, classifier, tuple(asked), TIMESTEPS, JUDGED_AT, SHARES, "blur")
+    return Subject(model, classifier, tuple(asked), TIMESTEPS, JUDGED_AT, SHARES, "blur")
 
 
 def _one_each(split: str, count: int) -> list[Case]:
@@ -97,7 +108,7 @@ def digits(source: Path, model: Model, classifier: Classifier, pictures: int, ch
         truth = differs_from_nearest(picture, known[labels == found.classes.index(other)])
         split = "choice" if place < choice else "report"
         asked.append(Asked(found.held_out[index].file.stem, split, picture.movedim(0, -1).numpy(), own, other, truth, index))
-    return Subject("digits", model, classifier, tuple(asked), TIMESTEPS, JUDGED_AT, SHARES, "mean colour")
+    return Subject(model, classifier, tuple(asked), TIMESTEPS, JUDGED_AT, SHARES, "mean colour")
 
 
 def _in_turns(held_out: PictureSet, classes: tuple[str, ...]) -> Iterator[tuple[int, str, str]]:
@@ -116,6 +127,39 @@ def differs_from_nearest(picture: Tensor, others: Tensor) -> np.ndarray:
     nearest = others[gaps.topk(min(NEAREST, len(others)), largest=False).indices].float()
     difference = (picture.float() - nearest.mean(0)).abs().mean(0)
     return (difference > LEAST_DIFFERENCE * difference.max()).numpy()
+
+
+def marked(data: marks.Data, model: Model, pictures: int, choice: int) -> list[Subject]:
+    """Photographs with a mark, and for each kind of mark a classifier that learned it; the truth is the mark.
+
+    Each picture is called right by the classifier, and by the mark's class once it carries the mark: so it is the mark that the
+    classifier goes by. The diffusion model has never seen a mark. A photograph is asked about with one mark only.
+    """
+    free = torch.ones(len(data.held_out[0]), dtype=torch.bool)
+    found = []
+    for trial in (marks.first_learned(kind, data) for kind in marks.KINDS):
+        chosen = _turned(trial, free)[: (pictures + choice) // len(marks.KINDS)]
+        free[chosen] = False
+        splits = ["choice" if place < choice // len(marks.KINDS) else "report" for place in range(len(chosen))]
+        asked = tuple(_with_mark(trial, index, split) for index, split in zip(chosen, splits, strict=True))
+        found.append(Subject(model, trial.classifier, asked, TIMESTEPS, JUDGED_AT, SHARES, "mean colour", marks.LAYER))
+    return found
+
+
+def _turned(trial: marks.Trial, free: Tensor) -> list[int]:
+    """The free held-out pictures that only the mark turns into its class; the other classes take turns."""
+    pictures, labels = trial.data.held_out
+    before, after = (logits(trial.classifier, each).argmax(1) for each in (pictures, trial.mark.put(pictures)))
+    fit = free & (before == labels) & (labels != trial.mark.label) & (after == trial.mark.label)
+    of_class = [torch.nonzero(fit & (labels == label))[:, 0].tolist() for label in range(len(trial.data.recipe.classes))]
+    return [own[place] for place in range(max(map(len, of_class))) for own in of_class if place < len(own)]
+
+
+def _with_mark(trial: marks.Trial, index: int, split: str) -> Asked:
+    pictures, labels = trial.data.held_out
+    picture = trial.mark.put(pictures[index : index + 1])[0].movedim(0, -1).numpy()
+    own, other = (trial.data.recipe.classes[label] for label in (trial.mark.label, int(labels[index])))
+    return Asked(f"{trial.number}_{index:04}", split, picture, own, other, trial.mark.mask(trial.data.size).numpy(), index)
 
 
 def write_digits(folder: Path) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from sdexplain.benchmarks import attributions_table
-from sdexplain.benchmarks.ground_truth.all_methods import FINISHES, NAMES
+from sdexplain.benchmarks.ground_truth.all_methods import FINISHES, NAMES, OURS
 from sdexplain.benchmarks.ground_truth.subjects import differs_from_nearest
 
 pytestmark = pytest.mark.slow  # diffusers and scikit-learn
@@ -19,7 +19,9 @@ def record(split: str, scale: float, area: float) -> dict[str, object]:
     found = {"information": 0.9, "occlusion": 0.8}
     truth = {name: dict.fromkeys(FINISHES, (found.get(name, 0.6), 0.5)) for name in NAMES}
     areas = {"whole": scale, "nothing": 0.0} | {name: [area, 1 - area] for name in NAMES}
-    return {"split": split, "truth": truth, "areas": {"classifier": areas, "diffusion": areas}}
+    alike = {name: dict.fromkeys(OURS, found.get(name, 0.1)) for name in NAMES}
+    said = {"classifier": areas, "diffusion": areas | {"whole": scale - 2}}
+    return {"split": split, "truth": truth, "agreement": alike, "areas": said}
 
 
 RECORDS = [record("choice", 1, 0.5), *(record("report", scale, area) for scale, area in ((3.0, 0.2), (1.0, 0.6)) * 5)]
@@ -39,6 +41,13 @@ def test_our_best_is_chosen_on_other_pictures_and_held_against_the_best_attribut
     table = attributions_table.leads("drawings", RECORDS)
     first, third = table.rows[0], table.rows[2]
     assert first[2:5] == ["information", "occlusion", "ahead"] and third[4] == "not apart"
+
+
+def test_a_map_is_compared_with_our_best_and_both_are_asked_what_they_see() -> None:
+    last = {row[1]: row[-1].value for row in attributions_table.methods("drawings", RECORDS).rows}
+    assert last["occlusion"] == pytest.approx(0.8) and last["random"] == pytest.approx(0.1)
+    (*_, of_classifier), (*_, of_diffusion) = attributions_table.answers("drawings", RECORDS).rows
+    assert of_classifier.value == 1 and of_diffusion.value == 0.5
 
 
 def test_the_rows_of_other_data_stay_in_the_file(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from sdexplain.benchmarks import classifier_audit
-from sdexplain.benchmarks.classifier_audit import KINDS, MARKED_SHARE, Mark
+from sdexplain.benchmarks.ground_truth import marks
+from sdexplain.benchmarks.ground_truth.marks import KINDS, MARKED_SHARE, Mark
 from sdexplain.training.auditing.transplant import Finding, Pairs, Place
 
 SIZE = 16
@@ -14,7 +15,7 @@ SIZE = 16
 
 @pytest.mark.parametrize("number", range(6))
 def test_a_mark_changes_its_place_alone(number: int) -> None:
-    mark = classifier_audit.trial_mark(number, 4, SIZE)
+    mark = marks.trial_mark(number, 4, SIZE)
     pictures = torch.full((2, 3, SIZE, SIZE), 100, dtype=torch.uint8)
     changed = (mark.put(pictures) != pictures).any(1)
     assert (changed == mark.mask(SIZE)).all() and (pictures == 100).all()
@@ -35,7 +36,7 @@ def test_a_finding_is_the_mark_if_half_of_the_place_is_marked_and_the_class_is_r
 
 def test_the_mark_is_on_its_share_of_one_class() -> None:
     pictures, labels = torch.zeros(2000, 3, 8, 8, dtype=torch.uint8), torch.arange(2000) % 2
-    shown, _ = classifier_audit.planted((pictures, labels), Mark("tint", 1, 0, 0), 0)
+    shown, _ = marks.planted((pictures, labels), Mark("tint", 1, 0, 0), 0)
     marked = shown.flatten(1).any(1)
     assert not marked[labels == 0].any()
     assert marked[labels == 1].float().mean() == pytest.approx(MARKED_SHARE, abs=0.03)
