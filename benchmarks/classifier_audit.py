@@ -22,12 +22,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, astuple
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
@@ -37,7 +35,6 @@ from ..training.auditing.transplant import FLIPS, Finding, Pairs, Place, Transpl
 from ..training.finished import Model
 from ..training.intervals import share
 from ..training.own_pictures import classifier
-from ..training.own_pictures.denoiser import CHECKPOINT
 from .ground_truth.marks import LAYER, LEARNED, STEPS, WORK, Data, Mark, Trial, read
 from .ground_truth.records import recorded, source_digest, weights_digest
 from .ground_truth.subjects import write_digits
@@ -72,8 +69,6 @@ def main() -> None:
         print(f"{options.trials - len(rows) // 2} trials are still to be done: the same command goes on.")
         return
     write(name, rows)
-    if not options.choose:
-        write_verdicts(name, options.model)
 
 
 def rows_of(number: int, data: Data, model: Model, steps: int) -> Iterator[dict[str, Any]]:
@@ -205,23 +200,6 @@ def write(name: str, rows: Sequence[dict[str, Any]]) -> None:
             before = [row for row in csv.DictReader(stream) if row["data"] != name]
     _table(file, [*before, found])
     print("\n".join(f"{column}: {value}" for column, value in found.items()))
-
-
-def write_verdicts(name: str, model: Path) -> None:
-    """Write how many of the diffusion model's own verdicts on held-out pictures are right: of all classes, and of each two."""
-    work = model.with_name(f"{model.name}_training")
-    progress = torch.load(work / CHECKPOINT / "custom_checkpoint_1.pkl", weights_only=True)  # accelerate's name for it
-    trained = {"steps": progress["steps"], "minutes": round(progress["seconds"] / 60, 1)}
-    with np.load(work / "scores.npz") as stored:
-        even, labels, classes = stored["even"], stored["labels"], stored["classes"].tolist()
-    pairs = {f"{classes[a]}/{classes[b]}": [a, b] for a, b in combinations(range(len(classes)), 2)}
-    rows = []
-    for pair, numbers in ({"all": list(range(len(classes)))} | pairs).items():
-        own = np.isin(labels, numbers)
-        found = share(np.array(numbers)[even[own][:, numbers].argmax(1)] == labels[own])
-        ends = {"right": found.value, "right low": found.low, "right high": found.high}
-        rows.append({"data": name, "classes": pair, "pictures": int(own.sum())} | ends | trained)
-    _table(RESULTS / f"classifier_verdicts_{name}.csv", rows)
 
 
 def _table(file: Path, rows: Sequence[dict[str, Any]]) -> None:

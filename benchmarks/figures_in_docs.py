@@ -376,11 +376,11 @@ def own_verdicts(results: Results) -> str:
 
 
 def own_digits(column: str) -> Callable[[Results], str]:
-    return lambda results: results.row("classifier_verdicts_digits", classes="all")[column]
+    return lambda results: results.row("own_training_digits", classes="all")[column]
 
 
 def own_digits_interval(results: Results) -> str:
-    row = results.row("classifier_verdicts_digits", classes="all")
+    row = results.row("own_training_digits", classes="all")
     return f"{percent(row['right low'])} to {percent(row['right high'])}"
 
 

@@ -6,7 +6,6 @@ Shapes: N scenes of a pair, K quantities. A scene is drawn whole: its two pictur
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 from ..training.intervals import COVERAGE, Interval
@@ -45,17 +44,6 @@ def intervals(pairs: list[np.ndarray], seed: int = 0) -> list[Interval]:
     known = ~np.isnan(drawn).all(axis=0)
     ends[:, known] = np.nanpercentile(drawn[:, known], [margin, 100 - margin], axis=0)
     return [Interval(*map(float, three)) for three in zip(mean_of_pairs(pairs), *ends)]
-
-
-def fit_temperature(log_odds: np.ndarray) -> float | None:
-    """The temperature under which log-odds for the right label [n] are likeliest (Guo et al. 2017); None if no verdict is wrong.
-
-    Without a wrong verdict the likelihood rises without end as the temperature falls: nothing is to be fitted.
-    """
-    if (log_odds > 0).all():
-        return None
-    loss = minimize_scalar(lambda log_t: np.logaddexp(0, -log_odds / np.exp(log_t)).mean(), bounds=(-5, 12), method="bounded")
-    return float(np.exp(loss.x))
 
 
 def reliability(log_odds: np.ndarray, temperature: float = 1.0, bins: int = BINS) -> list[tuple[float, float, int]]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..statistics import fit_temperature, mean_of_pairs
+from ...training.temperature import fit_temperature
+from ..statistics import mean_of_pairs
 from .attributions import VARIANTS, Variant
 from .maps import READINGS, Recipe, candidates
 from .measure import AIMS, BUDGETS
@@ -63,10 +64,15 @@ def choose(records: list[dict], steps: int) -> Choice:
     return Choice(
         recipes=tuple(sorted(best, key=ours.index)),
         variants=tuple(variant for variant in families if variant),
-        temperatures={name: fit_temperature(np.array(values)) for name, values in odds.items()},
+        temperatures={name: temperature_of(np.array(values)) for name, values in odds.items()},
         aims={recipes[name].label if name in recipes else name: values for name, values in aims.items()},
         scenes=len(records),
     )
+
+
+def temperature_of(log_odds: np.ndarray) -> float | None:
+    """The temperature of log-odds for the right label [n]; None where no verdict is wrong, which leaves nothing to be fitted."""
+    return None if (log_odds > 0).all() else fit_temperature(log_odds)
 
 
 def _aims(records: list[dict], pair: tuple[str, str], name: str) -> np.ndarray:
