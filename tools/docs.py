@@ -21,7 +21,7 @@ from .server import Server
 
 DOCS = ROOT / "js" / "docs"
 WIDTH = 720
-SEED = 1_000_010
+SEED = 1_000_031
 STEPS, SAMPLES = 25, 4
 NATS = {"reading": "evidence", "weighting": "information"}
 METHODS = ("Grad-CAM", "LayerCAM", "Integrated Gradients", "Gradient SHAP", "occlusion")
