@@ -430,7 +430,7 @@ def test_the_total_names_the_label_that_it_speaks_for_and_its_standard_error() -
 def test_a_total_without_a_standard_error_says_why_and_what_to_do(samples: int, single: str) -> None:
     (total,) = make_heatmap(read_map(evidence(torch.ones(samples, 1, 1, 2)))).totals
     assert total.startswith("Whole picture: 2 nats for “zebra”, standard error unknown.")
-    assert total.endswith(f"{single}: take 4 samples or more.")
+    assert total.endswith(f"{single}: take 4 samples or more at quality exact.")
 
 
 def test_other_readings_have_no_total() -> None:

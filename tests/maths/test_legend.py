@@ -137,7 +137,7 @@ def test_long_prompts_leave_the_picture_more_than_half_of_its_sheet(words: int) 
     heatmap = make_heatmap(read_map(replace(difference, reading="evidence", weighting="information"), "channel norm"))
     assert draw_legend(heatmap, 0, LENGTHS).height < 0.6 * LENGTHS.width
     told = " ".join(joined(text.lines) for text in finding_lines(heatmap, 0, LENGTHS))
-    assert "standard error unknown. One noise sample has none: take 4 samples or more." in told
+    assert "standard error unknown. One noise sample has none: take 4 samples or more at quality exact." in told
 
 
 @pytest.mark.parametrize(

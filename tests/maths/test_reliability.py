@@ -264,7 +264,7 @@ def without_error(samples: int) -> NoiseDifference:
         (lambda: make_heatmap(read_map(without_error(2)), reliability="some"), "'some'; expected one of all, reliable only"),
         (
             lambda: make_heatmap(read_map(without_error(1)), reliability="reliable only"),
-            "needs a standard error. One noise sample has none: take 4 samples or more in Noise Latent Across Schedule",
+            "needs a standard error. One noise sample has none: take 4 samples or more at quality exact, or choose",
         ),
         (
             lambda: make_heatmap(read_map(without_error(2)), reliability="standard errors"),

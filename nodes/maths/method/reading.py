@@ -114,7 +114,7 @@ def _why_no_error(difference: NoiseDifference, scalar: Scalar) -> str:
             ", which the scalar 'decoded luminance' does not have. Choose the scalar 'channel norm' or 'channel mean', or the "
             "reliability 'all'."
         )
-    return f". {_few_samples(difference)} in Noise Latent Across Schedule, or choose the reliability 'all'."
+    return f". {_few_samples(difference)}, or choose the reliability 'all'."
 
 
 def _few_samples(difference: NoiseDifference) -> str:
