@@ -210,9 +210,12 @@ def cached_context(browser: Browser, browser_context_args: dict[str, Any]) -> It
 @pytest.fixture
 def context(request: pytest.FixtureRequest) -> BrowserContext:
     """All tabs are of one context and share its cache; where a trace is asked for, each test has one of its own."""
-    if request.config.option.tracing != "off":
-        return request.getfixturevalue("new_context")()
-    return request.getfixturevalue("cached_context")
+    from sdexplain.tools.page import PATIENCE
+
+    traced = request.config.option.tracing != "off"
+    context = request.getfixturevalue("new_context")() if traced else request.getfixturevalue("cached_context")
+    context.set_default_timeout(PATIENCE)
+    return context
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 # No first-visit tour, and no question whether to leave a changed workflow.
 SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Window.UnloadConfirmation": False}
+# How long it is waited for, in ms: where much else goes on, a newer one, of 1500 files, takes more than 30 s to open.
+PATIENCE = 90_000
 # The page's own Run. Resolves when everything has run, with what went wrong, if anything did.
 RUN = """async () => {
     const api = window.comfyAPI.api.api

