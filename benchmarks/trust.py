@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..nodes.maths.method.own_pictures import OwnPictures
 from ..tools.environment import ROOT
+from .ground_truth.cases import cases
 from .ground_truth.questions import Setting, fingerprint_of, in_turns
 from .trust_parts import asking, report
 from .trust_parts.subjects import Asking, Subject, drawings, unknown, unpacked
@@ -29,7 +30,8 @@ def main() -> None:
         asking.ask(about, in_turns(latest_first), options.output / "answers", options.workers)
     found = {kind: [asking.read(about, one, options.output / "answers") for one in own] for kind, own in subjects.items()}
     answered = {kind: [answer for answer in own if answer is not None] for kind, own in found.items()}
-    made = report.table(answered, own_pictures(options.model), options.trials)
+    drawn = cases("report", options.scenes, options.seed)
+    made = report.table(answered, own_pictures(options.model), options.trials, about, drawn)
     made.write_csv(options.output)
     print(made.markdown())
 

@@ -14,7 +14,7 @@ from .host.progress_text import show_effort, show_text
 from .inputs import appearance, quantity
 from .inputs.schema import schema
 from .inputs.shared import collect, shared
-from .maths.answers.rivals import MOST_LABELS, Sides, check_question
+from .maths.answers.rivals import EARLY, MOST_LABELS, Sides, check_question
 from .maths.method.choices import Quantity, Scaling
 from .maths.method.noising import NoisedLatents
 from .maths.pictures.overlay import Appearance
@@ -79,7 +79,8 @@ class RivalLabels(io.ComfyNode):
                 io.Boolean.Input(
                     "stop_early",
                     default=True,
-                    tooltip="On: labels that are clearly behind after 2, 4, 8 … independent samples get no more of them. In a "
+                    tooltip="On: labels that are clearly behind after 2, 4, 8 … independent samples get no more of them. Of 3 "
+                    f"labels or more, and {2 * EARLY} steps or more, those far behind are out after {EARLY} of the steps. In a "
                     "batch a label is predicted as long as one image needs it. Off: every label gets all samples.",
                 ),
                 io.Float.Input(

@@ -24,14 +24,16 @@ from .asking import Answer
 SIDE, STEPS, CHANNELS = 16, 10, 3
 ALIKE, LAST_ALONE = torch.ones(STEPS), torch.logspace(-2, 0, STEPS)
 """How large the differences are in each step; in the second, the last one carries nearly all variance."""
+LONG_ALIKE, LONG_LAST_ALONE = torch.ones(2 * STEPS), torch.logspace(-2, 0, 2 * STEPS)
+"""The same for schedules that are long enough for Rival Labels to test after a part of the steps."""
 
 
-def noised(seed: int, samples: int, antithetic: bool, x0: Tensor | None = None) -> NoisedLatents:
+def noised(seed: int, samples: int, antithetic: bool, x0: Tensor | None = None, steps: int = STEPS) -> NoisedLatents:
     """A picture of nothing, or one that is given, at levels that are evenly spread in log SNR."""
     x0 = torch.zeros(1, CHANNELS, SIDE, SIDE) if x0 is None else x0
-    sigmas, channels = torch.logspace(math.log10(14.6), math.log10(0.03), STEPS), torch.ones(x0.shape[1])
-    noise = draw_noise(tuple(x0.shape[1:]), seed, samples, STEPS, True, antithetic)
-    return NoisedLatents(x0, noise, sigmas, torch.ones(STEPS), channels, 0 * channels, antithetic=antithetic)
+    sigmas, channels = torch.logspace(math.log10(14.6), math.log10(0.03), steps), torch.ones(x0.shape[1])
+    noise = draw_noise(tuple(x0.shape[1:]), seed, samples, steps, True, antithetic)
+    return NoisedLatents(x0, noise, sigmas, torch.ones(steps), channels, 0 * channels, antithetic=antithetic)
 
 
 def smooth(fields: Tensor, width: float = 3.0) -> Tensor:
@@ -103,7 +105,7 @@ def gaussians_within(seed: int, samples: int, antithetic: bool, spreads: tuple[f
 def drops_the_best(seed: int, labels: int, samples: int, antithetic: bool, sizes: Tensor, smoothly: bool) -> bool:
     """Whether a race of labels that are all equally good drops the first one, which may be called the best."""
     generator = torch.Generator().manual_seed(seed)
-    levels, shape = noised(seed, samples, antithetic), (labels, samples, STEPS, 1, CHANNELS, SIDE, SIDE)
+    levels, shape = noised(seed, samples, antithetic, steps=len(sizes)), (labels, samples, len(sizes), 1, CHANNELS, SIDE, SIDE)
     errors = torch.randn(shape, generator=generator)
     errors = 0.3 * sizes.view(1, 1, -1, 1, 1, 1, 1) * (smooth(errors) if smoothly else errors)
     predictions = list(levels.noise.unsqueeze(2) + errors)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from ...nodes.maths.answers.rivals import EARLY, Contest
 from ...nodes.maths.method.cases import compare_with_none, few_levels, loses
 from ...nodes.maths.method.difference import Reading
 from ...nodes.maths.method.familiarity import measure_prompts
@@ -18,14 +19,20 @@ from ...nodes.maths.method.own_pictures import OwnPictures
 from ...nodes.maths.method.reached import reached_cells
 from ...nodes.maths.method.reliability import CONFIDENCE
 from ...training.intervals import share
+from ..ground_truth.cases import Case
+from ..ground_truth.stored import Stored
 from ..tables import Cell, Table
 from . import chance
 from .asking import Answer
-from .subjects import UNKNOWN, Kind
+from .subjects import UNKNOWN, Asking, Kind
 
 HEAD = ("question", "asked of", "number", "share", "promised")
 SAMPLING = {"2 samples": (2, False), "4 samples in pairs": (4, True), "8 samples": (8, False)}
 SIZES = {"all steps alike": chance.ALIKE, "one step carries nearly all": chance.LAST_ALONE}
+LONG_SIZES = {
+    f"{len(chance.LONG_ALIKE)} steps, all alike": chance.LONG_ALIKE,
+    f"{len(chance.LONG_ALIKE)} steps, one carries nearly all": chance.LONG_LAST_ALONE,
+}
 
 Rows = list[Sequence[Cell]]
 
@@ -52,11 +59,11 @@ def found(answer: Answer, own: OwnPictures) -> Found:
     return Found(verdict, bool(loses(nats, error)[0]))
 
 
-def table(answers: dict[Kind, list[Answer]], own: OwnPictures, trials: int) -> Table:
+def table(answers: dict[Kind, list[Answer]], own: OwnPictures, trials: int, asking: Asking, drawn: list[Case]) -> Table:
     """All that was measured."""
     rows = [*of_answers(answers, own), *of_maps(answers["own drawing, asked often"], trials), *of_intervals(trials)]
     note = "Shares with their exact 95 % intervals (Clopper and Pearson)."
-    return Table("trust", "Can it be sure and wrong?", HEAD, [*rows, *of_races(trials)], note)
+    return Table("trust", "Can it be sure and wrong?", HEAD, [*rows, *of_races(trials), *of_first_steps(asking, drawn)], note)
 
 
 def of_answers(answers: dict[Kind, list[Answer]], own: OwnPictures) -> Rows:
@@ -110,7 +117,7 @@ def of_races(trials: int) -> Rows:
     rows: Rows = []
     for labels in (2, 6):
         for samples, (count, antithetic) in SAMPLING.items():
-            for steps, sizes in SIZES.items():
+            for steps, sizes in (SIZES | LONG_SIZES if labels > 2 else SIZES).items():
                 drops = partial(chance.drops_the_best, labels=labels, samples=count, antithetic=antithetic, sizes=sizes)
                 for name, smoothly in (("independent", False), ("smooth", True)):
                     dropped = _times(partial(drops, smoothly=smoothly), trials)
@@ -118,6 +125,24 @@ def of_races(trials: int) -> Rows:
                         _row("best label dropped", f"{labels} labels, {name} errors, {steps}, {samples}", dropped, "≤ 1 %")
                     )
     return rows
+
+
+def of_first_steps(asking: Asking, drawn: list[Case]) -> Rows:
+    """What Rival Labels drops after the first steps, of drawings that `benchmarks.truth` asked about with two pairs of samples.
+
+    A race of a drawing's own label, its twin's, and once more its twin's: no rival is closer than the third, which may be out.
+    """
+    stored, own, rival = Stored(asking.setting, asking.truth), [], []
+    for case in drawn:
+        found = stored.predictions(case, case.label, case.twin, 4)
+        if found is None:
+            continue
+        contest = Contest(found.noised, [case.label, case.twin, "as close as the twin's"])
+        contest.look([found.target, found.contrast, found.contrast])
+        own.append(bool(contest.out[0, 0]))
+        rival.append(bool(contest.out[2, 0]))
+    asked = f"{EARLY} of {asking.setting.steps} steps"
+    return [_row("best label dropped early", asked, own, "≤ 1 %"), _row("closest rival dropped early", asked, rival, "")]
 
 
 def _times(what: Callable[[int], bool], trials: int) -> list[bool]:

@@ -73,10 +73,11 @@ def hold_contest(
     names = [f"CLIP's {label!r}" for label in labels]
     collection = kept.Collection(model, contest.noised, prompts, node_id, names=names, say=say)
     predictions: list[Tensor] = []
-    while (samples := contest.needed()) is not None:
-        predictions = collection.predict(samples)
+    while (levels := contest.levels()) is not None:
+        collection.ask(levels)
+        predictions = collection.arrays
         contest.look(predictions)
     contest.recognise(predictions)
-    if ask_no_words and (few := few_levels(contest.noised)):
+    if ask_no_words and (few := few_levels(contest.in_common)):
         contest.compare_with_none(predictions, few, ask_without_words(model, few, encode(clip, ""), node_id))
     return Rounds(dict(zip(labels, prompts, strict=True)), predictions, collection.effort)

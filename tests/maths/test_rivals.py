@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -66,11 +67,13 @@ def run(contest: Contest, predictions: list[Tensor]) -> Contest:
     return contest
 
 
-def random_predictions(images: int, samples: int, handicaps: list[float], seed: int = 0) -> tuple[NoisedLatents, list[Tensor]]:
-    """Labels whose predictions miss the noise at random, by the more the larger their handicap; 16 cells, 5 steps."""
-    noised = noised_latents(torch.zeros(images, 1, 4, 4), seed, samples, steps=5)
+def random_predictions(
+    images: int, samples: int, handicaps: list[float], seed: int = 0, steps: int = 5
+) -> tuple[NoisedLatents, list[Tensor]]:
+    """Labels whose predictions miss the noise at random, by the more the larger their handicap; 16 cells."""
+    noised = noised_latents(torch.zeros(images, 1, 4, 4), seed, samples, steps=steps)
     generator = torch.Generator().manual_seed(seed)
-    shape = (samples, 5, images, 1, 4, 4)
+    shape = (samples, steps, images, 1, 4, 4)
     noise = noised.noise[:, :, None]
     return noised, [noise + (1 + handicap) * torch.randn(shape, generator=generator) for handicap in handicaps]
 
@@ -178,11 +181,11 @@ INDEPENDENT, CORRELATED = torch.ones(STEPS), torch.logspace(math.log10(4), 0, ST
 
 def equal_labels(count: int, estimates: int, profile: Tensor, ratio: Tensor) -> tuple[NoisedLatents, Tensor]:
     """Nats of labels of which none is better than another, in blocks that share a part of their noise, [K,R,S,B,P]."""
-    generator = torch.Generator().manual_seed(count + estimates)
-    own = torch.randn(count, estimates, STEPS, RACES, BLOCKS, generator=generator)
-    shared = torch.randn(count, estimates, STEPS, RACES, 1, generator=generator)
+    generator, steps = torch.Generator().manual_seed(count + estimates), len(profile)
+    own = torch.randn(count, estimates, steps, RACES, BLOCKS, generator=generator)
+    shared = torch.randn(count, estimates, steps, RACES, 1, generator=generator)
     part, spread = ((ratio - 1) / BLOCKS).sqrt()[:, None, None], profile.sqrt()[:, None, None]
-    noised = noised_latents(torch.zeros(1, 1, 8, 8), samples=estimates, steps=STEPS)
+    noised = noised_latents(torch.zeros(1, 1, 8, 8), samples=estimates, steps=steps)
     return replace(noised, x0=noised.x0.expand(RACES, -1, -1, -1)), spread * (own + part * shared)
 
 
@@ -194,15 +197,57 @@ def test_the_best_of_equal_labels_is_out_in_one_race_of_a_hundred_at_most(
     monkeypatch: pytest.MonkeyPatch, count: int, estimates: int, ratio: Tensor, profile: Tensor
 ) -> None:
     """Any of them may be called the best, so that the mean over the labels counts."""
+    contest = race(monkeypatch, count, estimates, profile, ratio)
+    assert contest.looks[-1] == estimates and not contest.first_steps
+    assert contest.out.double().mean() <= 0.01 + 3 * math.sqrt(0.01 * 0.99 / RACES)
+
+
+def race(monkeypatch: pytest.MonkeyPatch, count: int, estimates: int, profile: Tensor, ratio: Tensor) -> Contest:
+    """A whole contest of equal labels."""
     noised, nats = equal_labels(count, estimates, profile, ratio)
 
-    def errors_of(_: NoisedLatents, array: Tensor, start: int, end: int) -> tuple[Tensor, Tensor]:
-        return array[start:end].sum(dim=-1), array[start:end]
+    def errors_of(asked: NoisedLatents, array: Tensor, start: int, end: int) -> tuple[Tensor, Tensor]:
+        found = array[start:end][:, asked.asked_steps]
+        return found.sum(dim=-1), found
 
     monkeypatch.setattr(rivals, "squared_errors", errors_of)
-    contest = run(Contest(noised, [str(label) for label in range(count)]), list(nats))
-    assert contest.looks[-1] == estimates
+    return run(Contest(noised, [str(label) for label in range(count)]), list(nats))
+
+
+@pytest.mark.parametrize(
+    "alone", [None, 1, 6, 17], ids=lambda step: "all steps alike" if step is None else f"step {step} carries all"
+)
+def test_nor_is_it_after_the_first_steps_of_a_long_schedule(monkeypatch: pytest.MonkeyPatch, alone: int | None) -> None:
+    profile = torch.full((20,), 0.01 / 19)
+    if alone is None:
+        profile.fill_(1.0)
+    else:
+        profile[alone] = 0.99
+    contest = race(monkeypatch, 6, 2, profile, torch.logspace(math.log10(4), 0, 20))
+    assert len(contest.first_steps) == 8 and {1, 6, 17} <= set(contest.first_steps)
     assert contest.out.double().mean() <= 0.01 + 3 * math.sqrt(0.01 * 0.99 / RACES)
+    assert ((~contest.early).sum(dim=0) >= 2).all(), "the leader and the one next to it are asked at all steps"
+
+
+def test_labels_far_behind_are_out_after_steps_that_are_spread_over_the_schedule() -> None:
+    noised, predictions = random_predictions(images=1, samples=4, handicaps=[0, 0.2, 4, 4], steps=20)
+    contest = Contest(noised, LABELS)
+    first = contest.levels()
+    steps = sorted({step for _, step in first[0]})
+    assert len(first[0]) == 16 and first.count(first[0]) == 4 and max(b - a for a, b in pairwise([0, *steps, 20])) <= 4
+    contest.look(predictions)
+    assert contest.early[:, 0].tolist() == [False, False, True, True]
+    assert [len(levels) for levels in contest.levels()] == [2 * 20, 2 * 20, 16, 16]
+    run(contest, predictions)
+    assert [standing.steps for standing in contest.standings(0)] == [20, 20, 8, 8]
+    assert contest.pair(predictions, 0, 2, 0).noised.asked_steps == steps
+    assert contest.pair(predictions, 0, 1, 0).noised.asked is None
+    assert contest.in_common.asked_steps == steps
+    whole = run(Contest(noised, LABELS, stop_early=False), predictions)
+    for label in (2, 3):  # eight steps stand for the twenty
+        assert contest.log_odds(0, label, 0).mean == pytest.approx(whole.log_odds(0, label, 0).mean, rel=0.3)
+    assert "ruled out after 2 samples at 8 steps" in report(contest)
+    assert Contest(noised, LABELS[:2]).levels() == [[(sample, step) for step in range(20) for sample in range(2)]] * 2
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -295,15 +340,19 @@ def test_a_batch_says_what_single_images_say() -> None:
     assert len(set(together.samples.flatten().tolist())) > 1
 
 
-def test_only_the_samples_that_were_asked_for_are_read() -> None:
-    noised, predictions = random_predictions(images=2, samples=16, handicaps=[0, 1, 4, 4])
+@pytest.mark.parametrize(("steps", "unknown"), [(5, math.nan), (20, 1e4)], ids=["5 steps", "20 steps, a part of them first"])
+def test_only_what_was_asked_for_is_read(steps: int, unknown: float) -> None:
+    """Steps that were not asked may hold anything that is finite, see `part_of`."""
+    noised, predictions = random_predictions(images=2, samples=16, handicaps=[0, 1, 4, 4], steps=steps)
     whole = run(Contest(noised, LABELS), predictions)
-    contest, partly = Contest(noised, LABELS), [torch.full_like(array, math.nan) for array in predictions]
-    while (samples := contest.needed()) is not None:
-        for label, count in enumerate(samples):
-            partly[label][:count] = predictions[label][:count]
+    contest, partly = Contest(noised, LABELS), [torch.full_like(array, unknown) for array in predictions]
+    while (levels := contest.levels()) is not None:
+        for label, own in enumerate(levels):
+            for level in own:
+                partly[label][level] = predictions[label][level]
         contest.look(partly)
-    assert any(array.isnan().any() for array in partly)
+    assert any((~(array.abs() < 100)).any() for array in partly)
+    assert contest.early.any() == (steps == 20)
     assert [contest.standings(image) for image in range(2)] == [whole.standings(image) for image in range(2)]
     pictures = torch.rand(2, 8, 8, 3)
     for target in range(4):
@@ -312,7 +361,7 @@ def test_only_the_samples_that_were_asked_for_are_read() -> None:
         assert sheets[0].isfinite().all()
     pair = contest.pair(partly, 0, 3)
     assert pair.target.isfinite().all() and pair.contrast.isfinite().all()
-    assert pair.noised.samples == int(contest.samples[3].max())
+    assert pair.noised.samples == max(contest.shared_samples(0, 3, image) for image in range(2))
 
 
 # --------------------------------------------------------------------------------------------------------------- table, sheet

@@ -12,12 +12,15 @@ from torch import Tensor
 from ..method.cases import Cases, FewLevels, compare_with_none, loses, wins
 from ..method.familiarity import Familiarity, measure
 from ..method.noising import NoisedLatents
+from ..method.order import Level, golden_order
 from ..method.own_pictures import OwnPictures
-from ..method.prediction import NoisePredictions
+from ..method.prediction import NoisePredictions, part_of
 from ..method.reached import reached_cells
 from ..method.uncertainty import error_of_sum, sum_blocks, variance_of_total
 
 MOST_LABELS = 20
+EARLY = 8
+"""At so many steps of a schedule of at least twice as many there is a test before the others are asked: see `Contest`."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Standing:
     """Softmax over the log-odds of all labels / temperature, if no other label is possible and all are equally likely before."""
     samples: int
     """Noise samples that it was compared over."""
+    steps: int
+    """Steps that it was compared over."""
     out: bool
     """Whether it is clearly behind a label, see `Contest`."""
 
@@ -69,6 +74,10 @@ class Contest:
     1 - confidence of all contests. What is out keeps its samples and gets no more. Every image has a contest of its own; a label
     is predicted as long as one image needs it, but counts for each image only up to where that image dropped it, so that a batch
     says what single runs say.
+
+    Of three labels or more those that are far behind need not be asked at all steps: the first test comes after the first
+    `EARLY` steps of `golden_order`, which are spread over the schedule, with two independent estimates. It leaves two labels in
+    at least, the leader and the rival next to it, so that what is explained has all steps.
     """
 
     def __init__(
@@ -103,6 +112,8 @@ class Contest:
         """Nats of each label against no words at all, [K,B], and their standard errors, once `compare_with_none` was asked."""
         self.looks = look_times(noised.estimates, stop_early)
         """After how many independent estimates there is a test."""
+        self.first_steps = first_steps(noised, len(labels)) if stop_early else []
+        """The steps, rising, after which there is one before all of them are asked; none for no such test."""
         shape = len(labels), noised.samples, noised.steps, noised.images
         self.errors = torch.full(shape, torch.nan, dtype=torch.float64)
         """[K,R,S,B] nats; float64, since they are large and their differences are small."""
@@ -112,17 +123,38 @@ class Contest:
         """[K,B] how many samples count for each label and image."""
         self.out = torch.zeros(len(labels), noised.images, dtype=torch.bool)
         """[K,B] see the class."""
-        self._looked = 0
+        self.early = torch.zeros_like(self.out)
+        """[K,B] whether it was out after the first steps, and has no others."""
+        self.first_errors = torch.zeros(0)
+        """[K,R,n,B] nats of the n first steps alone, each standing for its share of the schedule."""
+        self._looked = -1 if self.first_steps else 0
 
     def needed(self) -> list[int] | None:
         """How many samples of each label to predict next, or None when all is decided."""
+        if self._looked < 0:
+            return [self._first_samples] * len(self.labels)
         wanted = self._wanted()
         if self._looked == len(self.looks) or torch.equal(wanted, self.samples):
             return None
-        return wanted.amax(dim=1).tolist()
+        return torch.where(self.early, self._first_samples, wanted).amax(dim=1).tolist()
+
+    def levels(self) -> list[list[Level]] | None:
+        """The same as each label's (sample, step)s, those of earlier rounds among them."""
+        samples, few, every = self.needed(), self.first_steps, range(self.noised.steps)
+        if samples is None:
+            return None
+        short = [True] * len(samples) if self._looked < 0 else self.early.all(dim=1).tolist()
+        return [
+            [(sample, step) for step in (few if only_few else every) for sample in range(count)]
+            for count, only_few in zip(samples, short, strict=True)
+        ]
 
     def look(self, predictions: Sequence[Tensor]) -> None:
         """Take in what was `needed`, each label's predictions [R,S,B,C,h,w], and drop the labels that are now out."""
+        if self._looked < 0:
+            self._look_at_first_steps(predictions)
+            self._looked = 0
+            return
         wanted, before = self._wanted(), self.samples
         for label, array in enumerate(predictions):
             start, end = int(before[label].max()), int(wanted[label].max())
@@ -132,8 +164,22 @@ class Contest:
         self._drop(self.looks[self._looked] * self._per_estimate)
         self._looked += 1
 
+    def _look_at_first_steps(self, predictions: Sequence[Tensor]) -> None:
+        """Test every label but the leader and the one next to it, after the first steps."""
+        few = self.noised.only(self.first_steps, self._first_samples)
+        found = [squared_errors(few, array, 0, self._first_samples) for array in predictions]
+        self.first_errors = torch.stack([errors for errors, _ in found])
+        means = self.first_errors.sum(dim=2).mean(dim=1)
+        behind = self._behind(self.first_errors, torch.stack([blocks for _, blocks in found]), means.argmin(dim=0))
+        nearest = means.argsort(dim=0, stable=True)[:2]
+        self.out = self.early = behind.scatter(0, nearest, False)
+
+    @property
+    def _first_samples(self) -> int:
+        return self.looks[0] * self._per_estimate
+
     def _wanted(self) -> Tensor:
-        """[K,B] how many samples are to count after the next look."""
+        """[K,B] how many samples of all steps are to count after the next look."""
         if self._looked == len(self.looks):
             return self.samples
         still = ~self.out & ((~self.out).sum(dim=0) > 1)
@@ -147,11 +193,15 @@ class Contest:
         """Test every label against its image's leader; those that are still in have so many samples."""
         inside = ~self.out & ((~self.out).sum(dim=0) > 1)
         leaders = torch.tensor([self.winner(image) for image in range(self.noised.images)])
-        level = (1 - self.confidence) / ((len(self.labels) - 1) * len(self.looks))
-        for label in range(len(self.labels)):
-            nats, blocks = (_deficit(array[:, :samples], label, leaders) for array in (self.errors, self.blocks))
-            behind = is_above_noise(nats, blocks, self.noised.antithetic, self.noised.fresh_noise, 1 - level)
-            self.out[label] |= inside[label] & behind
+        self.out = self.out | inside & self._behind(self.errors[:, :samples], self.blocks[:, :samples], leaders)
+
+    def _behind(self, errors: Tensor, blocks: Tensor, leaders: Tensor) -> Tensor:
+        """[K,B] which labels are clearly behind each image's leader [B]; errors [K,R,S,B], blocks [K,R,S,B,P]."""
+        tests = len(self.looks) + bool(self.first_steps)
+        confidence = 1 - (1 - self.confidence) / ((len(self.labels) - 1) * tests)
+        pairs, fresh = self.noised.antithetic, self.noised.fresh_noise
+        deficits = ((_deficit(errors, k, leaders), _deficit(blocks, k, leaders)) for k in range(len(self.labels)))
+        return torch.stack([is_above_noise(nats, parts, pairs, fresh, confidence) for nats, parts in deficits])
 
     def winner(self, image: int) -> int:
         """The label with the smallest mean error among those that are not out."""
@@ -182,28 +232,38 @@ class Contest:
 
     def shared_samples(self, first: int, second: int, image: int) -> int:
         """How many samples count for both of two labels."""
+        if self.early[[first, second], image].any():
+            return self._first_samples
         return int(self.samples[[first, second], image].min())
+
+    def steps(self, label: int, image: int) -> int:
+        """How many steps a label was asked at for an image."""
+        return len(self.first_steps) if self.early[label, image] else self.noised.steps
 
     def log_odds(self, first: int, second: int, image: int) -> LogOdds:
         """log p(image|first) - log p(image|second) over the samples that both have."""
         count = self.shared_samples(first, second, image)
-        parts = self.errors[second, :count, :, image] - self.errors[first, :count, :, image]
+        errors = self.first_errors if self.early[[first, second], image].any() else self.errors
+        parts = errors[second, :count, :, image] - errors[first, :count, :, image]
         error = error_of_sum(parts, self.noised.antithetic, self.noised.fresh_noise)
         return LogOdds(float(parts.sum(dim=1).mean()), None if error is None else float(error))
 
     def pair(self, predictions: Sequence[Tensor], target: int, contrast: int, image: int | None = None) -> NoisePredictions:
         """Two labels' predictions for one image, over the samples that count for both there; or for all images.
 
-        For all images these are the samples that were predicted for both.
+        For all images these are the samples, and steps, that were predicted for both.
         """
+        both = [target, contrast]
         if image is None:
-            images, count = slice(None), int(self.samples[[target, contrast]].amax(dim=1).min())
+            images, early = slice(None), bool(self.early[both].all(dim=1).any())
+            count = self._first_samples if early else int(self.samples[both].amax(dim=1).min())
         else:
-            images, count = slice(image, image + 1), self.shared_samples(target, contrast, image)
-        return NoisePredictions(
-            noised=replace(self.noised, x0=self.noised.x0[images], noise=self.noised.noise[:count]),
-            target=predictions[target][:count, :, images],
-            contrast=predictions[contrast][:count, :, images],
+            images, early = slice(image, image + 1), bool(self.early[both, image].any())
+            count = self.shared_samples(target, contrast, image)
+        whole = NoisePredictions(
+            noised=replace(self.noised, x0=self.noised.x0[images]),
+            target=predictions[target][:, :, images],
+            contrast=predictions[contrast][:, :, images],
             target_label=self.labels[target],
             contrast_label=self.labels[contrast],
             own_pictures=self.own_pictures,
@@ -211,6 +271,7 @@ class Contest:
             temperature=self.temperature if self.temperature != 1 else None,
             cases=self._cases(target, contrast, images),
         )
+        return part_of(whole, self.first_steps if early else self.noised.asked_steps, count)
 
     def _cases(self, target: int, contrast: int, images: slice) -> Cases | None:
         if self.without is None:
@@ -218,8 +279,16 @@ class Contest:
         (first, second), (first_error, second_error) = (array[[target, contrast], images] for array in self.without)
         return Cases(first, second, first_error, second_error, self.labels[target], self.labels[contrast])
 
+    @property
+    def in_common(self) -> NoisedLatents:
+        """The noised latents with the steps alone that every label was asked at."""
+        short = self.early.all(dim=1).any()
+        return self.noised.only(self.first_steps, self.noised.samples) if short else self.noised
+
     def compare_with_none(self, predictions: Sequence[Tensor], few: FewLevels, empty: Tensor) -> None:
         """Find out how much better than no words the labels describe each image; `empty` [R,S,B,C,h,w] is of the few levels.
+
+        These must be among those `in_common`.
 
         Every label has the first samples, which the few levels have: nothing is out before two of them.
         """
@@ -265,7 +334,8 @@ class Contest:
                 log_odds=odds.mean,
                 error=None if label == winner else odds.error,
                 probability=probabilities[label],
-                samples=int(self.samples[label, image]),
+                samples=self._first_samples if self.early[label, image] else int(self.samples[label, image]),
+                steps=self.steps(label, image),
                 out=bool(self.out[label, image]),
             )
             for label, odds in enumerate(found)
@@ -307,15 +377,24 @@ def look_times(estimates: int, stop_early: bool) -> list[int]:
     return [*early, estimates] if stop_early else [estimates]
 
 
+def first_steps(noised: NoisedLatents, labels: int) -> list[int]:
+    """The steps after which there is an early test, rising; none where it would spare too little, or prove nothing."""
+    if labels < 3 or noised.estimates < 2 or not noised.fresh_noise or noised.asked is not None or noised.steps < 2 * EARLY:
+        return []
+    return sorted(golden_order(noised.steps)[:EARLY])
+
+
 def squared_errors(noised: NoisedLatents, predictions: Tensor, start: int, end: int) -> tuple[Tensor, Tensor]:
     """Delta-lambda/2 * sum over cells and channels of (noise - eps)^2 for the samples start ... end - 1, [end-start,S,B] float64.
+
+    S are the steps that were asked.
 
     predictions [R,S,B,C,h,w]. Two labels' difference is the evidence of `difference.read_step`, added up over the cells. The
     second tensor is the same in each block of the picture, [end-start,S,B,P], see `sum_blocks`.
     """
     errors, blocks = [], []
-    for step, share in enumerate(noised.step_shares.double()):
-        noise = noised.noise_of(step)[start:end, None].double()
+    for step in noised.asked_steps:
+        noise, share = noised.noise_of(step)[start:end, None].double(), noised.step_shares[step].double()
         squares = share / 2 * (noise - predictions[start:end, step].double()).square()
         errors.append(squares.sum(dim=(2, 3, 4)))
         blocks.append(sum_blocks(squares.sum(dim=2)))

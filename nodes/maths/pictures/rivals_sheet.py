@@ -73,7 +73,7 @@ def table_lines(contest: Contest, image: int) -> list[str]:
                 *[against_none(contest, standing, image)] * asked,
                 *[probability_words(standing.probability)] * likely,
                 str(standing.samples),
-                status(standing) if place else ("ahead" if is_unsure(contest, image) else "winner"),
+                status(standing, contest.noised.steps) if place else ("ahead" if is_unsure(contest, image) else "winner"),
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -103,11 +103,16 @@ def tells_probability(contest: Contest, image: int) -> bool:
     return contest.temperature != 1 and not is_unsure(contest, image)
 
 
-def status(standing: Standing) -> str:
+def status(standing: Standing, all_steps: int) -> str:
     """What the test said of a label that did not win."""
     if standing.out:
-        return f"ruled out after {standing.samples} samples"
+        return f"ruled out after {standing.samples} samples{at_steps(standing.steps, all_steps)}"
     return "not ruled out" if standing.error is not None else "error unknown"
+
+
+def at_steps(steps: int, all_steps: int) -> str:
+    """At how many steps a label was asked, if not at all of them."""
+    return "" if steps == all_steps else f" at {steps} steps"
 
 
 def reading_rule(contest: Contest) -> str:
@@ -127,6 +132,8 @@ def reading_rule(contest: Contest) -> str:
         )
         if len(contest.looks) > 1:
             sentences.append("A label that is out gets no more samples.")
+        if bool(contest.early.any()):
+            sentences.append(f"Labels far behind were out before they were asked at all {noised.steps} steps.")
     if any(tells_probability(contest, image) for image in range(noised.images)):
         sentences.append(f"Probabilities at temperature {format_value(contest.temperature)}.")
     return " ".join(sentences)
@@ -198,13 +205,14 @@ def name_sides(
     names = "”, “".join(contest.labels[rival].strip() for rival in rivals)  # the legend puts the outer quotation marks
     evidence = heatmap.positive.startswith("speaks for")
     out = "; out: clearly behind after that many samples" if bool(contest.out.any()) else ""
+    has = "the steps and samples that it has" if bool(contest.early.any()) else "the samples that it has"
     return replace(
         speak_for_all(heatmap, threshold, "Maps"),
         target_label=label,
         contrast_label=names,
         positive=f"speaks for {quoted(label)}" if evidence else heatmap.positive,
         negative="speaks for the rival" if evidence else heatmap.negative,
-        source=f"All {contest.noised.steps} steps, {WEIGHTING_WORDS[weighting]}, each rival over the samples that it has{out}",
+        source=f"All {contest.noised.steps} steps, {WEIGHTING_WORDS[weighting]}, each rival over {has}{out}",
     )
 
 
@@ -212,7 +220,9 @@ def rival_header(contest: Contest, target: int, rival: int, image: int) -> tuple
     """What stands above a map: the rival, the log-odds of the target against it, and after how many samples it was out."""
     odds = contest.log_odds(target, rival, image)
     sign = "+" if odds.mean > 0 else ""
-    out = f", ruled out by {int(contest.samples[rival, image])} samples" if contest.out[rival, image] else ""
+    standing = next(each for each in contest.standings(image) if each.label == rival)
+    asked = f"{standing.samples} samples{at_steps(standing.steps, contest.noised.steps)}"
+    out = f", ruled out by {asked}" if standing.out else ""
     return f"vs {quoted(contest.labels[rival])}", f"{sign}{format_with_error(odds.mean, odds.error)} nats{out}"
 
 
