@@ -124,9 +124,9 @@ PICTURES_LOADED = """kinds => app.graph.nodes.filter(node => kinds.includes(node
     node => node.imgs?.length
         && node.imgs.every(image => image.complete && image.naturalWidth > 0 && !image.src.startsWith('blob:')))"""
 # A node's pictures on the page: after it has shown a run that is under way, then after it has given one of its own.
-SHOW_THEN_GIVE = """async () => {
+SHOW_THEN_GIVE = """async kind => {
     app.graph.clear()
-    const node = LiteGraph.createNode('SDExplainExplain'), { api } = window.comfyAPI.api
+    const node = LiteGraph.createNode(kind), { api } = window.comfyAPI.api
     app.graph.add(node)
     Object.assign(node, { pos: [0, 0], size: [400, 900] })
     Object.assign(app.canvas.ds, { scale: 1, offset: [200, 60] })
@@ -386,9 +386,20 @@ def test_a_workflow_run_in_the_page_shows_its_pictures_on_its_nodes(comfyui_page
 
 
 def test_a_nodes_own_picture_takes_the_place_of_what_it_showed_of_its_run(rendered: Page) -> None:
-    before, after = rendered.evaluate(SHOW_THEN_GIVE)
+    before, after = rendered.evaluate(SHOW_THEN_GIVE, "SDExplainExplain")
     assert before and all(address.startswith("blob:") for address in before)
     assert after and all("given.jpg" in address for address in after)
+
+
+def test_a_box_for_text_leaves_the_rest_of_its_node_to_the_picture(rendered: Page) -> None:
+    for kind in ("SDExplainMapSheet", "SDExplainRivals"):
+        rendered.evaluate(SHOW_THEN_GIVE, kind)
+        rendered.evaluate(FRAMES)
+        ((_, _, top, _, bottom),) = rendered.evaluate(BOXES)
+        heights = rendered.evaluate("[...document.querySelectorAll('textarea')].map(box => box.offsetHeight)")
+        assert 50 < max(heights) < 120
+        if rendered.evaluate("document.querySelector('[data-widget-name]') !== null"):  # older ones add room for the picture
+            assert bottom - top < 950
 
 
 def test_texts_with_html_are_not_executed(rendered: Page, subtests: pytest.Subtests) -> None:
