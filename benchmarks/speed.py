@@ -124,7 +124,7 @@ def measure_qualities(log: Log, rounds: int, output: Path) -> None:
 
 def measure_settling(log: Log, name: str, output: Path) -> None:
     """The short runs of a network, what encoding a picture takes, and how often it is asked without words, as far as it lacks."""
-    missing = [run for run in dict.fromkeys(settling.RUNS[name]) if not log.has((report.SETTLING, name, run))]
+    missing = [run for run in settling.RUNS[name] if not log.has((report.SETTLING, name, run))]
     if missing:
         network = build(name)
         told = settling.asked_without_words(network, report.needed())

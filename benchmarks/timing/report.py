@@ -257,15 +257,14 @@ def settling(log: Log, settled: float) -> Table:
             continue
         costs, before = Costs.of(*found), encoding["processor"]
         whole = settled + more["settled"], exact + more["exact"]
-        measured = [log.get((SETTLING, name, run))["evaluations"] for run in dict.fromkeys(runs)]
-        times = [f"{value:.2f}" for value in (costs.settled, costs.exact, costs.besides, before)]
+        measured = [run["evaluations"] for run in found]
+        times = [f"{value:.2f}" for value in (costs.evaluation, costs.besides, before)]
         shares = [f"{costs.share(settled, exact):.3f}", f"{costs.share(*whole, before):.3f}"]
         counts = [f"{settled:.1f} of {exact}", f"{whole[0]:.1f} of {whole[1]}"]
         rows.append([name, *times, counts[0], shares[0], counts[1], shares[1], " + ".join(map(str, measured))])
     head = [
         "network",
-        "settled: an evaluation, s",
-        "exact: an evaluation, s",
+        "an evaluation, s",
         "a run besides, s",
         "encoding the picture, s",
         "predictions: evaluations",
@@ -276,10 +275,10 @@ def settling(log: Log, settled: float) -> Table:
     ]
     note = (
         "Networks of true size with random weights, for which no answer settles. So the number of evaluations is the mean of "
-        "benchmarks/results/settled.csv, which the bundled model took on held-out drawings. Their time is that of short runs: "
-        "a run that is told to have settled after few steps, one after more, and one as exact, whose evaluations are in the last "
-        "column. A straight line through the first two says what an evaluation takes, and a run besides. Exact's evaluations "
-        f"were not all run: {exact} are Explain Image's as it comes, {STEPS} steps with {SAMPLES} samples. Predictions are "
+        "benchmarks/results/settled.csv, which the bundled model took on held-out drawings. Their time is that of two short "
+        "runs, which are told to have settled, after as many evaluations as the last column says. A straight line through both "
+        "says what an evaluation takes, and a run besides. Exact's evaluations were not run: they take as long each, see the "
+        f"batch sizes; {exact} are Explain Image's as it comes, {STEPS} steps with {SAMPLES} samples. Predictions are "
         "Collect Noise Predictions with Sum Noise Difference. Explain Image asks without words too, and encodes the picture; "
         "encoding the prompts, its verdict and its pictures are left out. Seconds of processor time."
     )

@@ -34,7 +34,7 @@ ENCODING, WITHOUT_WORDS = "encoding", "without words"
 
 @dataclass(frozen=True)
 class Short:
-    """A short run: "settled" that is told to have settled after some steps, or "exact" on a schedule of no more steps."""
+    """A short run: "settled" that is told to have settled after some steps, or "exact" on a schedule of no more than these."""
 
     quality: str
     steps: int
@@ -61,10 +61,11 @@ class Short:
 
 
 RUNS = {
-    SD15: (Short("settled", 1), Short("settled", 6), Short("exact", 5)),
-    SDXL: (Short("settled", 1), Short("settled", 2), Short("settled", 2)),  # 24 s an evaluation, and one a call whatever asks
+    SD15: (Short("settled", 1), Short("settled", 6)),
+    SDXL: (Short("settled", 1), Short("settled", 2)),  # an evaluation takes 24 s of one core
 }
-"""Of each network: few evaluations and more, and calls as "exact" makes them."""
+"""Of each network: few evaluations and more. That those of "exact" take as long, though some more are in a call, is in the table
+of batch sizes."""
 
 
 @contextmanager
@@ -110,21 +111,17 @@ def asked_without_words(network: Network, evaluations: float) -> dict[str, int]:
 class Costs:
     """What the short runs of a network say, in seconds of processor time."""
 
-    settled: float
-    """An evaluation in calls as "settled" makes them."""
-    exact: float
-    """The same for "exact"."""
+    evaluation: float
     besides: float
     """A run without its evaluations."""
 
     @classmethod
-    def of(cls, few: dict[str, Any], more: dict[str, Any], exact: dict[str, Any]) -> Costs:
-        """The straight line through few evaluations and more; what it begins with is taken off the exact run too."""
+    def of(cls, few: dict[str, Any], more: dict[str, Any]) -> Costs:
+        """The straight line through few evaluations and more."""
         slope = (more["processor"] - few["processor"]) / (more["evaluations"] - few["evaluations"])
-        besides = few["processor"] - slope * few["evaluations"]
-        return cls(slope, (exact["processor"] - besides) / exact["evaluations"], besides)
+        return cls(slope, few["processor"] - slope * few["evaluations"])
 
     def share(self, settled: float, exact: float, before: float = 0.0) -> float:
         """The time of so many evaluations of "settled" through that of so many of "exact", both after the same time before."""
         besides = before + self.besides
-        return (besides + self.settled * settled) / (besides + self.exact * exact)
+        return (besides + self.evaluation * settled) / (besides + self.evaluation * exact)
