@@ -343,6 +343,8 @@ def soak_row(row: Row) -> soak.Row:
     return soak.Row(int(row["run"]), row["kind"], row["about"], row["ended"], float(row["seconds"]), *sizes)
 
 
+AGREEMENT = "agreement with ours"
+ATTRIBUTED = ("drawings", "digits", "photographs")
 AREAS = ("deletion, classifier", "insertion, classifier", "deletion, diffusion", "insertion, diffusion")
 
 
@@ -350,7 +352,7 @@ def all_methods(data: str) -> Callable[[Results], str]:
     """Every method on the pictures of one kind, a row each."""
 
     def found(results: Results) -> str:
-        columns = ("AUROC", "IoU", *AREAS)
+        columns = ("AUROC", "IoU", *AREAS, AGREEMENT)
         rows = [
             [row["map"], *(with_interval(row, column) for column in columns)] for row in results.where("attributions", data=data)
         ]
@@ -374,6 +376,24 @@ def not_ahead(data: str) -> Callable[[Results], str]:
 
 def of_attributions(data: str, column: str) -> Callable[[Results], str]:
     return lambda results: results.where("attributions" if column == "pictures" else "attributions_leads", data=data)[0][column]
+
+
+def answer_of(data: str, who: str) -> Callable[[Results], str]:
+    """For how many pictures the classifier, or the diffusion model, prefers the label that is explained."""
+    return lambda results: share_with_interval(results.row("attributions_answers", data=data, **{"of the": who}), "for the label")
+
+
+def own_curve(name: str) -> Callable[[Results], str]:
+    """How the verdicts on some held-out pictures got better while a model was trained."""
+
+    def found(results: Results) -> str:
+        rows = [
+            [number(row["minutes"], 0), row["steps"], row["judged"], share_with_interval(row, "right")]
+            for row in results.rows(f"own_curve_{name}")
+        ]
+        return table(["minutes", "steps", "held-out pictures asked about", "right"], rows)
+
+    return found
 
 
 def own_verdicts(results: Results) -> str:
@@ -539,10 +559,14 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     "flips-limit": lambda results: percent(results.rows("classifier_audit")[0]["limit"], 0),
     "marks": marks,
     "marks-at": marks_at,
-    **{f"methods-{data}": all_methods(data) for data in ("drawings", "digits")},
-    **{f"not-ahead-{data}": not_ahead(data) for data in ("drawings", "digits")},
-    **{f"methods-pictures-{data}": of_attributions(data, "pictures") for data in ("drawings", "digits")},
-    **{f"our-best-{data}": of_attributions(data, "ours") for data in ("drawings", "digits")},
+    **{f"methods-{data}": all_methods(data) for data in ATTRIBUTED},
+    **{f"not-ahead-{data}": not_ahead(data) for data in ATTRIBUTED},
+    **{f"methods-pictures-{data}": of_attributions(data, "pictures") for data in ATTRIBUTED},
+    **{f"our-best-{data}": of_attributions(data, "ours") for data in ATTRIBUTED},
+    "answers-classifier": answer_of("photographs", "classifier"),
+    "answers-diffusion": answer_of("photographs", "diffusion model"),
+    "own-curve-digits": own_curve("digits"),
+    "own-curve-photos": own_curve("photos"),
     "own-verdicts": own_verdicts,
     # ------ docs/method.md
     "combined-scenes": lambda results: results.row("combined", **GAIN_OF_COMBINED)["scenes"],

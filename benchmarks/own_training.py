@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--name", required=True, help="of the pictures, in the tables")
     options = parser.parse_args()
     work = options.model.with_name(f"{options.model.name}_training")
-    for table in (curve(options.name, work), verdicts(options.name, work)):
+    for table in (make(options.name, work) for make in (curve, verdicts)):
         table.write_csv(RESULTS)
         print(table.markdown())
 
