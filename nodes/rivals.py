@@ -14,7 +14,7 @@ from .host.progress_text import show_effort, show_text
 from .inputs import appearance, quantity
 from .inputs.schema import schema
 from .inputs.shared import collect, shared
-from .maths.answers.rivals import EARLY, MOST_LABELS, Sides, check_question
+from .maths.answers.rivals import EARLY, MOST_LABELS, Sides, split_labels
 from .maths.method.choices import Quantity, Scaling
 from .maths.method.noising import NoisedLatents
 from .maths.pictures.overlay import Appearance
@@ -149,17 +149,17 @@ class RivalLabels(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(
-        cls, labels: str | None = None, template: str | None = None, target: str | None = None, contrast: str | None = None
-    ) -> bool:
-        """Refuse what can't be compared before anything runs; what is linked comes as None, and is looked at when the node runs.
+    def validate_inputs(cls, labels: str | None = None) -> bool | str:
+        """Refuse labels that can't be compared before anything runs; ComfyUI leaves out what is linked.
 
-        ComfyUI repeats a reason that is returned for every input that is named here; what is raised it tells once.
-
-        Raises:
-            ValueError: see `check_question`.
+        ComfyUI repeats the words at every input that is named here. What is raised it says once, but newer pages then show it
+        at another node. So a template or a side that can't be compared is refused when the node runs, before the model is asked.
         """
-        check_question(labels, template, target, contrast)
+        try:
+            if labels is not None:
+                split_labels(labels)
+        except ValueError as error:
+            return str(error)
         return True
 
     @classmethod

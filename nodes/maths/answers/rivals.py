@@ -438,18 +438,6 @@ def fill_template(template: str, labels: Sequence[str]) -> list[str]:
     return [template.replace("{}", label) for label in labels]
 
 
-def check_question(labels: str | None, template: str | None, target: str | None, contrast: str | None) -> None:
-    """Refuse labels, a template, or a choice among the labels with which no contest can be held; None is not known yet.
-
-    Raises:
-        ValueError: see `split_labels`, `fill_template` and `Sides`.
-    """
-    if template is not None:
-        fill_template(template, [])
-    if labels is not None:
-        Sides(target or "", contrast or "").among(split_labels(labels))
-
-
 def choose(name: str, labels: Sequence[str], what: str) -> int | None:
     """The number of the label with this name, or None for an empty name; `what` says which input it came from.
 
