@@ -383,6 +383,11 @@ def answer_of(data: str, who: str) -> Callable[[Results], str]:
     return lambda results: share_with_interval(results.row("attributions_answers", data=data, **{"of the": who}), "for the label")
 
 
+def own_photos(classes: str) -> Callable[[Results], str]:
+    """How many verdicts on held-out photographs are right, out of these classes."""
+    return lambda results: share_with_interval(results.row("own_training_photos", classes=classes), "right")
+
+
 def own_curve(name: str) -> Callable[[Results], str]:
     """How the verdicts on some held-out pictures got better while a model was trained."""
 
@@ -567,6 +572,10 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     "answers-diffusion": answer_of("photographs", "diffusion model"),
     "own-curve-digits": own_curve("digits"),
     "own-curve-photos": own_curve("photos"),
+    "own-photos-pictures": lambda results: results.row("own_training_photos", classes="all")["pictures"],
+    "own-photos-right": own_photos("all"),
+    "own-photos-cat-dog": own_photos("cat/dog"),
+    "own-photos-automobile-dog": own_photos("automobile/dog"),
     "own-verdicts": own_verdicts,
     # ------ docs/method.md
     "combined-scenes": lambda results: results.row("combined", **GAIN_OF_COMBINED)["scenes"],
