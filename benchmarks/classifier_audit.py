@@ -162,12 +162,13 @@ def _maps(answer: maps.Answer) -> tuple[np.ndarray, np.ndarray]:
 
 
 def summary(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """How many were caught of those that learned the mark, and how many clean ones were accused."""
+    """How many were named first and caught of those that learned the mark, and how many clean ones were accused."""
     learned = [row for row in rows if row["training"] == "marked" and row["follows the mark"] > LEARNED]
     clean = [row for row in rows if row["training"] == "clean"]
     found: dict[str, Any] = {"data": name, "marked": sum(row["training"] == "marked" for row in rows), "learned": len(learned)}
     found |= {"clean": len(clean), "limit": FLIPS}
     counted = {
+        "named first": [row["is the mark"] for row in learned],
         "caught": [row["conspicuous"] and row["is the mark"] for row in learned],
         "false alarms": [row["conspicuous"] for row in clean],
         "caught, and unknown to the data": [row["unknown to data"] and row["is the mark"] for row in learned],

@@ -431,7 +431,7 @@ MARKED_DATA = {"digits": "handwritten digits, ten classes", "photos": "photograp
 
 def marks(results: Results) -> str:
     """The trials with planted marks: what an audit finds after a training with a mark, and after a clean one."""
-    shares = ("caught", "false alarms", "caught, and unknown to the data", "false alarms, unknown to the data")
+    shares = ("named first", "caught", "false alarms", "caught, and unknown to the data", "false alarms, unknown to the data")
     rows = [
         [
             MARKED_DATA[row["data"]],
@@ -443,7 +443,7 @@ def marks(results: Results) -> str:
         if row["data"] in MARKED_DATA
     ]
     head = (
-        *("pictures", "right after a clean training", "learned the mark", "caught", "false alarms"),
+        *("pictures", "right after a clean training", "learned the mark", "named first", "caught", "false alarms"),
         *("caught, and the data's model says no", "false alarms, and the data's model says no"),
     )
     return table(head, rows)

@@ -59,6 +59,7 @@ def test_only_what_was_learned_can_be_caught() -> None:
     ]
     found = classifier_audit.summary("x", rows)
     assert (found["data"], found["marked"], found["learned"], found["clean"]) == ("x", 4, 3, 2)
+    assert found["named first"] == pytest.approx(2 / 3)
     assert found["caught"] == pytest.approx(1 / 3) and found["caught, and unknown to the data"] == 0
     assert found["false alarms"] == 0.5 and found["false alarms, unknown to the data"] == 0
     assert found["caught low"] < 1 / 3 < found["caught high"]
