@@ -585,6 +585,7 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     "combined-rodents-iou": gain_of_combined("iou", "rodents"),
     "combined-absent": gain_of_combined("absent"),
     # ------ docs/cost.md
+    "settled-scenes": lambda results: results.row("settled", quality="settled")["scenes"],
     "settled-pictures": lambda results: results.row("settled", quality="settled")["pictures"],
     "settled-evaluations": lambda results: number(results.row("settled", quality="settled")["evaluations"], 0),
     "exact-evaluations": lambda results: number(results.row("settled", quality="exact")["evaluations"], 0),
