@@ -33,6 +33,7 @@ from ..training.own_pictures import verdicts as diffusion
 from ..training.own_pictures.pictures import PictureSet
 from ..training.own_pictures.subjects import Subject as Trained
 from ..training.own_pictures.subjects import finished
+from .figures_in_docs import AGREEMENT
 from .ground_truth import marks, subjects
 from .ground_truth.all_methods import FINISHES, METHODS, NAMES, OURS, measure
 from .ground_truth.records import recorded
@@ -49,7 +50,6 @@ MEASURES = {  # and whether more is better
     "deletion, diffusion": False,
     "insertion, diffusion": True,
 }
-AGREEMENT = "agreement with ours"
 Record = dict[str, Any]
 ENDS = [50 * (1 - COVERAGE), 50 * (1 + COVERAGE)]
 

@@ -202,8 +202,8 @@ def newest_host(results: Results) -> str:
     for row in results.rows("hosts"):
         passed.setdefault(row["on"], set()).update([row["file"]] if (row["comfyui"], row["failed"]) == (newest, "0") else [])
     pages = [on for on, files in passed.items() if on != "server" and files >= tests_that_say(A_PAGE)]
-    passed["both"] = passed.get("server", set()).union(*(passed[on] for on in pages))  # some need a server and a page
-    whole = pages and passed["both"] >= tests_that_say(A_SERVER)
+    anywhere = passed.get("server", set()).union(*(passed[on] for on in pages))  # some tests need a server and a page
+    whole = pages and anywhere >= tests_that_say(A_SERVER)
     return f"{newest} (page {', '.join(pages)})" if whole else "0.3.75 (page 1.32.9)"
 
 

@@ -73,8 +73,8 @@ def questions(extent: Extent) -> dict[str, list[Job]]:
 
 def one_of_each_first(pictures: list[Case]) -> list[Case]:
     """One picture of every scene, both classes of a pair in turns, then their twins: a run that was stopped saw more scenes."""
-    first = [scene[number // len(PAIRS) % 2] for number, scene in enumerate(twins(pictures))]
-    return [*first, *(case for case in pictures if case not in set(first))]
+    turns = [(scene, number // len(PAIRS) % 2) for number, scene in enumerate(twins(pictures))]
+    return [*(scene[turn] for scene, turn in turns), *(scene[1 - turn] for scene, turn in turns)]
 
 
 def measured(stored: Stored, scene: Scene) -> tuple[tuple[str, str], list[Found]] | None:
