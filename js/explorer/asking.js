@@ -67,7 +67,8 @@ export class Asking {
         const { done = 0, wanted = 0, agreement = null } = live ?? {}
         const parts = live ? [fill(stopped ? TEXTS.stopped : TEXTS.live, { done, wanted })] : []
         if (agreement !== null) parts.push(fill(TEXTS.agreement, { agreement: agreement.toFixed(2) }))
-        this.says.textContent = parts.join(' ')
+        const says = parts.join(' ')
+        if (says !== this.says.textContent) this.says.textContent = says // screen readers read out what is written anew
         this.says.title = agreement === null ? '' : TEXTS.agreement_means
         this.show()
     }

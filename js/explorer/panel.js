@@ -38,6 +38,7 @@ export class Panel {
         this.settings = settings
         /** @type {Place | null} */
         this.place = null
+        this.wasStopped = false // whether the run that is shown ended before it was done
         /** @type {Side[]} the maps that are shown: one, or two beside each other */
         this.sides = []
         /** @type {Partial<View>} what a drag or the sweep shows before it is kept */
@@ -144,6 +145,7 @@ export class Panel {
     async open(place) {
         const known = this.place?.subfolder === place.subfolder && this.place.second === place.second && this.sides.length
         this.place = place
+        this.wasStopped = false
         if (known) {
             for (const { files } of this.sides) if (files) files.place.decoded = place.decoded
             return this.refresh()
@@ -156,7 +158,6 @@ export class Panel {
             await Promise.all(opened.map((side, i) => side.open(places[i])))
             if (this.place?.subfolder !== place.subfolder || !this.model) return
             this.sides = opened
-            this.asking.tell(place.live ?? null)
             this.pagers.open(this.model, () => this.view)
             this.refresh()
         })
@@ -164,6 +165,7 @@ export class Panel {
 
     /** The run that is followed has ended before it was done. */
     stopped() {
+        this.wasStopped = true
         if (this.place?.live) this.asking.tell(this.place.live, true)
     }
 
@@ -257,7 +259,7 @@ export class Panel {
         this.#showRange(model, view)
         sides.forEach((side, i) => side.show(views[i], this.selection(side), this.places.open && i === 0))
         this.#showPlaces()
-        this.asking.show()
+        this.asking.tell(this.place?.live ?? null, this.wasStopped) // with the map that it is about
         const { start, end, ...kept } = view, settings = JSON.stringify(kept)
         if (settings !== this.settingsShown) {
             this.controls.show(model, view, /** @type {Frame} */ (sides[0].frame))
