@@ -64,11 +64,11 @@ def main() -> None:
         print(f"{missing} pictures are still to be measured: the same command goes on.")
         return
     for table in (make(options.kind, records) for make in (methods, leads, answers)):
-        keep(table, options.kind)
+        table.among_others(RESULTS).write_csv(RESULTS)
         print(table.markdown())
     if options.kind == "digits":
         table = verdicts(options.model, classifier.read(options.classifier), options.data)
-        keep(table, options.kind)
+        table.among_others(RESULTS).write_csv(RESULTS)
         print(table.markdown())
 
 
@@ -238,13 +238,3 @@ def called(subject: Trained, held_out: PictureSet, indices: Sequence[int], pair:
     """Which of two classes the diffusion model finds likelier for each picture: 0 or 1."""
     parts = diffusion.score(subject, subject.networks, held_out, indices, pair)
     return diffusion.together(list(parts)).predicted.tolist()
-
-
-def keep(table: Table, data: str, folder: Path = RESULTS) -> None:
-    """Write the table's rows among those of other data in its file."""
-    file = folder / f"{table.name}.csv"
-    before = file.read_text(encoding="utf-8").splitlines(keepends=True)[1:] if file.exists() else []
-    table.write_csv(folder)
-    others = "".join(line for line in before if not line.startswith(f"{data},"))
-    with file.open("a", newline="", encoding="utf-8") as stream:
-        stream.write(others)

@@ -3,7 +3,8 @@
     python dev.py run benchmarks.speed
 
 Every line is measured against the others in turns within one process, so that what else the machine does cancels in the
-ratios. Stopped, it goes on where it was, as long as the pack's code is the same.
+ratios. Stopped, it goes on where it was, as long as the pack's code is the same. What is not measured this time stays in the
+tables as it was.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from .timing.stopwatch import Log
 from .timing.work import BARE, LOOP, MASK, OURS, SINGLY, Work, best_batch
 
 ALL = (OURS, BARE, SINGLY, MASK, LOOP)
+WORK, RESULTS = ROOT / "output" / "speed", ROOT / "benchmarks" / "results"
 QUALITIES, SETTLED = "qualities", "settled"
 Plan = list[tuple[str, Work, dict[str, int]]]
 """Network, work, and how many rounds of which variant."""
@@ -60,22 +62,24 @@ def main() -> None:
     diffusers_logging.set_verbosity_error()
     diffusers_logging.disable_progress_bar()
     logging.disable(logging.WARNING)
-    options.output.mkdir(parents=True, exist_ok=True)
+    output = options.output or (WORK if options.quick else RESULTS)
+    for folder in (WORK, output):
+        folder.mkdir(parents=True, exist_ok=True)
     graph.start()
-    log = Log(options.output / "measurements.jsonl")
+    log = Log(WORK / "measurements.jsonl")
     only = options.only or ("bundled" if options.quick else "")
     networks = [name for name in (BUNDLED, SD15, SDXL) if only in name.lower()]
     planned = [part for part in plan(options.quick) if part[0] in networks]
     for name in dict.fromkeys(name for name, _, _ in planned):
-        measure(log, name, [part for part in planned if part[0] == name], options.output)
+        measure(log, name, [part for part in planned if part[0] == name], output)
     if BUNDLED in networks and not log.has(report.CALLS):
         log.add(report.CALLS, time_calls(5 if options.quick else 15))
     if BUNDLED in networks or only == QUALITIES:
-        measure_qualities(log, 1 if options.quick else 5, options.output)
+        measure_qualities(log, *((1, 1) if options.quick else (5, 15)), output)
     for name in settling.RUNS:
         if not options.quick and only in f"{SETTLED}, {name.lower()}":
-            measure_settling(log, name, options.output)
-    print(report.write(log, options.output))
+            measure_settling(log, name, output)
+    print(report.write(log, output))
 
 
 def measure(log: Log, name: str, parts: Plan, output: Path) -> None:
@@ -105,20 +109,26 @@ def measure(log: Log, name: str, parts: Plan, output: Path) -> None:
         report.write(log, output)
 
 
-def measure_qualities(log: Log, rounds: int, output: Path) -> None:
-    """Explain Image at each quality, in turns, as far as the log lacks them."""
+def measure_qualities(log: Log, rounds: int, showing_rounds: int, output: Path) -> None:
+    """Explain Image at each quality, and with maps shown and none, in turns, as far as the log lacks them."""
     keys = [
-        (work, quality, number)
+        (QUALITIES, work, quality, number)
         for number in range(rounds)
         for work in qualities.WORKS
         for quality in turned(list(qualities.QUALITIES), number)
     ]
-    missing = [key for key in keys if not log.has((QUALITIES, *key))]
+    keys += [
+        (qualities.SHOWING, qualities.SHOWING_WORK, way, number)
+        for number in range(showing_rounds)
+        for way in turned([qualities.SHOWN, qualities.UNSHOWN], number)
+    ]
+    missing = [key for key in keys if not log.has(key)]
     parts = qualities.load() if missing else {}
-    for place, key in enumerate(missing):
+    for place, (what, *asked) in enumerate(missing):
         if place == 0:
-            qualities.run(key[0], "quick", 0, parts)  # the first run of all loads what others find loaded
-        log.add((QUALITIES, *key), qualities.run(*key, parts))
+            qualities.run(asked[0], "quick", 0, parts)  # the first run of all loads what others find loaded
+        run = qualities.run_shown if what == qualities.SHOWING else qualities.run
+        log.add((what, *asked), run(*asked, parts))
         report.write(log, output)
 
 
@@ -155,5 +165,7 @@ def parser() -> argparse.ArgumentParser:
         "--only", default="", help="networks whose names hold this: bundled, sd 1.5, sdxl; or qualities; or settled"
     )
     made.add_argument("--threads", type=int, default=0, help="torch's threads (default: torch's own choice)")
-    made.add_argument("--output", type=Path, default=ROOT / "output" / "speed", help="measurements, tables and figure")
+    made.add_argument(
+        "--output", type=Path, help="for tables and figure (default: benchmarks/results; with --quick output/speed)"
+    )
     return made

@@ -11,11 +11,14 @@ import json
 import os
 from pathlib import Path
 
+from ..bundled.scenes import PAIRS
 from ..nodes.maths.method.own_pictures import OwnPictures
 from ..tools.environment import ROOT
 from .ground_truth.cases import cases
 from .ground_truth.questions import Setting, fingerprint_of, in_turns
 from .trust_parts import asking, report
+from .trust_parts.contests import Contests
+from .trust_parts.contests import table as contests_table
 from .trust_parts.subjects import Asking, Subject, drawings, unknown, unpacked
 
 ASKED_OFTEN = 1  # scenes a pair of which many samples are asked
@@ -24,16 +27,18 @@ ASKED_OFTEN = 1  # scenes a pair of which many samples are asked
 def main() -> None:
     options = parser().parse_args()
     about = Asking(Setting(options.model, 25, fingerprint_of(options.model)), options.truth)
-    subjects = all_subjects(options, about)
+    subjects, drawn = all_subjects(options, about), cases("report", options.scenes, options.seed)
+    contests = Contests(about, options.output / "contests")
     if not options.report_only:
         latest_first = {kind: own[::-1] for kind, own in subjects.items()}  # `benchmarks.truth` begins with the first
         asking.ask(about, in_turns(latest_first), options.output / "answers", options.workers)
+        contests.hold(drawn[: 2 * len(PAIRS) * options.contests])
     found = {kind: [asking.read(about, one, options.output / "answers") for one in own] for kind, own in subjects.items()}
     answered = {kind: [answer for answer in own if answer is not None] for kind, own in found.items()}
-    drawn = cases("report", options.scenes, options.seed)
     made = report.table(answered, own_pictures(options.model), options.trials, about, drawn)
-    made.write_csv(options.output)
-    print(made.markdown())
+    for table in (made, contests_table(contests, drawn)):
+        table.write_csv(options.output)
+        print(table.markdown())
 
 
 def own_pictures(model: Path) -> OwnPictures:
@@ -48,6 +53,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--photographs", type=int, default=200, help="how many of them")
     made.add_argument("--others", type=int, default=50, help="plain pictures, foreign latents and half-scale latents, each")
     made.add_argument("--scenes", type=int, default=150, help="held-out scenes a pair; each is drawn as both classes")
+    made.add_argument(
+        "--contests", type=int, default=10, help="scenes a pair about which whole contests of Rival Labels are held"
+    )
     made.add_argument("--trials", type=int, default=300, help="simulations of each kind")
     made.add_argument("--seed", type=int, default=0, help="which held-out scenes, as in benchmarks.truth")
     made.add_argument("--model", type=Path, default=ROOT / "bundled" / "model")

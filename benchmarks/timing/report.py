@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import platform
+import re
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -12,10 +13,10 @@ from matplotlib.figure import Figure
 
 from ...nodes.maths.pictures.paper import INK, MUTED
 from ...nodes.maths.pictures.plot import LENGTHS, draw_plot
-from ..figures_in_docs import Results
+from ..figures_in_docs import Results, first
 from ..tables import COLOURS, Cell, Table
 from .networks import BUNDLED, CONFIGS, SD15, SDXL
-from .qualities import QUALITIES
+from .qualities import QUALITIES, SHOWING, SHOWN, UNSHOWN
 from .qualities import WORKS as EXPLAINED
 from .settling import ENCODING, RUNS, SAMPLES, STEPS, WITHOUT_WORDS, Costs
 from .stopwatch import Log
@@ -40,16 +41,25 @@ INSIDE = {  # what ours spends, one within the other
 
 
 def write(log: Log, folder: Path) -> str:
-    """Write speed.md, its tables as CSV and speed.png; returns the text."""
-    made = ratios(log), memory(log), profile(log), calls(log), batches(log), by_quality(log), settling(log, needed())
-    tables = [table for table in made if table.rows]
+    """Write speed.md, its tables as CSV and speed.png; returns the text. What the log lacks stays as the folder has it."""
+    made = (
+        ratios(log),
+        memory(log),
+        profile(log),
+        calls(log),
+        batches(log),
+        by_quality(log),
+        showing(log),
+        settling(log, needed()),
+    )
+    whole = [table.among_others(folder) for table in made]
+    tables = [table for table in whole if table.rows]
     for table in tables:
         table.write_csv(folder)
-    text = "\n\n".join([machine(), goals(log), *(table.markdown() for table in tables)]) + "\n"
+    text = "\n\n".join([machine(), goals(whole[0]), *(table.markdown() for table in tables)]) + "\n"
     (folder / "speed.md").write_text(text, encoding="utf-8")
-    rows = list(measured(log))
-    if rows:
-        draw_plot(150 + 62 * len(rows), lambda figure: draw(figure, log)).save(folder / "speed.png")
+    if whole[0].rows:
+        draw_plot(150 + 62 * len(whole[0].rows), lambda figure: draw(figure, whole[0])).save(folder / "speed.png")
     return text
 
 
@@ -86,17 +96,25 @@ def ratio(log: Log, name: str, work: Work, variant: str, kind: str = "seconds") 
     return [ours[number][kind] / other[number][kind] for number in sorted(ours.keys() & other.keys())]
 
 
-def goals(log: Log) -> str:
-    """Which of the goals the measurements meet."""
+def goals(times: Table) -> str:
+    """Which of the goals the medians in the table of `ratios` meet."""
     said = []
     for variant, goal in GOALS.items():
-        for name, work in measured(log):
-            found = ratio(log, name, work, variant)
-            if found and work in (Work(50), Work(10)) and (work.steps == 50 or name != BUNDLED):
-                median = statistics.median(found)
+        for row in cells(times):
+            steps, size = row["steps"], (row["images"], row["samples"])
+            asked = size == ("1", "1") and (steps == "50" or steps == "10" and row["network"] != BUNDLED)
+            if asked and row[f"÷ {variant}"]:
+                median = first(row[f"÷ {variant}"])
                 word = "met" if median <= goal else "missed"
-                said.append(f"- {name}, {work.steps} steps × 2 prompts: {median:.3f} × {variant}; goal ≤ {goal:.2f}: {word}.")
+                said.append(
+                    f"- {row['network']}, {steps} steps × 2 prompts: {median:.3f} × {variant}; goal ≤ {goal:.2f}: {word}."
+                )
     return "\n".join(said)
+
+
+def cells(table: Table) -> list[dict[str, str]]:
+    """The rows by their columns, as the CSV has them: "" where nothing was measured."""
+    return [dict(zip(table.head, ["" if cell is None else str(cell) for cell in row], strict=True)) for row in table.rows]
 
 
 def ratios(log: Log) -> Table:
@@ -104,10 +122,10 @@ def ratios(log: Log) -> Table:
     for name, work in measured(log):
         ours = rounds(log, name, work, OURS)
         seconds = statistics.median(value["seconds"] for value in ours.values())
-        cells = [spread(ratio(log, name, work, variant)) for variant in OTHERS]
+        beside = [spread(ratio(log, name, work, variant)) for variant in OTHERS]
         processor = spread(ratio(log, name, work, BARE, "processor"))
         threads = max(value["threads"] for value in ours.values())
-        rows.append([name, threads, *_sizes(work), work.evaluations, f"{seconds:.2f}", *cells, processor, len(ours)])
+        rows.append([name, threads, *_sizes(work), work.evaluations, f"{seconds:.2f}", *beside, processor, len(ours)])
     head = [
         "network",
         "threads",
@@ -207,7 +225,7 @@ def batches(log: Log) -> Table:
     for name in (BUNDLED, *CONFIGS):
         found = log.get((name, "batch"))
         for size, seconds in found["seconds"].items() if found else ():
-            rows.append([name, int(size), f"{1000 * seconds:.1f}", "best" if int(size) == found["best"] else ""])
+            rows.append([name, int(size), f"{1000 * seconds:.1f}", "best" if int(size) == found["best"] else None])
     note = "The bare network's time for an evaluation, by how many it is given at once: the fastest of a few runs."
     return Table("speed_batches", "Batch size", ["network", "batch", "ms an evaluation", ""], rows, note)
 
@@ -239,6 +257,26 @@ def by_quality(log: Log) -> Table:
         "done after a call to find out and show how far the answer is. Median [lowest, highest]."
     )
     return Table("speed_qualities", "Where it stops by itself", head, rows, note)
+
+
+def showing(log: Log) -> Table:
+    """What Explain Image takes with maps shown while the model is asked, through what it takes without."""
+    rows: list[list[Cell]] = []
+    for work in EXPLAINED:
+        found = [{n: run for n in range(MOST_ROUNDS) if (run := log.get((SHOWING, work, way, n)))} for way in (SHOWN, UNSHOWN)]
+        both = [(found[0][number], found[1][number]) for number in sorted(found[0].keys() & found[1].keys())]
+        if both:
+            shares = [spread([shown[kind] / without[kind] for shown, without in both]) for kind in ("processor", "seconds")]
+            counts = [f"{statistics.median(shown[kind] for shown, _ in both):.0f}" for kind in ("calls", "maps")]
+            rows.append([work, *counts, *shares, f"{statistics.median(shown['alone'] for shown, _ in both):.4f}", len(both)])
+    head = ["work", "calls", "maps shown", "processor time ÷ without", "time ÷ without", "maps alone ÷ run", "rounds"]
+    note = (
+        "Explain Image at exact, with the maps shown while the model is asked and with none, of the same picture and noise: in "
+        "turns, in one process, with one thread. Encoding each map for the page, which ComfyUI's server does in another thread, "
+        "is in the times. Maps alone is the processor time that making and encoding them took within the run: it varies less. "
+        "Median [lowest, highest]."
+    )
+    return Table("speed_showing", "What showing maps costs", head, rows, note)
 
 
 def needed() -> float:
@@ -285,20 +323,20 @@ def settling(log: Log, settled: float) -> Table:
     return Table("speed_settled", "Where it stops by itself, at the true sizes", head, rows, note)
 
 
-def draw(figure: Figure, log: Log) -> None:
-    """Time beside the bare network's, for every piece of work and way."""
-    rows = list(measured(log))
-    axes = figure.subplots()
-    for variant, colour in zip((OURS, SINGLY, MASK, LOOP), COLOURS):
-        for place, (name, work) in enumerate(rows):
-            mine, bare = (rounds(log, name, work, way) for way in (variant, BARE))
-            for number in mine.keys() & bare.keys():
-                at = mine[number]["seconds"] / bare[number]["seconds"]
-                axes.plot(at, place, "o", color=colour, markersize=LENGTHS(4), alpha=0.7)
-        axes.plot([], [], "o", color=colour, label=variant)
+def draw(figure: Figure, times: Table) -> None:
+    """Time beside the bare network's, for every piece of work and way: medians, and of ours how far the rounds reach."""
+    axes, rows = figure.subplots(), cells(times)
+    for way, colour in zip((OURS, SINGLY, MASK, LOOP), COLOURS):
+        for place, row in enumerate(rows):
+            ours, beside = numbers(row[f"÷ {BARE}"]), numbers(row[f"÷ {way}"]) if way != OURS else [1.0]
+            if ours and beside:
+                axes.plot(ours[0] / beside[0], place, "o", color=colour, markersize=LENGTHS(4))
+            if way == OURS:
+                axes.plot(ours[1:], [place] * len(ours[1:]), color=colour, linewidth=LENGTHS(1))
+        axes.plot([], [], "o", color=colour, label=way)
     axes.axvline(1, color=INK, linewidth=LENGTHS(0.7))
     axes.axvline(GOALS[BARE], color=MUTED, linewidth=LENGTHS(0.7), linestyle="--")
-    axes.set_yticks(range(len(rows)), [f"{name.split(',')[0]}\n{written(work)}" for name, work in rows], fontsize=LENGTHS(9))
+    axes.set_yticks(range(len(rows)), [f"{row['network'].split(',')[0]}\n{sizes(row)}" for row in rows], fontsize=LENGTHS(9))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel("time ÷ the bare network's forwards at its best batch size (dashed: the goal, 1.05)", fontsize=LENGTHS(9))
     axes.spines[["top", "right"]].set_visible(False)
@@ -306,7 +344,12 @@ def draw(figure: Figure, log: Log) -> None:
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=LENGTHS(9))
 
 
-def written(work: Work) -> str:
-    """In few words: 50 steps, 4 images."""
-    others = [f"{count} {word}" for count, word in ((work.images, "images"), (work.samples, "samples")) if count > 1]
-    return ", ".join([f"{work.steps} step{'s' * (work.steps > 1)}", *others])
+def numbers(cell: str) -> list[float]:
+    """The median, the lowest and the highest of a cell of `spread`; no more than the median of a single round."""
+    return [float(part) for part in re.findall(r"[\d.]+", cell)]
+
+
+def sizes(row: Mapping[str, str]) -> str:
+    """A piece of work in few words: 50 steps, 4 images."""
+    others = [f"{row[what]} {what}" for what in ("images", "samples") if row[what] != "1"]
+    return ", ".join([f"{row['steps']} step{'s' * (row['steps'] != '1')}", *others])

@@ -106,6 +106,19 @@ def test_ratios_are_taken_within_a_round_and_the_goals_are_judged_by_their_media
     }
 
 
+def test_measuring_one_network_keeps_the_others_rows(tmp_path: Path) -> None:
+    for name, seconds in ((BUNDLED, 1.0), (SD15, 3.0), (BUNDLED, 2.0)):
+        log = Log(tmp_path / f"log of {name}, {seconds}")
+        log.add((name, Work(50), BARE, 0), {"seconds": 1.0, "processor": 1.0, "extra": 10**6})
+        ours = {"seconds": seconds, "processor": seconds, "threads": 1, "extra": 10**6, "resident": 10**9}
+        parts = {"network": 1, "call": 1, "evaluation": 1, "session": 1, "collection": 1}
+        log.add((name, Work(50), OURS, 0), ours | {"parts": parts})
+        text = report.write(log, tmp_path)
+    assert f"{BUNDLED}, 50 steps × 2 prompts: 2.000 ×" in text and f"{SD15}, 50 steps × 2 prompts: 3.000 ×" in text
+    lines = (tmp_path / "speed.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[0].strip('"') for line in lines] == ["network", *(name.split(",")[0] for name in (BUNDLED, SD15))]
+
+
 SHORT_RUNS = """
 import json, launch, torch
 from sdexplain.benchmarks.timing import graph, settling, true_sizes
