@@ -17,7 +17,6 @@ Without --data the pictures are scikit-learn's 1,797 handwritten digits.
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, astuple
@@ -38,6 +37,7 @@ from ..training.own_pictures import classifier
 from .ground_truth.marks import LAYER, LEARNED, STEPS, WORK, Data, Mark, Trial, read
 from .ground_truth.records import recorded, source_digest, weights_digest
 from .ground_truth.subjects import write_digits
+from .tables import Table
 
 RESULTS = ROOT / "benchmarks" / "results"
 HELD_OUT_SEED = 99  # of which held-out pictures carry the mark
@@ -193,18 +193,7 @@ def write(name: str, rows: Sequence[dict[str, Any]]) -> None:
     """Write the trials of these pictures, and their row in the summary; print the latter."""
     if not rows:
         return
-    _table(RESULTS / f"classifier_audit_{name}.csv", rows)
-    file, found = RESULTS / "classifier_audit.csv", summary(name, rows)
-    before: list[dict[str, Any]] = []
-    if file.exists():
-        with file.open(newline="", encoding="utf-8") as stream:
-            before = [row for row in csv.DictReader(stream) if row["data"] != name]
-    _table(file, [*before, found])
+    Table(f"classifier_audit_{name}", f"Trials on {name}", list(rows[0]), [list(row.values()) for row in rows]).write_csv(RESULTS)
+    found = summary(name, rows)
+    Table("classifier_audit", "Caught or not", list(found), [list(found.values())]).among_others(RESULTS).write_csv(RESULTS)
     print("\n".join(f"{column}: {value}" for column, value in found.items()))
-
-
-def _table(file: Path, rows: Sequence[dict[str, Any]]) -> None:
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        table = csv.DictWriter(stream, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
