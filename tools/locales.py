@@ -15,7 +15,7 @@ from ..nodes.maths.files import explorer, explorer_words
 from ..nodes.maths.method.noising import NoisedLatents
 from ..nodes.maths.method.prediction import NoisePredictions
 from ..nodes.maths.pictures.colours import DIVERGING, SEQUENTIAL
-from ..nodes.maths.wording import SENTENCES
+from ..nodes.maths.wording import RECOGNITION, SENTENCES
 from .client import Client
 from .environment import ROOT, find_host
 from .server import Server
@@ -64,7 +64,9 @@ def of_the_page() -> dict[str, Any]:
         "views": explorer_words.VIEWS,
         "fields": explorer_words.FIELDS,
         "options": explorer_words.OPTIONS,
-        "sentences": {name: text for name, text in (SENTENCES | explorer_words.PAGE_SENTENCES).items() if name != "source"},
+        "sentences": {
+            name: text for name, text in (SENTENCES | RECOGNITION | explorer_words.PAGE_SENTENCES).items() if name != "source"
+        },
         "meanings": meanings,
         "units": {unit: unit for unit in units},
         "colours": {colour: colour for colour in sorted(colours)},

@@ -32,8 +32,8 @@ export class Legend {
      * @param {{ decodedBy: string, line: string }} says whose colours are shown, '' where it is the map; and what the contour line marks
      */
     show(model, view, frame, look, map, { decodedBy, line }) {
-        this.title.textContent = isolated(model.header.title)
-        const image = model.image(view), strange = model.header.strange[image], recognition = model.header.familiarity[image]
+        this.title.textContent = isolated(model.title)
+        const image = model.image(view), strange = model.header.strange[image], recognition = isolated(model.tell(model.header.familiarity[image]))
         this.familiarity.textContent = strange ? recognition : ''
         this.key.hidden = Boolean(decodedBy)
         if (!decodedBy) this.#showKey(model, view, frame, look, map)

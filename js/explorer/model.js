@@ -7,6 +7,7 @@ import { Sums, total } from './sums.js'
 import { fill, reliabilityWords } from './words.js'
 
 /** @typedef {import('./safetensors.js').Contents} Contents */
+/** @typedef {{ name: string, values: Record<string, any> }} Told a sentence's name, and for its places texts or such sentences */
 /**
  * @typedef {object} View the widgets' values
  * @property {number} start
@@ -85,6 +86,22 @@ export class Model {
      */
     say(name, values) {
         return fill(this.header.sentences[name], values)
+    }
+
+    /** Both prompts. */
+    get title() {
+        const named = (/** @type {string} */ label) => (label.trim() ? `“${label.trim()}”` : this.say('unnamed', {}))
+        return this.say('versus', { target: named(this.header.target), contrast: named(this.header.contrast) })
+    }
+
+    /**
+     * A sentence about the run itself, whose values may be sentences.
+     * @param {Told} sentence
+     * @returns {string}
+     */
+    tell({ name, values }) {
+        const told = Object.entries(values).map(([place, value]) => [place, typeof value === 'string' ? value : this.tell(value)])
+        return this.say(name, Object.fromEntries(told))
     }
 
     /** Which sample is shown, -1 for the mean. @param {View} view */

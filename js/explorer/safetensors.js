@@ -4,7 +4,7 @@ import { TEXTS } from './texts.js'
 import { fill } from './words.js'
 
 const FORMAT = 'SDExplain explorer'
-const VERSION = '3'
+const VERSION = '4'
 const KINDS = { F32: Float32Array, U8: Uint8Array }
 
 /**

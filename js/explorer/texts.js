@@ -65,9 +65,12 @@ function tooltipsOf({ nodeDefs = {} }) {
  */
 export function translated(header) {
     if (words === english) return header
-    const [target, contrast] = header.short.map((/** @type {string} */ label) => label.replaceAll(/^“|”$/g, ''))
+    const named = (/** @type {string} */ label) => (label === english.sentences.unnamed ? words.sentences.unnamed : label)
+    const [target, contrast] = header.short, short = header.short.map(named)
+    const said = (/** @type {string} */ text, /** @type {string[]} */ labels) =>
+        fill(text.replaceAll(/“({\w+})”/g, '$1'), { target: labels[0], contrast: labels[1] })
     const same = (/** @type {string} */ text, /** @type {string | undefined} */ ours, /** @type {string | undefined} */ theirs) =>
-        ours !== undefined && theirs !== undefined && fill(ours, { target, contrast }) === text ? fill(theirs, { target, contrast }) : text
+        ours !== undefined && theirs !== undefined && said(ours, [target, contrast]) === text ? said(theirs, short) : text
     const sentence = (/** @type {[string, string]} */ [name, text]) =>
         [name, english.sentences[name] === text ? (words.sentences[name] ?? text) : text]
     const meaning = (/** @type {Record<string, any>} */ entry) => {
@@ -78,6 +81,7 @@ export function translated(header) {
     }
     return {
         ...header,
+        short,
         sentences: Object.fromEntries(Object.entries(header.sentences).map(sentence)),
         words: header.words.map(meaning),
         maps: header.maps.map((/** @type {any} */ map) => ({ ...map, ends: map.ends.map((/** @type {string} */ colour) => words.colours[colour] ?? colour) })),

@@ -80,7 +80,8 @@ export function rangeWords(model, view) {
     const [start, end] = model.range(view), { steps, sigmas, log_snr: logSnr } = model.header
     const level = (/** @type {number} */ step) =>
         model.say(logSnr[step] === null ? 'level_alone' : 'level', { sigma: formatValue(sigmas[step]), log_snr: formatValue(logSnr[step] ?? 0) })
-    return [model.say('steps', { start, end, steps }), model.say('levels', { first: level(start), last: level(end - 1) })]
+    const asked = model.asked.length
+    return [model.say(asked < steps ? 'steps_asked' : 'steps', { start, end, steps, asked }), model.say('levels', { first: level(start), last: level(end - 1) })]
 }
 
 /** What a step says. @param {Model} model @param {View} view @param {number} step @param {number} value */

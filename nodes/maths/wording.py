@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 ELLIPSIS = "…"
@@ -35,8 +37,49 @@ SENTENCES = {
     "at_least": "≥ {value}",
     "quantity": "{quantity}, {unit}",
     "in_errors": "standard errors",
+    "unnamed": "an unnamed prompt",
 }
 """What a map's legend says, for the values in braces: said by Python on a picture, and by the Explorer's page while one drags."""
+RECOGNITION = {
+    "knows": "The model knows such pictures {number}.",
+    "doubtful": "It is doubtful whether the model knows this picture {number}.",
+    "no_better": "The model does not know this picture: it predicts the noise no better than smoothing {number}.",
+    "hardly_better": "The model does not know this picture: it predicts the noise hardly better than smoothing {number}.",
+    "error": "(its error is {ratio} times that of smoothing)",
+    "error_and_own": "(its error is {ratio} times that of smoothing; on its own pictures below {own})",
+    "over": "over {value}",
+    "no_level": "Whether the model knows this picture can't be told: no step has a log SNR from {low} to {high}.",
+    "neither": "Neither {target} nor {contrast} describes this picture better than no words at all.",
+    "neither_although": "Neither {target} nor {contrast} describes this picture better than no words at all, although the model "
+    "knows such pictures {number}.",
+    "both": "Both {target} and {contrast} describe this picture better than no words at all.",
+    "in_turn": "{first} {second}",
+    "as_written": "{text}",
+    "unknown_word": "The model was never shown this word: {words}. What it answers then means nothing.",
+    "unknown_words": "The model was never shown these words: {words}. What it answers then means nothing.",
+}
+"""Whether the model knows picture and words, for `Sentence`: {number}, {first} and {second} are sentences themselves."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One of `RECOGNITION` with its values, some of which may be sentences: the Explorer's page says it in its own language."""
+
+    name: str
+    values: Mapping[str, str | Sentence]
+
+    def __str__(self) -> str:
+        return say(self.name, **self.values)
+
+
+def sentence_of(text: str, *names: str) -> Sentence | None:
+    """The one of these sentences, each with a single value, that says this text."""
+    for name in names:
+        before, _, rest = RECOGNITION[name].partition("{")
+        value, _, after = rest.partition("}")
+        if text.startswith(before) and text.endswith(after):
+            return Sentence(name, {value: text[len(before) : len(text) - len(after)]})
+    return None
 
 
 def asked_words(asked: int | None) -> str:
@@ -45,13 +88,13 @@ def asked_words(asked: int | None) -> str:
 
 
 def say(name: str, **values: object) -> str:
-    """One of `SENTENCES` with its values."""
-    return SENTENCES[name].format(**values)
+    """One of `SENTENCES` or `RECOGNITION` with its values."""
+    return (SENTENCES | RECOGNITION)[name].format(**values)
 
 
 def quoted(label: str) -> str:
     """A label in quotation marks, as legends write it."""
-    return f"“{label.strip()}”" if label.strip() else "an unnamed prompt"
+    return f"“{label.strip()}”" if label.strip() else say("unnamed")
 
 
 def differing_part(label: str, other: str, longest: int = 32) -> str:

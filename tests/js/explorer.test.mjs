@@ -136,7 +136,7 @@ function file(metadata, arrays = {}, data = []) {
 }
 
 test('a file is read in place', () => {
-    const metadata = { format: 'SDExplain explorer', version: '3', header: '{"label":"“斑馬” 🦓"}' }
+    const metadata = { format: 'SDExplain explorer', version: '4', header: '{"label":"“斑馬” 🦓"}' }
     const arrays = { b: { dtype: 'U8', shape: [3], data_offsets: [8, 11] }, a: { dtype: 'F32', shape: [1, 2], data_offsets: [0, 8] } }
     const content = file(metadata, arrays, [...new Uint8Array(new Float32Array([1.5, -2]).buffer), 7, 8, 9])
     const { header, arrays: found } = read(content)
@@ -146,7 +146,7 @@ test('a file is read in place', () => {
 })
 
 test('foreign, cut and newer files are refused in words', () => {
-    const cut = file({ format: 'SDExplain explorer', version: '3', header: '{}' }).slice(0, 40)
+    const cut = file({ format: 'SDExplain explorer', version: '4', header: '{}' }).slice(0, 40)
     const huge = new Uint8Array(16).fill(255).buffer
     for (const content of [new ArrayBuffer(4), cut, huge, file({ format: 'pt' }), file(undefined)]) assert.throws(() => read(content), /not a file of the Explorer/)
     assert.throws(() => read(file({ format: 'SDExplain explorer', version: '9', header: '{}' })), /version 9/)
@@ -159,16 +159,17 @@ test('sentences are filled once, whatever is put into them', () => {
 
 test('what came with the data is said in the page’s language, and what it has no words for stays', () => {
     const header = {
-        short: ['“zebra”', '“horse”'],
-        sentences: { cell: served.en.sdexplain.sentences.cell, steps: 'steps of a newer version' },
-        words: [{ reading: 'evidence', scalar: 'channel norm', positive: 'speaks for “zebra”', negative: 'new words', quantity: 'Evidence', noun: 'evidence', unit: 'nats per latent cell', summed_unit: 'nats' }],
+        short: ['“zebra”', 'an unnamed prompt'],
+        sentences: { ...served.en.sdexplain.sentences, steps: 'steps of a newer version' },
+        words: [{ reading: 'evidence', scalar: 'channel norm', positive: 'speaks for “zebra”', negative: 'speaks for an unnamed prompt', quantity: 'Evidence', noun: 'new words', unit: 'nats per latent cell', summed_unit: 'nats' }],
         maps: [{ name: 'RdBu_r', ends: ['blue', 'red'] }],
     }
     assert.equal(translated(header), header) // English
     speak('de-CH')
-    const { sentences, words: [word], maps: [map] } = translated(header)
+    const { sentences, words: [word], maps: [map], short } = translated(header)
     assert.deepEqual([sentences.cell, sentences.steps], [served.de.sdexplain.sentences.cell, header.sentences.steps])
-    assert.deepEqual([word.positive, word.negative, word.unit], ['spricht für “zebra”', 'new words', 'nats je Latent-Zelle'])
+    assert.deepEqual([word.positive, word.negative, word.noun], ['spricht für “zebra”', 'spricht für Prompt ohne Namen', 'new words'])
+    assert.deepEqual([word.unit, short[1]], ['nats je Latent-Zelle', 'Prompt ohne Namen'])
     assert.deepEqual(map.ends, ['blau', 'rot'])
     speak('en')
 })

@@ -17,7 +17,7 @@ const box = { left: 0, top: 0, right: model.header.width - 1, bottom: model.head
 const answer = {
     values: [...frame.values], levels: [...frame.levels], limit: frame.limit, note: frame.note, finding: frame.finding, unit: frame.unit,
     words: frame.words, errors: errors && [...errors], total: model.total(view, 'evidence', ...range),
-    title: model.header.title, verdict: totalWords(model, view), key: keyWords(model, view, frame, map.ends),
+    title: model.title, recognition: model.tell(model.header.familiarity[model.image(view)]), verdict: totalWords(model, view), key: keyWords(model, view, frame, map.ends),
     source: sourceWords(model, frame), range: rangeWords(model, view), box: cellWords(model, view, box, model.within(view, packed, box, ...range)),
     step: stepWords(model, view, 0, 1),
 }

@@ -18,6 +18,7 @@ from explorer_files import contents, data_start, listed
 from sdexplain.nodes.maths.files.explorer import curve, digest, layers, one_sample, overview, parts
 from sdexplain.nodes.maths.files.explorer_words import TEXTS
 from sdexplain.nodes.maths.files.latent_colours import decoder_colours, picture_colours
+from sdexplain.nodes.maths.method.cases import unknown_words_note
 from sdexplain.nodes.maths.method.difference import read_step, sum_steps
 from sdexplain.nodes.maths.method.heatmap import make_heatmap, show_only
 from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
@@ -25,6 +26,7 @@ from sdexplain.nodes.maths.method.prediction import NoisePredictions
 from sdexplain.nodes.maths.method.reading import read_map, standard_error
 from sdexplain.nodes.maths.method.scalar import scalar_map
 from sdexplain.nodes.maths.pictures.legend import end_texts, scale_numbers
+from sdexplain.nodes.maths.wording import RECOGNITION
 
 EXPLORER = javascript.FOLDER.parent.parent / "js" / "explorer"
 VIEW = {
@@ -118,7 +120,7 @@ def test_the_page_reads_what_python_wrote_and_refuses_other_files_in_words(tmp_p
     modules = tuple((EXPLORER / name).as_uri() for name in ("safetensors.js", "texts.js"))
     refused = {
         "not a file of the Explorer": [b"", b"PNG0" + bytes(20), content[:100], save({"a": np.zeros(2)})],
-        "version 9": [content.replace(b'"version":"3"', b'"version":"9"')],
+        "version 9": [content.replace(b'"version":"4"', b'"version":"9"')],
     }
     for name, broken in {"": [content], **refused}.items():
         for place, text in enumerate(broken):
@@ -245,6 +247,7 @@ def test_page_and_legend_say_the_same_words(
     assert said["title"] == "“a “zebra” <b>” vs “horse”"
     evidence = read_map(sum_steps(predictions, 1, 4, "evidence", weighting))
     assert said["verdict"]["says"] == evidence.totals[1] and said["verdict"]["unsure"] == ""
+    assert said["recognition"] == evidence.familiarity[1]
 
 
 @pytest.mark.parametrize(
@@ -272,8 +275,20 @@ def test_the_page_says_all_sentences_that_it_is_given_and_no_others() -> None:
     sentences = contents(overview(made(), pictures()))[0]["sentences"]
     script = "".join(file.read_text(encoding="utf-8") for file in EXPLORER.glob("*.js"))
     said = {name for choice in re.findall(r"\.say\(([^,]+),", script) for name in re.findall(r"'(\w+)'", choice)}
-    assert said == set(sentences)
+    assert said == set(sentences) - set(RECOGNITION)  # these are named by the run, see below
     assert all(sentence.strip() and sentence.count("{") == sentence.count("}") for sentence in sentences.values())
+
+
+@pytest.mark.parametrize("words", [["zebu"], ["zebu", "okapi"]], ids=len)
+def test_page_and_legend_say_alike_which_words_the_model_never_saw(
+    page_says: Callable[..., dict[str, Any]], words: list[str]
+) -> None:
+    predictions = replace(made(), unseen=unknown_words_note(words), contrast_label=" ")
+    said = page_says(predictions)
+    assert said["recognition"] == sum_steps(predictions).familiarity[1] == predictions.unseen
+    assert said["title"] == "“a “zebra” <b>” vs an unnamed prompt"
+    header = contents(overview(predictions, pictures()))[0]
+    assert all(sentence["name"].startswith("unknown_word") for sentence in header["familiarity"])  # which has translations
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,8 @@ def test_it_speaks_the_pages_language_also_of_what_came_with_the_data(alone: Pag
         assert words(alone, ".sdx-verdict").startswith("Image entière : ") and "étapes 0–10 sur 10" in words(alone, ".sdx-steps")
         ends, source = words(alone, ".sdx-ends"), words(alone, ".sdx-source")
         assert "parle pour \u2068“one”\u2069" in ends and "nats par cellule latente" in source
+        assert words(alone, ".sdx-title") == "\u2068“one”\u2069 contre \u2068“other”\u2069"
+        assert source.endswith(". Le modèle connaît de telles images (son erreur vaut 0.15 fois celle d’un lissage).")
     finally:
         alone.evaluate(f"async () => await {setting}.set('Comfy.Locale', 'en')")
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any, get_args
 
 import torch
@@ -28,12 +28,12 @@ from ..method.reliability import CONFIDENCE
 from ..method.scalar import ROUNDING_PER_STEP, Scalar, combine
 from ..pictures.colours import AUTOMATIC, DIVERGING, SEQUENTIAL, colour_map_name, colour_table, end_colours
 from ..pictures.overlay import Appearance, ground
-from ..wording import PER_CELL, SENTENCES, differing_part, quoted
+from ..wording import PER_CELL, RECOGNITION, SENTENCES, differing_part, quoted
 from .explorer_words import PAGE_SENTENCES
 from .latent_colours import decoder_colours, picture_colours
 
 FORMAT = "SDExplain explorer"
-VERSION = 3
+VERSION = 4
 MOST_VALUES = 1 << 25  # of a file of parts, 128 MB; if the samples do not fit, it has their mean and variance
 Decoder = tuple[Weighting, Callable[[Tensor], Tensor]]
 """How the steps are weighted when the decoder's colours are learned, and VAE-space latents [n,C,h,w] to pictures [n,H,W,3]."""
@@ -115,25 +115,19 @@ def _meaning(predictions: NoisePredictions) -> dict[str, Any]:
     return {
         "target": labels[0],
         "contrast": labels[1],
-        "familiarity": familiarity,
+        "familiarity": [*map(asdict, familiarity)],
         "strange": strange,
-        "title": f"{quoted(labels[0])} vs {quoted(labels[1])}",
         "short": [quoted(differing_part(*labels)), quoted(differing_part(*labels[::-1]))],
         "readings": list(get_args(Reading)),
         "weightings": list(get_args(Weighting)),
         "words": words(predictions),
-        "sentences": legend | PAGE_SENTENCES | _asked_sentence(predictions.noised),
+        "sentences": legend | RECOGNITION | PAGE_SENTENCES,
         "maps": [
             {"name": name, "signed": signed, "ends": list(end_colours(name, signed)), "ground": ground(signed, Appearance(name))}
             for name, signed in COLOUR_MAPS.items()
         ],
         "automatic": {"signed": colour_map_name(AUTOMATIC, True), "unsigned": colour_map_name(AUTOMATIC, False)},
     }
-
-
-def _asked_sentence(noised: NoisedLatents) -> dict[str, str]:
-    """What the page says of the chosen steps, where only some of the schedule were asked."""
-    return {} if noised.asked is None else {"steps": f"{PAGE_SENTENCES['steps']}; asked: {len(noised.asked)} of {{steps}}"}
 
 
 def at_steps(noised: NoisedLatents, asked: list[Tensor], dim: int = 0) -> Tensor:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from ..method.settled import AGREEMENT
 
 PAGE_SENTENCES = {
+    "versus": "{target} vs {contrast}",
     "steps": "steps {start}–{end} of {steps}, noisiest first",
+    "steps_asked": "steps {start}–{end} of {steps}, noisiest first; asked: {asked} of {steps}",
     "level": "σ {sigma}, λ {log_snr}",
     "level_alone": "σ {sigma}",
     "levels": "{first}  →  {last}",

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..wording import plain_text, quoted
+from ..wording import Sentence, plain_text, quoted, say
 from .noising import NoisedLatents
 from .uncertainty import error_of_sum
 
@@ -69,22 +69,25 @@ class Cases:
         """[B] the same for the contrast."""
         return loses(self.contrast, self.contrast_error)
 
-    def told(self, image: int) -> str:
-        """The case of one image, if that is more than which label is ahead: "neither" or "both fit"; else ""."""
-        return self.words(image) if self.cases[image] in ("neither", "both fit") else ""
+    def told(self, image: int) -> Sentence | None:
+        """The case of one image, if that is more than which label is ahead: "neither" or "both fit"."""
+        name = {"neither": "neither", "both fit": "both"}.get(self.cases[image])
+        return Sentence(name, {"target": _named(self.target_label), "contrast": _named(self.contrast_label)}) if name else None
 
     def words(self, image: int) -> str:
         """The case of one image in a sentence."""
+        if told := self.told(image):
+            return str(told)
         target, contrast = quoted(plain_text(self.target_label)), quoted(plain_text(self.contrast_label))
         case = self.cases[image]
-        if case == "neither":
-            return f"Neither {target} nor {contrast} describes this picture better than no words at all."
-        if case == "both fit":
-            return f"Both {target} and {contrast} describe this picture better than no words at all."
         better, other = (target, contrast) if case == "target" else (contrast, target)
         lost = self.contrast_lost if case == "target" else self.target_lost
         worse = "worse" if lost[image] else "hardly better"
         return f"{better} describes this picture best; {other} describes it {worse} than no words at all."
+
+
+def _named(label: str) -> str | Sentence:
+    return quoted(plain_text(label)) if plain_text(label) else Sentence("unnamed", {})
 
 
 def wins(nats: Tensor, error: Tensor | None) -> Tensor:
@@ -176,5 +179,4 @@ def unknown_words_note(words: list[str]) -> str:
     if not words:
         return ""
     listed = ", ".join(map(quoted, words[:5])) + (" …" if len(words) > 5 else "")
-    which = "this word" if len(words) == 1 else "these words"
-    return f"The model was never shown {which}: {listed}. What it answers then means nothing."
+    return say("unknown_word" if len(words) == 1 else "unknown_words", words=listed)

@@ -147,7 +147,7 @@ def sum_steps(
         agreeing=spread.agreeing,
         compared=spread.compared,
         estimates=noised.estimates,
-        familiarity=familiarity,
+        familiarity=tuple(map(str, familiarity)),
         strange=strange,
         total_error=error_of_sum(torch.stack(totals, dim=1), noised.antithetic, noised.fresh_noise),
         reading=reading,

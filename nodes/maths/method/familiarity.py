@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from ..wording import format_value
+from ..wording import Sentence, format_value, sentence_of
 from .noising import NoisedLatents
 from .own_pictures import OwnPictures
 from .prediction import NoisePredictions
@@ -97,22 +97,19 @@ class Familiarity:
 
     def words(self, image: int) -> str:
         """One to three sentences about one picture, for reports."""
-        return " ".join([self.answer(image), *self._words_on_structure(image), *self._words_on_cleanest(image)])
+        return " ".join([str(self.answer(image)), *self._words_on_structure(image), *self._words_on_cleanest(image)])
 
-    def answer(self, image: int) -> str:
+    def answer(self, image: int) -> Sentence:
         """The first of them, for legends: whether the model knows the picture, and the number behind it."""
         if self.ratios is None:
             low, high = map(format_value, LEVELS)
-            return f"Whether the model knows this picture can't be told: no step has a log SNR from {low} to {high}."
+            return Sentence("no_level", {"low": low, "high": high})
         ratio, verdict = float(self.ratios[image]), self.verdicts[image]
-        own = "" if self.own is None else f"; on its own pictures below {_two_digits(self.own.ratios[-1])}"
-        number = f"(its error is {_two_digits(ratio)} times that of smoothing{own})"
-        if verdict == "known":
-            return f"The model knows such pictures {number}."
-        if verdict == "doubtful":
-            return f"It is doubtful whether the model knows this picture {number}."
-        than = "no better than" if ratio > 0.95 else "hardly better than"
-        return f"The model does not know this picture: it predicts the noise {than} smoothing {number}."
+        error = Sentence("error", {"ratio": _two_digits(ratio)})
+        if self.own is not None:
+            error = Sentence("error_and_own", {**error.values, "own": _two_digits(self.own.ratios[-1])})
+        not_known = "no_better" if ratio > 0.95 else "hardly_better"
+        return Sentence({"known": "knows", "doubtful": "doubtful"}.get(verdict, not_known), {"number": error})
 
     def _words_on_structure(self, image: int) -> list[str]:
         if self.own is None or not self.unusual[image]:
@@ -141,7 +138,7 @@ def measure(predictions: NoisePredictions) -> Familiarity:
     return _measured[predictions]
 
 
-def recognise(predictions: NoisePredictions) -> tuple[tuple[str, ...], tuple[bool, ...]]:
+def recognise(predictions: NoisePredictions) -> tuple[tuple[Sentence, ...], tuple[bool, ...]]:
     """Each image's sentences for a legend, and whether no sure answer is in order: picture or words are not known, or unfit."""
     found, cases = measure(predictions), predictions.cases
     words = tuple(_recognition(predictions, found, image) for image in range(predictions.noised.images))
@@ -149,17 +146,22 @@ def recognise(predictions: NoisePredictions) -> tuple[tuple[str, ...], tuple[boo
     return words, tuple(bool(predictions.unseen) or not value for value in sure.tolist())
 
 
-def _recognition(predictions: NoisePredictions, found: Familiarity, image: int) -> str:
+def _recognition(predictions: NoisePredictions, found: Familiarity, image: int) -> Sentence:
     """The reason why no sure answer is in order comes first. Of what the model does not know, no words are said to fit."""
     if predictions.unseen:
-        return predictions.unseen
+        return _unseen(predictions.unseen)
     answer, cases = found.answer(image), predictions.cases
     if cases is None or not (cases.neither[image] or found.may_be_sure[image]):
         return answer
     told = cases.told(image)
-    if cases.neither[image] and found.verdicts[image] == "known":
-        return f"{told.removesuffix('.')}, although {answer[0].lower()}{answer[1:]}"
-    return f"{answer} {told}".rstrip()
+    if told and cases.neither[image] and found.verdicts[image] == "known":
+        return Sentence("neither_although", {**told.values, **answer.values})
+    return Sentence("in_turn", {"first": answer, "second": told}) if told else answer
+
+
+def _unseen(text: str) -> Sentence:
+    """The note on words that the model never saw, which predictions bring as text."""
+    return sentence_of(text, "unknown_word", "unknown_words") or Sentence("as_written", {"text": text})
 
 
 def measure_prompts(noised: NoisedLatents, predictions: Sequence[Tensor], own: OwnPictures | None = None) -> Familiarity:
@@ -239,5 +241,5 @@ def _ratio(model: Tensor, smoothing: Tensor) -> Tensor:
     return torch.where((model == 0) & (smoothing == 0), 1.0, model / smoothing)
 
 
-def _two_digits(value: float) -> str:
-    return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 100 else "over 100"
+def _two_digits(value: float) -> str | Sentence:
+    return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 100 else Sentence("over", {"value": "100"})
