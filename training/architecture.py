@@ -9,6 +9,7 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from .permissions import as_usual
 from .tokenizer import WORDS, build_tokenizer, save_vocabulary
 
 LATENT_CHANNELS = 4
@@ -132,5 +133,7 @@ def save_pipeline(
     words: those of its tokenizer if that is `build_tokenizer`'s; None if it is another, which writes all its files itself.
     """
     pipeline.to(dtype=dtype).save_pretrained(folder, safe_serialization=True)
+    for file in Path(folder).rglob("*.safetensors"):
+        as_usual(file)
     if words is not None:
         save_vocabulary(Path(folder) / "tokenizer", words)

@@ -27,6 +27,7 @@ from .auditing.transplant import Finding, Transplants
 from .finished import Model
 from .own_pictures import classifier, reading
 from .own_pictures.pictures import PictureSet, evenly
+from .own_pictures.run import in_plain_words
 
 
 def main() -> None:
@@ -56,13 +57,17 @@ def audit(
 ) -> None:
     """Ask about every picture that was not asked about before, then write page and tables."""
     processes = PartialState(cpu=not torch.cuda.is_available())
-    found = reading.read(data, seed, test_share)
-    asked = read_classifier(classifier, found.classes)
-    auditor = Auditor(asked, Model(model), regions, layer)
-    held_out = PictureSet(found.held_out, auditor.size)
+    with in_plain_words():
+        found = reading.read(data, seed, test_share)
+        asked = read_classifier(classifier, found.classes)
+        auditor = Auditor(asked, Model(model), regions, layer)
+        size = auditor.size
+    if processes.is_main_process:
+        print("\n".join([found.summary(), *(f"- {note}" for note in found.notes)]))
+    held_out = PictureSet(found.held_out, size)
     chosen = evenly(found.held_out, pictures)
     settings = {"classifier": kept.digest(classifier), "model": kept.digest(model), "layer": layer, "regions": regions}
-    settings |= {"data": str(data.resolve()), "seed": seed, "size": auditor.size, "timesteps": str(TIMESTEPS)}
+    settings |= {"data": str(data.resolve()), "seed": seed, "size": size, "timesteps": str(TIMESTEPS)}
     with processes.main_process_first():
         answers = kept.Answers(out / "answers", settings)
     with processes.split_between_processes([number for number in chosen if not answers.has(number)]) as own:

@@ -116,6 +116,27 @@ def bright(marked: Transplants) -> Finding:
     return next(one for one in marked.find() if one.called == 1)
 
 
+def test_an_audit_says_where_the_pictures_are_too_few(bright: Finding) -> None:
+    """Of five pictures even five flips are not surely more than half."""
+    few = replace(bright, **{name: getattr(bright, name)[:5] for name in ("flipped", "control", "elsewhere")})
+    assert gallery.verdict(few) == "Too few pictures to tell: 5 were counted."
+    assert bright.tells and not few.tells and not few.conspicuous
+
+
+def rows(right: int, count: int = 28) -> list[dict[str, Any]]:
+    shared = {"label": "a", "called": "a", "other": "b", "right": True}
+    return [shared | {"data_nats": 1.0 if number < right else -1.0} for number in range(count)]
+
+
+def test_an_audit_says_who_may_be_guessing() -> None:
+    assert "no evidence" in gallery.model_words(rows(15)) and "54 %" in gallery.model_words(rows(15))
+    assert "no evidence" not in gallery.model_words(rows(26))
+    wrong = [row | {"called": "b", "other": "a", "right": False} for row in rows(26)]
+    assert "7 %" in gallery.model_words(wrong)  # it agrees with the classifier, which is wrong
+    assert gallery.model_words([row | {"label": "c", "right": False} for row in rows(1)]) == ""
+    assert "guessing" in gallery.classifier_words(rows(3)[:2], 4) and "guessing" not in gallery.classifier_words(rows(28), 4)
+
+
 def test_a_window_that_decides_is_found_and_made_no_larger_than_it_need_be(bright: Finding) -> None:
     area = bright.place.mask(SIZE)
     assert bright.conspicuous and bright.flips.value > 0.9 and not bright.control.any()

@@ -77,20 +77,27 @@ def test_odd_files_are_left_out_or_taken_with_a_word(folder: Path) -> None:
     (folder / "dog" / "broken.jpg").write_bytes(b"no picture at all")
     (folder / "dog" / "notes.txt").write_text("hello")
     (folder / "bird").mkdir()
+    picture(folder / "loose.png")
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+    frames[0].save(folder / "dog" / "film.gif", save_all=True, append_images=frames[1:])
     pictures = reading.read(folder)
     told = "\n".join(pictures.notes)
     for words in (
         "bird has no pictures",
         "broken.jpg",
         "notes.txt",
-        "1 pictures are grey",
-        "1 pictures have an alpha",
+        "Grey pictures: 1.",
+        "alpha channel: 1.",
+        "several frames: 1.",
+        "in no class's folder: loose.png.",
         "2 different",
     ):
         assert words in told
-    assert pictures.classes == ("cat", "dog") and len(pictures.items) == 23
+    assert pictures.classes == ("cat", "dog") and len(pictures.items) == 24
+    film = next(item.file for item in pictures.items if item.file.suffix == ".gif")
+    assert reading.load(film).getpixel((0, 0)) == (255, 0, 0)
     stacked, labels = PictureSet(pictures.items, 8).stack()
-    assert stacked.shape == (23, 3, 8, 8) and len(labels) == 23
+    assert stacked.shape == (24, 3, 8, 8) and len(labels) == 24
 
 
 def test_a_truncated_picture_is_broken(folder: Path) -> None:
@@ -116,6 +123,11 @@ def test_a_table_with_an_unknown_split_names_its_line(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("file,label,split\na.png,x,perhaps\n")
     with pytest.raises(ValueError, match="line 2.*perhaps"):
         reading.read(tmp_path / "table.csv")
+
+
+def test_a_picture_is_not_a_table(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not a CSV table"):
+        reading.read(picture(tmp_path / "a.png"))
 
 
 def test_few_pictures_are_chosen_evenly_from_all_classes(folder: Path) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
-from ..intervals import Interval
+from ..intervals import Interval, share
 from ..own_pictures.pictures import PictureSet
 from ..own_pictures.report import as_data
 from .maps import Answer, window
@@ -33,7 +33,7 @@ figure { margin: 0; width: 31.5rem } img { image-rendering: pixelated } figcapti
 .pairs th { text-align: left; font-weight: normal; max-width: 9rem; border: 0; background: none } .became { font-weight: bold }
 </style></head><body>
 <h1>Where does {{ classifier }} look, and where does the data differ?</h1>
-<p>{{ count }} held-out pictures; {{ right }} of them are called by their own class.</p>
+<p>{{ count }} held-out pictures. {{ classifier_words }}</p>
 <h2>Places that decide by themselves</h2>
 <p>A place is cut out of a picture of one class and put into a picture of another class, at the same place. Then the classifier
 is asked again: does it now call the picture by the class of the place? If so for many pictures, it goes by this place. The
@@ -61,7 +61,8 @@ it is called now</th>
 <p>From left to right: the picture, the classifier's map, the data's map. The classifier's map is Grad-CAM of the log-odds of
 the class that it calls against the next likely one; the data's map is where the diffusion model tells these two classes
 apart. Each map is taken as shares of its sum: bright is much of that map. The frame is the region in which the classifier's
-share exceeds the data's most.</p>
+share exceeds the data's most. So much of the two maps parts: the share of either that lies where the other has none.</p>
+{% if data_words %}<p>{{ data_words }}</p>{% endif %}
 <div class="pictures">{% for one in shown %}<figure><img src="{{ one.image }}" alt="{{ one.words }}" width="504">
 <figcaption>{{ one.words }}</figcaption></figure>{% endfor %}</div>
 </body></html>
@@ -114,7 +115,8 @@ def write(
         classifier=names[0],
         model=names[1],
         count=len(table),
-        right=sum(row["right"] for row in table),
+        classifier_words=classifier_words(table, len(test.classifier.classes)),
+        data_words=model_words(table),
         limit=round(100 * FLIPS),
         findings=[_finding(one, test) for one in findings],
         shown=[_figure(row, answers[row["number"]], pictures, regions) for row in table[:SHOWN]],
@@ -122,12 +124,32 @@ def write(
     (folder / "audit.html").write_text(text, encoding="utf-8")
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+def _percent(value: float) -> str:
+    return f"{100 * value:.0f} %"
 
 
-def _with_interval(share: Interval) -> str:
-    return f"{_percent(share.value)} ({_percent(share.low)} to {_percent(share.high)})"
+def _with_interval(found: Interval) -> str:
+    return f"{_percent(found.value)} ({_percent(found.low)} to {_percent(found.high)})"
+
+
+def classifier_words(table: Sequence[dict[str, Any]], classes: int) -> str:
+    """How often the classifier is right, and whether it may be guessing."""
+    right = share(np.array([row["right"] for row in table]))
+    guess = " It may be guessing: then this page shows where it guesses, and not what it has learned."
+    return f"The classifier calls {right.percent()} of them by their own class.{guess if right.guess(classes) else ''}"
+
+
+def model_words(table: Sequence[dict[str, Any]]) -> str:
+    """How often the diffusion model is right of the two classes that it is asked about, "" if neither is ever the picture's."""
+    asked = [row for row in table if row["label"] in (row["called"], row["other"])]
+    if not asked:
+        return ""
+    right = share(np.array([(row["data_nats"] > 0) == row["right"] for row in asked]))
+    guess = " It may be guessing: then the data's maps are no evidence. Train it longer, or with more pictures."
+    return (
+        f"Of the two classes, the diffusion model prefers the picture's own for {right.percent()} of {len(asked)} pictures."
+        f"{guess if right.guess(2) else ''}"
+    )
 
 
 def sentence(finding: Finding, classes: Sequence[str], size: int) -> str:
@@ -149,6 +171,8 @@ def data_words(finding: Finding) -> str:
 
 def verdict(finding: Finding) -> str:
     """What to think of a place."""
+    if not finding.tells:
+        return f"Too few pictures to tell: {len(finding.flipped)} were counted."
     if not finding.conspicuous:
         return "No single place decides."
     if finding.unknown_to_data:
@@ -210,7 +234,7 @@ def _figure(row: dict[str, Any], answer: Answer, pictures: PictureSet, regions: 
         sheet.paste(part, (place * (EDGE + 12), 0))
     shown = "" if row["right"] else f", shown is {row['label']}"
     words = (
-        f"{Path(row['file']).name}: called {row['called']}, not {row['other']}{shown}. {100 * row['parted']:.0f} % of the mass "
+        f"{Path(row['file']).name}: called {row['called']}, not {row['other']}{shown}. {100 * row['parted']:.0f} % of the maps "
         f"parts; replacing the framed region changes {100 * row['changed']:.0f} % of the answers."
     )
     return {"image": as_data(sheet), "words": words}

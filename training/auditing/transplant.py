@@ -133,6 +133,12 @@ class Finding:
         )
 
     @property
+    def tells(self) -> bool:
+        """Whether there are pictures enough to find any place conspicuous, were all their answers to become the class."""
+        whole, none = np.ones_like(self.flipped), np.zeros_like(self.control)
+        return replace(self, flipped=whole, control=none, elsewhere=none).conspicuous
+
+    @property
     def unknown_to_data(self) -> bool:
         """Whether the data's model surely follows the place less than the classifier does: this is no difference of the data."""
         return self.conspicuous and self.data is not None and self.data.high < self.flips.low

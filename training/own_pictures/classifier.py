@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -25,6 +25,7 @@ from tqdm import tqdm
 from ...nodes.maths.method.classifier import Classifier
 from ...nodes.maths.method.preprocessing import Preprocessing
 from .. import checkpoint
+from ..permissions import as_usual
 from .progress import BAR, stopped_between_steps, time_left
 
 ARCHITECTURE = "shufflenet_v2_x0_5"  # of torchvision; small enough for a processor core
@@ -143,7 +144,7 @@ def train(recipe: Recipe, batch: Batch, work: Path, start: nn.Module | None = No
             _advance(schedule, max(step + 1, min(round(gone * recipe.steps), recipe.steps)))
             right += 0.05 * ((logits.argmax(1) == labels).float().mean().item() - right)
             left = time_left(step + 1, recipe.steps, spent.seconds, recipe.minutes)
-            bar.set_postfix_str(f"loss {loss.item():.3f}, right {right:.3f}, {left}", refresh=False)
+            bar.set_postfix_str(f"loss {loss.item():.3f}, {100 * right:.0f} % of the trained ones right, {left}", refresh=False)
             bar.update()
             late = gone >= 1
             if time.monotonic() - saved > SAVE_EVERY or step + 1 == recipe.steps or late or asked_to_stop():
@@ -191,6 +192,7 @@ def save(network: nn.Module, recipe: Recipe, file: Path, dtype: torch.dtype = to
     }
     beside = file.with_suffix(".part")
     save_file(tensors, beside, {"classifier": json.dumps(recipe.metadata)})
+    as_usual(beside)
     os.replace(beside, file)
 
 
@@ -198,10 +200,13 @@ def read(file: Path) -> Classifier:
     """A classifier from such a file, in float32 and eval mode.
 
     Raises:
-        ValueError: a file without the entry, or with weights of another architecture.
+        ValueError: a damaged file, one without the entry, or with weights of another architecture.
     """
-    with safe_open(file, "pt") as stream:
-        entry = (stream.metadata() or {}).get("classifier")
+    try:
+        with safe_open(file, "pt") as stream:
+            entry = (stream.metadata() or {}).get("classifier")
+    except SafetensorError as error:
+        raise ValueError(f"{file} is not a whole safetensors file: {error}") from error
     if entry is None:
         raise ValueError(f"{file} does not say which classifier it is: its metadata has no entry 'classifier'.")
     metadata = json.loads(entry)

@@ -43,9 +43,13 @@ class Findings:
     @property
     def doubt(self) -> str:
         """That the verdicts may be guesses, "" if they are surely better."""
-        if self.right.low > 1 / self.scores.nats.shape[1]:
-            return ""
-        return ": that may be guessing. Train longer, or with more pictures, before you believe its maps"
+        return doubt(self.right, self.scores.nats.shape[1])
+
+
+def doubt(right: Interval, classes: int) -> str:
+    """What is said behind the share of right answers among so many classes: "" if it is surely more than guessing."""
+    guess = ": that may be guessing. Train longer, or with more pictures, before you believe its maps"
+    return guess if right.guess(classes) else ""
 
 
 def measure(scores: Scores, own: OwnPictures | None) -> Findings:

@@ -12,6 +12,7 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..permissions import as_usual
 from .subjects import Subject
 
 UNET_LAYERS = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -37,6 +38,7 @@ def save(subject: Subject, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_suffix(".part")
     save_file(dict(tensors(subject)), beside)
+    as_usual(beside)
     os.replace(beside, file)
 
 

@@ -20,6 +20,8 @@ TRAINING_NAMES = ("train", "training")
 HELD_OUT_NAMES = ("test", "val", "valid", "validation", "held_out")
 TEST_SHARE = 0.2
 NAMED = 5  # files that a note names at most
+SUFFIXES = (*IMG_EXTENSIONS, ".gif", ".jfif", ".avif")
+"""Files with other endings are not read; those with one of these are opened to see whether they can be."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,10 @@ def load(file: Path) -> Image.Image:
 
 
 def _from_table(file: Path) -> Iterator[_Found]:
+    try:
+        file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is not a CSV table in UTF-8. Give such a table, or a folder of pictures.") from error
     with file.open(newline="", encoding="utf-8-sig") as stream:
         rows = csv.DictReader(stream)
         if not {"file", "label"} <= set(rows.fieldnames or ()):
@@ -139,31 +145,44 @@ def _from_class_folders(folder: Path, held_out: bool | None, notes: list[str]) -
         if not entry.is_dir():
             continue
         files = [file for file in sorted(entry.rglob("*")) if file.is_file() and not file.name.startswith(".")]
-        others = [file.name for file in files if file.suffix.lower() not in IMG_EXTENSIONS]
+        others = [file.name for file in files if file.suffix.lower() not in SUFFIXES]
         if others:
-            notes.append(f"{entry.name}: {len(others)} files are not pictures and are left out: {_named(others)}.")
-        pictures = [file for file in files if file.suffix.lower() in IMG_EXTENSIONS]
+            notes.append(f"{entry.name}: left out, by their endings no pictures that can be read: {_named(others)}.")
+        pictures = [file for file in files if file.suffix.lower() in SUFFIXES]
         if not pictures:
             notes.append(f"The folder {entry.relative_to(folder.parent)} has no pictures: it is left out.")
         yield from (_Found(file, entry.name, held_out) for file in pictures)
+    beside = [file.name for file in sorted(folder.iterdir()) if file.is_file() and file.suffix.lower() in SUFFIXES]
+    if beside:
+        notes.append(f"Left out, because they lie in no class's folder: {_named(beside)}.")
 
 
 def _checked(found: list[_Found], notes: list[str]) -> list[_Found]:
     """Those that can be opened; the notes say which can't, and which are not plain colour pictures."""
-    usable, modes, sizes, broken = [], Counter(), Counter(), []
+    usable, kinds, sizes, broken = [], Counter(), Counter(), []
     for one in tqdm(found, "checking", unit="picture", leave=False):
         try:
             with Image.open(one.file) as opened:
-                mode = "alpha" if "A" in opened.getbands() or "transparency" in opened.info else opened.mode
+                own = list(_kinds(opened))
                 opened.load()
                 sizes[opened.size] += 1
         except Exception as error:  # Pillow's readers raise what they like for broken files
             broken.append(f"{one.file.name} ({_reason(error)})")
             continue
-        modes[mode] += 1
+        kinds.update(own)
         usable.append(one)
-    notes += _notes_on_files(broken, modes, sizes)
+    notes += _notes_on_files(broken, kinds, sizes)
     return usable
+
+
+def _kinds(picture: Image.Image) -> Iterator[str]:
+    """What is odd about an opened picture: alpha, grey, several frames."""
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        yield "alpha"
+    elif picture.mode in ("1", "L", "F") or picture.mode.startswith("I"):
+        yield "grey"
+    if getattr(picture, "is_animated", False):
+        yield "frames"
 
 
 def _reason(error: Exception) -> str:
@@ -172,13 +191,15 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split("'")[0].split()) or type(error).__name__
 
 
-def _notes_on_files(broken: list[str], modes: Counter[str], sizes: Counter[tuple[int, int]]) -> Iterator[str]:
+def _notes_on_files(broken: list[str], kinds: Counter[str], sizes: Counter[tuple[int, int]]) -> Iterator[str]:
     if broken:
-        yield f"{len(broken)} files can't be read and are left out: {_named(broken)}."
-    if grey := sum(modes[mode] for mode in modes if mode in ("1", "L") or mode.startswith("I") or mode == "F"):
-        yield f"{grey} pictures are grey: each is taken as three equal channels."
-    if modes["alpha"]:
-        yield f"{modes['alpha']} pictures have an alpha channel: it is dropped, as ComfyUI's Load Image drops it."
+        yield f"Left out, because they can't be read: {_named(broken)}."
+    if kinds["grey"]:
+        yield f"Grey pictures: {kinds['grey']}. Each is taken as three equal channels."
+    if kinds["alpha"]:
+        yield f"Pictures with an alpha channel: {kinds['alpha']}. It is dropped, as ComfyUI's Load Image drops it."
+    if kinds["frames"]:
+        yield f"Pictures of several frames: {kinds['frames']}. The first frame is taken."
     if len(sizes) > 1:
         (usual, count), all_of_them = sizes.most_common(1)[0], sizes.total()
         yield (

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from transformers.utils import logging as transformers_logging
 
 from ..architecture import save_pipeline
-from ..intervals import share
+from ..intervals import Interval, share
 from ..train_denoiser import TextConditionedUNet
 from . import classifier, findings, lora, reading, report, samples, subjects, verdicts
 from .denoiser import CHECKPOINT, Plan, Progress, Training
@@ -155,7 +155,7 @@ def finish(options: Options, pictures: reading.Pictures, training: Training, hel
     if found is not None and options.lora is None:
         findings.save(options.model, found, classes)
     file = report.write(options.work, f"Training of {options.model.name}", pictures, found, drawn)
-    right = "" if found is None else f", {found.right} of the held-out verdicts are right{found.doubt}"
+    right = "" if found is None else f", {found.right.percent()} of the held-out verdicts are right{found.doubt}"
     print(f"saved {options.model}{right}\nthe report is {file}\n{use(options, classes)}")
 
 
@@ -211,8 +211,13 @@ def train_classifier(options: Options, pictures: reading.Pictures) -> None:
     if len(held_out):
         shown, labels = held_out.stack()
         called = classifier.logits(classifier.read(file), shown).argmax(1)
-        right = f": {share((called == labels).numpy())} of {len(labels)} held-out pictures are right"
+        right = told(share((called == labels).numpy()), len(labels), len(pictures.classes))
     print(f"saved {file}{right}\nTo use it, put it into ComfyUI's models/classifiers: Load Image Classifier lists it.")
+
+
+def told(right: Interval, count: int, classes: int) -> str:
+    """How many held-out pictures a classifier calls rightly, and whether it may be guessing."""
+    return f": {right.percent()} of {count} held-out pictures are right{findings.doubt(right, classes)}"
 
 
 class Curve:
@@ -235,7 +240,8 @@ class Curve:
             parts = verdicts.score(training.subject, networks, self.held_out, indices, training.classes, QUICK_TIMESTEPS, device)
             right = share(verdicts.together(list(parts)).right) if indices else None
         self._add(progress, len(indices), right)
-        return f"step {progress.steps}, {progress.seconds / 60:.1f} min, loss {progress.loss:.4f}, right {right}"
+        said = f", {right.percent()} of {len(indices)} held-out verdicts right" if right else ""
+        return f"step {progress.steps}, {progress.seconds / 60:.1f} min, loss {progress.loss:.4f}{said}"
 
     def _add(self, progress: Progress, judged: int, right: object) -> None:
         begins = not self.file.exists()
