@@ -19,14 +19,12 @@ from playwright.sync_api import Page, Route, sync_playwright
 
 from ..nodes.maths.files.explorer import overview, parts
 from ..nodes.maths.images import to_image
-from ..nodes.maths.method.noising import NoisedLatents, draw_noise
-from ..nodes.maths.method.prediction import NoisePredictions
 from ..tools import browser
 from ..tools.environment import find_host
 from ..tools.page import SETTINGS
 from ..tools.server import Server
+from .timing.calls import CELLS, PICTURE, SAMPLES, STEPS, random_predictions
 
-STEPS, CELLS, SAMPLES = 50, 128, 2
 # Moves the right end of the range to and fro; the panel draws in the animation frame after each move.
 DRAG = """async ({ reading, moves }) => {
     const field = document.querySelector('.sdx-reading')
@@ -60,18 +58,9 @@ DRAG = """async ({ reading, moves }) => {
 }"""
 
 
-def random_predictions() -> tuple[NoisePredictions, torch.Tensor]:
-    shape = (4, CELLS, CELLS)
-    noise = draw_noise(shape, 1, SAMPLES, STEPS, per_step=True)
-    x0, levels = torch.randn(1, *shape), torch.logspace(1, -1, STEPS)
-    noised = NoisedLatents(x0, noise, levels, torch.ones(STEPS), torch.ones(4), torch.zeros(4))
-    contrast = noise[:, :, None] + 0.3 * torch.randn(SAMPLES, STEPS, 1, *shape)
-    return NoisePredictions(noised, contrast + 0.1 * x0, contrast, "one", "other"), torch.rand(1, 8 * CELLS, 8 * CELLS, 3)
-
-
 def serve(page: Page) -> None:
     """Answer the page's requests for the explorer's files."""
-    predictions, pictures = random_predictions()
+    predictions, pictures = random_predictions(), torch.rand(1, PICTURE, PICTURE, 3)
 
     def answer(route: Route) -> None:
         name = parse_qs(urlparse(route.request.url).query)["filename"][0]

@@ -9,7 +9,13 @@ from typing import Any
 
 import torch
 
-from .graph import Graph, Prompt
+from ...nodes.maths.method.difference import sum_steps
+from ...nodes.maths.method.heatmap import make_heatmap
+from ...nodes.maths.method.noising import NoisedLatents, draw_noise
+from ...nodes.maths.method.prediction import NoisePredictions
+from ...nodes.maths.method.reading import read_map
+from ...nodes.maths.pictures.legend import draw_legend, legend_lengths
+from .graph import Graph
 
 STEPS, SAMPLES, CELLS = 50, 2, 128
 PICTURE = 8 * CELLS
@@ -17,43 +23,28 @@ PICTURE = 8 * CELLS
 
 def time_calls(repetitions: int) -> dict[str, list[float]]:
     """Milliseconds of each call: median, and the fastest; over random predictions of 50 steps of 128 × 128 cells, 1024 pixels."""
-    from ...nodes.maths.method.difference import sum_steps
-    from ...nodes.maths.method.heatmap import make_heatmap
-    from ...nodes.maths.method.reading import read_map
-    from ...nodes.maths.pictures.legend import draw_legend, legend_lengths
-
     predictions, graph = random_predictions(), Graph()
     given = {"predictions": predictions, "image": torch.rand(1, PICTURE, PICTURE, 3)}
 
-    def run(*steps: tuple[str, dict[str, Any]]) -> Callable[[int], Any]:
-        """The last of the nodes, each of which takes the first output of the one before as what its inputs name "before"."""
-
+    def run(node: str, inputs: dict[str, Any]) -> Callable[[int], Any]:
         def call(number: int) -> None:
-            prompt: Prompt = {}
-            for place, (node, inputs) in enumerate(steps):
-                wired = {name: [f"step{place - 1}", 0] if value == "before" else value for name, value in inputs.items()}
-                wired = {name: value(number) if callable(value) else value for name, value in wired.items()}
-                prompt[f"step{place}"] = {"class_type": node, "inputs": defaults(node) | wired}
-            graph.run(prompt, [f"step{len(steps) - 1}", 0], **given)
+            # another number every time, so that nothing is taken from ComfyUI's cache
+            wired = {name: value(number) if callable(value) else value for name, value in inputs.items()}
+            graph.run({"node": {"class_type": node, "inputs": defaults(node) | wired}}, ["node", 0], **given)
 
         return call
 
-    def summed(reading: str) -> tuple[str, dict[str, Any]]:
-        # another range every time, so that nothing is taken from ComfyUI's cache
-        return "SDExplainSumDifference", {
-            "predictions": ["predictions", 0],
-            "reading": reading,
-            "end": lambda number: STEPS - 1 - number,
-        }
+    def summed(reading: str) -> Callable[[int], Any]:
+        of = {"predictions": ["predictions", 0], "reading": reading, "end": lambda number: STEPS - 1 - number}
+        return run("SDExplainSumDifference", of)
 
     def overlay(reading: str) -> Callable[[int], Any]:
         difference = sum_steps(predictions, 0, STEPS, reading, "information")
         of = {"image": ["image", 0], "difference": ["difference", 0], "opacity": lambda number: 0.5 + 0.01 * number}
         given["difference"] = difference
-        return run(("SDExplainHeatmap", of))
+        return run("SDExplainHeatmap", of)
 
     heatmap = make_heatmap(read_map(sum_steps(predictions, 0, STEPS, "evidence", "information")))
-    # another opacity every time, likewise
     sheet = {
         "image": ["image", 0],
         "predictions": ["predictions", 0],
@@ -61,12 +52,12 @@ def time_calls(repetitions: int) -> dict[str, list[float]]:
         "opacity": lambda number: 0.5 + 0.01 * number,
     }
     calls = {
-        "re-sum, difference": run(summed("difference")),
-        "re-sum, information": run(summed("information")),
-        "re-sum, evidence": run(summed("evidence")),
+        "re-sum, difference": summed("difference"),
+        "re-sum, information": summed("information"),
+        "re-sum, evidence": summed("evidence"),
         "heatmap overlay with legend": overlay("evidence"),
         "legend alone": lambda number: draw_legend(heatmap, 0, legend_lengths(PICTURE, PICTURE)),
-        "step range sheet": run(("SDExplainStepSheet", sheet)),
+        "step range sheet": run("SDExplainStepSheet", sheet),
     }
     return {name: timings(call, repetitions) for name, call in calls.items()}
 
@@ -96,10 +87,8 @@ def defaults(node: str) -> dict[str, Any]:
     return values
 
 
-def random_predictions() -> Any:
-    from ...nodes.maths.method.noising import NoisedLatents, draw_noise
-    from ...nodes.maths.method.prediction import NoisePredictions
-
+def random_predictions() -> NoisePredictions:
+    """Of STEPS steps and SAMPLES samples of CELLS × CELLS cells, drawn at random; in float16, as they are kept."""
     shape = (4, CELLS, CELLS)
     noise = draw_noise(shape, 1, SAMPLES, STEPS, per_step=True)
     noised = NoisedLatents(
