@@ -144,8 +144,58 @@ def test_few_levels_are_few_and_take_only_what_was_asked() -> None:
     assert few_levels(replace(noised, asked=(3, 23))) is None, "one step that tells is too few"
 
 
-def test_a_contrast_that_is_the_empty_prompt_is_no_rival_of_it() -> None:
-    assert asked(0.6, 0.6, 0.0).cases is None
+@pytest.mark.parametrize("samples", [1, 2])
+def test_the_middle_levels_are_asked_first_and_samples_together(samples: int) -> None:
+    few = few_levels(noised_picture(0.0, samples=samples, antithetic=samples == 2))
+    assert few.order[:samples] == [(sample, 3) for sample in range(samples)] and len(set(few.order)) == MOST_STEPS * samples
+    assert [few.first(levels).noised.asked for levels in (1, 2, 5, 6)] == [(3,), (2, 3), (1, 2, 3, 4, 5), None]
+
+
+@pytest.mark.parametrize("levels", range(1, MOST_STEPS + 1))
+def test_some_levels_stand_for_all_and_decide_only_what_they_can(levels: int) -> None:
+    """The known answer is the same share of the log-SNR axis; that neither fits, or both do, is asked to the end."""
+    for around, target, contrast, decided in (
+        (0.6, 0.6, -0.6, True),
+        (-0.6, 0.6, -0.6, True),
+        (0.6, 0.5, 0.7, False),
+        (0.0, 0.6, -0.6, False),
+    ):
+        whole = asked(around, target, contrast, samples=2)
+        few = few_levels(whole.noised).first(levels)
+        empty = gaussian(few.noised, 0.0)
+        unasked = sorted(set(range(MOST_STEPS)) - set(few.noised.asked_steps))
+        empty[:, unasked] = 0
+        found = find_cases(whole, few, empty)
+        assert found.decided.tolist() == [decided]
+        assert found.target.sign() == whole.cases.target.sign() and found.contrast.sign() == whole.cases.contrast.sign()
+
+
+@pytest.mark.parametrize(
+    ("target", "contrast", "error", "decided"),
+    [
+        (5, -5, 2, True),
+        (-5, 5, 2, True),
+        (5, -3, 2, False),
+        (3, -5, 2, False),
+        (5, 5, 2, False),
+        (-5, -5, 2, False),
+        (1, -1, None, True),
+        (0, 0, None, False),
+    ],
+)
+def test_it_is_decided_once_one_label_is_sure_to_help_and_the_other_to_hinder(
+    target: float, contrast: float, error: float | None, decided: bool
+) -> None:
+    assert cases_of(target, contrast, error).decided.tolist() == [decided]
+
+
+@pytest.mark.parametrize("levels", [1, MOST_STEPS])
+def test_a_contrast_that_is_the_empty_prompt_is_no_rival_of_it(levels: int) -> None:
+    same = asked(0.6, 0.6, 0.0, samples=2)
+    few = few_levels(same.noised).first(levels)
+    empty = gaussian(few.noised, 0.0)
+    empty[:, sorted(set(range(MOST_STEPS)) - set(few.noised.asked_steps))] = 0  # as it is where the model was not asked
+    assert same.cases is None and find_cases(same, few, empty) is None
 
 
 def test_cells_that_no_prompt_reaches_do_not_count() -> None:

@@ -172,6 +172,17 @@ def test_the_quality_says_how_much_is_asked_and_more_asks_for_what_is_new(counte
     assert counted.run(quality="settled")[0] == 0
 
 
+@pytest.mark.parametrize(("name", "levels"), [("zebra", 1), ("taxi", 3)])
+def test_a_quick_answer_asks_without_words_until_it_is_clear_that_one_prompt_fits(
+    counted: Counted, name: str, levels: int
+) -> None:
+    """Of a taxi, neither "zebra" nor "horse" is clear to fit; three of its levels tell."""
+    counted.prompt["picture"]["inputs"].update(class_name=name, size=256)
+    asked, run = counted.run(steps=8, start=0, quality="quick", ask_no_words=True)
+    assert asked == 12 + 2 * levels
+    assert name == "taxi" or "“zebra” describes this picture best" in run.outputs["said"]["text"][0]
+
+
 def test_its_predictions_serve_the_other_nodes(comfyui: Client) -> None:
     prompt = explained(["picture", 0])
     settings = {"start": 0, "end": -1, "temperature": 1.0}

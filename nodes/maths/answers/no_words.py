@@ -11,15 +11,15 @@ from ..method.reached import reached_cells
 
 
 def find_cases(predictions: NoisePredictions, few: FewLevels, empty: Tensor) -> Cases | None:
-    """How both prompts compare with the empty one, whose predictions [R,S,B,C,h,w] are of the few levels.
+    """How both prompts compare with the empty one, whose predictions [R,S,B,C,h,w] are of the few levels, as far as asked.
 
     None if one of the prompts says the same as the empty one: it is then no rival of it. Only cells count that the empty prompt
     reaches as well.
     """
     both = few.of(predictions.target), few.of(predictions.contrast)
-    if any(torch.equal(prompt, empty.to(prompt.dtype)) for prompt in both):
+    asked, steps = few.noised.asked_steps, range(few.noised.steps)
+    if any(torch.equal(prompt[:, asked], empty[:, asked].to(prompt.dtype)) for prompt in both):
         return None
-    steps = range(few.noised.steps)
     reached = torch.stack([reached_cells(few.noised, both, s) & reached_cells(few.noised, [empty], s) for s in steps])
     (target, target_error), (contrast, contrast_error) = (compare_with_none(few, prompt, empty, reached) for prompt in both)
     labels = predictions.target_label, predictions.contrast_label

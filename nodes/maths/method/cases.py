@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..wording import Sentence, plain_text, quoted, say
 from .noising import NoisedLatents
+from .order import Level
 from .uncertainty import error_of_sum
 
 Case = Literal["target", "contrast", "both fit", "neither"]
@@ -53,6 +54,18 @@ class Cases:
             "neither" if no else "both fit" if yes else "target" if ahead else "contrast"
             for no, yes, ahead in zip(self.neither.tolist(), both.tolist(), (self.target >= self.contrast).tolist(), strict=True)
         ]
+
+    @property
+    def decided(self) -> Tensor:
+        """[B] whether one label is sure to describe the image better than no words, and the other one worse.
+
+        Then neither "neither" nor "both fit" is to be expected of more evaluations, see ERRORS.
+        """
+        signs = [
+            nats.sign() * (nats.abs() > ERRORS * (torch.zeros_like(nats) if error is None else error))
+            for nats, error in ((self.target, self.target_error), (self.contrast, self.contrast_error))
+        ]
+        return signs[0] * signs[1] < 0
 
     @property
     def neither(self) -> Tensor:
@@ -113,6 +126,17 @@ class FewLevels:
     """With these steps alone."""
     steps: tuple[int, ...]
     """Their numbers in the whole schedule."""
+
+    @property
+    def order(self) -> list[Level]:
+        """All of it, the middle levels first: there words tell most. Samples of a level come together."""
+        steps = sorted(range(self.noised.steps), key=lambda step: (abs(2 * step - self.noised.steps + 1), -step))
+        return [(sample, step) for step in steps for sample in range(self.noised.samples)]
+
+    def first(self, levels: int) -> FewLevels:
+        """The same with the first so many levels of `order` asked about; they stand for the others."""
+        asked = {step for _, step in self.order[: levels * self.noised.samples]}
+        return replace(self, noised=self.noised.only(asked, self.noised.samples))
 
     def errors(self, predictions: Tensor, reached: Tensor) -> Tensor:
         """Delta-lambda/2 * sum over C of (noise - eps)^2 at reached cells, [R,S,B,h,w] nats; predictions of this part alone.
