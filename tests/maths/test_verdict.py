@@ -13,6 +13,7 @@ import pytest
 import torch
 from scipy import stats
 from sdexplain.nodes.maths.answers.verdict import Verdict, headline, judge, preferences, report, schedule_error
+from sdexplain.nodes.maths.method.cases import Cases
 from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
 from sdexplain.nodes.maths.method.order import golden_order
@@ -289,6 +290,35 @@ def test_one_sample_has_no_error_and_the_text_says_what_it_takes() -> None:
     text = report(verdict)
     assert "The model prefers “zebra” by 5 nats." in text and "±" not in text
     assert "Uncertainty unknown: take 2 or more noise samples." in text
+
+
+@pytest.mark.parametrize(
+    ("nats", "decided"), [((5, 6, 5, 6, 5), True), ((-9, 12, -8, 9, -6), False)], ids=["alike", "to and fro"]
+)
+def test_without_an_error_steps_that_contradict_one_another_decide_nothing(nats: tuple[float, ...], decided: bool) -> None:
+    verdict = known(judge(predictions_saying([[[float(value)] for value in nats]])))
+    text = report(verdict)
+    assert verdict.error is None and verdict.decided.tolist() == [decided]
+    assert ("The model prefers" in text, "Undecided between" in text) == (decided, not decided)
+
+
+def cases(target: float, contrast: float, target_label: str = "zebra", contrast_label: str = "horse") -> Cases:
+    return Cases(torch.tensor([target]), torch.tensor([contrast]), None, None, target_label, contrast_label)
+
+
+def test_no_words_are_said_to_fit_best_against_the_verdict() -> None:
+    verdict = known(judge(predictions_saying([[[5.0], [6.0], [5.0]]])))
+    assert "“zebra” describes this picture best" in report(replace(verdict, cases=cases(5, 1)))
+    assert "describes" not in report(replace(verdict, cases=cases(1, 5)))
+    assert "Neither “zebra” nor “horse”" in report(replace(verdict, cases=cases(-50, -20)))
+
+
+@pytest.mark.parametrize(("nats", "word"), [(0.0, "hardly better"), (50.0, "better"), (-50.0, "worse")])
+def test_one_prompt_given_twice_is_compared_with_no_words_once(nats: float, word: str) -> None:
+    predictions = random_predictions(images=1)
+    verdict = known(judge(replace(predictions, contrast=predictions.target, contrast_label="zebra")))
+    text = report(replace(verdict, cases=cases(nats, nats, "zebra", "zebra")))
+    assert f"“zebra” describes this picture {word} than no words at all." in text and text.count("describes") == 1
 
 
 def test_one_antithetic_pair_has_no_error_either() -> None:

@@ -129,15 +129,16 @@ class Verdict:
         found = self._scatter(end) if found is None else found
         if found is None:
             return None
-        variance, degrees = found
-        return (torch.from_numpy(stats.t.ppf((1 + CONFIDENCE) / 2, degrees.numpy())) * variance.sqrt()).float()
+        return _half_width(*found)
 
     def _scatter(self, end: int) -> tuple[Tensor, Tensor] | None:
         """Squared standard error [B] and its degrees of freedom where samples give none: from how the asked steps scatter.
 
         None if all steps were asked, as it was before there was a choice, and for less than 3 steps: see `settled.scatter`.
         """
-        steps = [step for step in self.asked or () if self.start <= step < end]
+        return self._scatter_of([step for step in self.asked or () if self.start <= step < end])
+
+    def _scatter_of(self, steps: list[int]) -> tuple[Tensor, Tensor] | None:
         if len(steps) < 3 or not self.fresh_noise or not torch.isfinite(self.log_snr[steps]).all():
             return None
         shares = step_shares(self.log_snr, self.asked)[steps, None]
@@ -152,13 +153,21 @@ class Verdict:
 
     @property
     def decided(self) -> Tensor:
-        """[B] whether the confidence interval of the log-odds lies on one side of 0; if none is known, whether they are not 0.
+        """[B] whether the confidence interval of the log-odds lies on one side of 0.
 
-        Never where the model does not know the image, or hardly.
+        If none is known, how the steps scatter stands for it, see `settled.scatter`; and where that is unknown too, whether they
+        are not 0. Never where the model does not know the image, or hardly.
         """
         half_width = self.half_width
+        if half_width is None and (found := self._scatter_of(self._counting)) is not None:
+            half_width = _half_width(*found)
         sure = self.log_odds != 0 if half_width is None else (self.log_odds != 0) & (self.log_odds.abs() >= half_width)
         return self.differs & sure & ~self.strange
+
+    @property
+    def _counting(self) -> list[int]:
+        """The steps of the range that count."""
+        return [step for step in range(self.start, self.end) if self.counted[step]]
 
     @property
     def strange(self) -> Tensor:
@@ -173,6 +182,11 @@ class Verdict:
         counted = self.counted[self.start : self.end]
         signs = self.step_evidence[self.start : self.end, image].sign()
         return int((signs[counted] == self.log_odds[image].sign()).sum()), int(counted.sum())
+
+
+def _half_width(variance: Tensor, degrees: Tensor) -> Tensor:
+    """Half the width of the confidence interval for a variance and its degrees of freedom, both [B]."""
+    return (torch.from_numpy(stats.t.ppf((1 + CONFIDENCE) / 2, degrees.numpy())) * variance.sqrt()).float()
 
 
 def judge(predictions: NoisePredictions, start: int = 0, end: int | None = None, temperature: float = 1.0) -> Verdict:
@@ -332,10 +346,22 @@ def details(verdict: Verdict, image: int) -> list[str]:
         sentences.append(f"Uncertainty unknown: take {enough}.")
     sentences += [verdict.unseen] * bool(verdict.unseen)
     if verdict.cases is not None and (verdict.cases.neither[image] or not verdict.strange[image]):
-        sentences.append(verdict.cases.words(image))  # of what the model does not know, no words are said to fit
+        sentences += _case_words(verdict, verdict.cases, image)  # of what the model does not know, no words are said to fit
     if verdict.familiarity is not None:
         sentences.append(verdict.familiarity.words(image))
     return sentences
+
+
+def _case_words(verdict: Verdict, cases: Cases, image: int) -> list[str]:
+    """How the labels compare with no words, without a word against the verdict, and one prompt told but once."""
+    target, case = plain_text(verdict.target_label), cases.cases[image]
+    if not verdict.differs[image] and target == plain_text(verdict.contrast_label):
+        better = {"neither": "worse", "both fit": "better"}.get(case, "hardly better")
+        return [f"{quoted(target)} describes this picture {better} than no words at all."]
+    ahead = "target" if verdict.log_odds[image] > 0 else "contrast"
+    if case in ("target", "contrast") and (case != ahead or not verdict.differs[image]):
+        return []  # both are within the chance of few samples
+    return [cases.words(image)]
 
 
 def label_words(verdict: Verdict) -> tuple[str, str]:
