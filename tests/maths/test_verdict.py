@@ -281,6 +281,7 @@ def test_where_the_interval_holds_0_it_is_undecided_and_says_so(spread: float, u
     text = words([[[2 + spread]], [[2 - spread]]])
     assert ("Undecided between “zebra” and “horse”: 2.00 ± 0.17 nats" in text) == undecided
     assert "If the 95% interval contains 0, it is undecided." in text
+    assert ("The 95% interval is −0.16 to 4.16 nats" in text) == undecided
     assert ("1 of 1 steps speak for “zebra”" in text) == undecided
 
 

@@ -341,6 +341,7 @@ def details(verdict: Verdict, image: int) -> list[str]:
         if verdict.temperature != 1 and not verdict.strange[image]:
             sentences.append(_probability_words(verdict, image))
         sentences.append(_agreement_words(verdict, image))
+        sentences += _interval_words(verdict, image)
     if verdict.differs[image] and verdict.error is None:
         enough = "4 or more noise samples, opposite ones count as one" if verdict.antithetic else "2 or more noise samples"
         sentences.append(f"Uncertainty unknown: take {enough}.")
@@ -350,6 +351,16 @@ def details(verdict: Verdict, image: int) -> list[str]:
     if verdict.familiarity is not None:
         sentences.append(verdict.familiarity.words(image))
     return sentences
+
+
+def _interval_words(verdict: Verdict, image: int) -> list[str]:
+    """Why something many standard errors from 0 is undecided all the same: few samples or steps make a wide interval."""
+    half_width = verdict.half_width
+    if half_width is None or verdict.decided[image] or verdict.strange[image] or not torch.isfinite(half_width[image]):
+        return []
+    middle, half = float(verdict.log_odds[image]), float(half_width[image])
+    low, high = format_value(middle - half), format_value(middle + half)
+    return [f"The {CONFIDENCE:.0%} interval is {low} to {high} nats; more steps and samples narrow it."]
 
 
 def _case_words(verdict: Verdict, cases: Cases, image: int) -> list[str]:
