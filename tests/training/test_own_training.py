@@ -105,7 +105,10 @@ def made(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestResult:
     def test_report_and_tables(self, made: Path) -> None:
+        """What is written may be read by whoever may read any new file, as a ComfyUI of another user must."""
         work = made / "model_training"
+        written = [*made.glob("*.safetensors"), *made.glob("model/**/*.safetensors"), *made.glob("tuned/*.safetensors")]
+        assert len(written) == 5 and {file.stat().st_mode for file in written} == {(work / "curve.csv").stat().st_mode}
         page = (work / "report.html").read_text(encoding="utf-8")
         assert "held-out pictures are called by their own class" in page and "data:image/png;base64," in page
         assert len((work / "confusion.csv").read_text().splitlines()) == 3
