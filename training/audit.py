@@ -27,7 +27,7 @@ from .auditing.transplant import Finding, Transplants
 from .finished import Model
 from .own_pictures import classifier, reading
 from .own_pictures.pictures import PictureSet, evenly
-from .own_pictures.run import in_plain_words
+from .own_pictures.run import in_plain_words, work_of
 
 
 def main() -> None:
@@ -59,6 +59,7 @@ def audit(
     processes = PartialState(cpu=not torch.cuda.is_available())
     with in_plain_words():
         found = reading.read(data, seed, test_share)
+        found = reading.keep_apart(found, set().union(*(reading.trained_on(work_of(one)) for one in (classifier, model))))
         asked = read_classifier(classifier, found.classes)
         auditor = Auditor(asked, Model(model), regions, layer)
         size = auditor.size
@@ -68,6 +69,7 @@ def audit(
     chosen = evenly(found.held_out, pictures)
     settings = {"classifier": kept.digest(classifier), "model": kept.digest(model), "layer": layer, "regions": regions}
     settings |= {"data": str(data.resolve()), "seed": seed, "size": size, "timesteps": str(TIMESTEPS)}
+    settings["pictures"] = kept.digest_names(item.file for item in found.held_out)
     with processes.main_process_first():
         answers = kept.Answers(out / "answers", settings)
     with processes.split_between_processes([number for number in chosen if not answers.has(number)]) as own:

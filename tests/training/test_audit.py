@@ -193,6 +193,8 @@ def test_answers_are_kept_until_the_settings_change(tmp_path: Path) -> None:
     assert again.has(7) and not again.has(8)
     assert again.get(7).region == 3 and again.get(7).classifier_map.shape == (8, 8)
     assert not kept.Answers(tmp_path / "answers", {"classifier": "2"}).has(7)
+    files = [Path(__file__), Path(audit.__file__)]
+    assert kept.digest_names(files) == kept.digest_names(files) != kept.digest_names(files[::-1])
 
 
 def test_page_and_tables_begin_with_what_matters_most(tmp_path: Path, marked: Transplants, bright: Finding) -> None:

@@ -34,6 +34,22 @@ def test_a_folder_for_each_class_is_split_alike_every_time(folder: Path) -> None
     assert reading.read(folder, test_share=0.2) == pictures != reading.read(folder, seed=1, test_share=0.2)
 
 
+def test_what_was_trained_on_is_never_held_out_again(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A picture that is added changes who is held out: of those, none that a training has seen before counts."""
+    work = tmp_path_factory.mktemp("work")
+    before = reading.read(folder)
+    assert reading.keep_apart(before, reading.trained_on(work)) == before
+    reading.note_trained(before, work)
+    for number in range(10, 15):
+        picture(folder / "cat" / f"{number}.png", seed=number)
+    plain = reading.read(folder)
+    used = {item.file for item in before.train}
+    assert used & {item.file for item in plain.held_out}
+    after = reading.keep_apart(plain, reading.trained_on(work))
+    assert after.held_out and not used & {item.file for item in after.held_out} and "trained on" in after.notes[-1]
+    assert {item.file for item in after.items} == {item.file for item in plain.items}
+
+
 def test_given_splits_are_kept(tmp_path: Path) -> None:
     for split, count in (("train", 3), ("test", 2)):
         for name in ("a_b", "c"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from tqdm import tqdm
 TRAINING_NAMES = ("train", "training")
 HELD_OUT_NAMES = ("test", "val", "valid", "validation", "held_out")
 TEST_SHARE = 0.2
+TRAINED_ON = "trained_on.txt"
 NAMED = 5  # files that a note names at most
 SUFFIXES = (*IMG_EXTENSIONS, ".gif", ".jfif", ".avif")
 """Files with other endings are not read; those with one of these are opened to see whether they can be."""
@@ -83,6 +84,29 @@ def read(source: Path, seed: int = 0, test_share: float = TEST_SHARE) -> Picture
     items = [LabelledPicture(one.file, names[one.name], held_out) for one, held_out in _split(usable, seed, test_share)]
     _require_training(items, list(names), source, notes)
     return Pictures(tuple(words(name) for name in names), tuple(items), tuple(notes))
+
+
+def trained_on(work: Path) -> set[Path]:
+    """The pictures that the training in a folder has used, also before a file was added or taken away; none if it is unknown."""
+    file = work / TRAINED_ON
+    return {Path(line) for line in file.read_text(encoding="utf-8").splitlines()} if file.exists() else set()
+
+
+def note_trained(pictures: Pictures, work: Path) -> None:
+    """Add the pictures that are trained on to those of the training in a folder."""
+    used = trained_on(work) | {item.file.resolve() for item in pictures.train}
+    (work / TRAINED_ON).write_text("".join(f"{file}\n" for file in sorted(used)), encoding="utf-8")
+
+
+def keep_apart(pictures: Pictures, trained: set[Path]) -> Pictures:
+    """The same without held-out pictures that were trained on: a file that is added or taken away changes who is held out."""
+    known = [item for item in pictures.held_out if item.file.resolve() in trained]
+    if not known:
+        return pictures
+    items = tuple(replace(item, held_out=False) if item in known else item for item in pictures.items)
+    files = _named(item.file.name for item in known)
+    note = f"Not held out, because they were trained on when the folder had other files: {files}."
+    return replace(pictures, items=items, notes=(*pictures.notes, note))
 
 
 def words(name: str) -> str:

@@ -60,7 +60,7 @@ class Options:
     @property
     def work(self) -> Path:
         """Checkpoints, samples and tables; the model's own folder stays clean."""
-        return self.model.with_name(f"{self.model.name}_training")
+        return work_of(self.model)
 
     def plan(self) -> Plan:
         kind = "new" if self.start is None else "whole" if self.lora is None else "lora"
@@ -70,16 +70,24 @@ class Options:
         )
 
 
+def work_of(model: Path) -> Path:
+    """Where the training of a model keeps what it needs; a classifier may be named with or without its ending."""
+    name = model.stem if model.suffix == ".safetensors" else model.name
+    return model.with_name(f"{name}_training")
+
+
 def run(options: Options) -> None:
     """Read, train, save and report; each stage says what it found."""
     quieten()
     with in_plain_words():
         pictures = reading.read(options.data, options.seed, options.test_share)
+        pictures = reading.keep_apart(pictures, reading.trained_on(options.work))
     print("\n".join([pictures.summary(), *(f"- {note}" for note in pictures.notes)]))
     options.work.mkdir(parents=True, exist_ok=True)
     with in_plain_words():
         check_same(options, pictures.classes)
         subject = None if options.classifier else subject_of(options, pictures)
+    reading.note_trained(pictures, options.work)
     if subject is None:
         train_classifier(options, pictures)
         return
