@@ -57,12 +57,13 @@ class Cases:
 
     @property
     def decided(self) -> Tensor:
-        """[B] whether one label is sure to describe the image better than no words, and the other one worse.
+        """[B] whether one label helps and the other hinders, each by more than a standard error.
 
-        Then neither "neither" nor "both fit" is to be expected of more evaluations, see ERRORS.
+        More evaluations will then hardly say that neither fits, or both: for that, one would have to come out beyond MARGIN
+        and ERRORS on the other side of 0.
         """
         signs = [
-            nats.sign() * (nats.abs() > ERRORS * (torch.zeros_like(nats) if error is None else error))
+            nats.sign() * (nats.abs() > (torch.zeros_like(nats) if error is None else error))
             for nats, error in ((self.target, self.target_error), (self.contrast, self.contrast_error))
         ]
         return signs[0] * signs[1] < 0
