@@ -2,10 +2,10 @@
 
     python dev.py run benchmarks.combined --scenes 150
 
-It takes the answers that `benchmarks.truth` has collected, and measures the scenes that have all of theirs; with --collect it
-asks for what is missing (100 evaluations a picture). The formula is tried in several forms on the scenes for choosing. The
-report is made on the others, for the form that the pack has. Each picture is compared with itself: what makes scenes easy or
-hard cancels.
+It takes the answers that `benchmarks.truth` and `benchmarks.progressive` have collected, and measures every scene of which at
+least one picture has its own; with --collect it asks for what is missing (100 evaluations a picture). The formula is tried in
+several forms on the scenes for choosing. The report is made on the others, for the form that the pack has. Each picture is
+compared with itself: what makes scenes easy or hard cancels.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Scene = tuple[Case, Case]
 Bench = tuple[Stored, np.ndarray]
 """The answers, and how many of the split's pictures have their truth at a pixel, [H,W]."""
 Record = dict[tuple[str, str, str], list[float]]
-"""MEASURES by range, form and label of the picture; {} where an answer is missing."""
+"""MEASURES by range, form and label of the picture; {} where no picture of the scene is answered about."""
 Form = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """A map of the information and the evidence of a picture, [h,w] each."""
 MEASURES = (*AIMS, "present", "absent")
@@ -76,13 +76,13 @@ FORMS: dict[str, Form] = {
 
 
 def measure(names: tuple[str, ...], bench: Bench, scene: Scene) -> Record:
-    """MEASURES of some forms on both pictures of a scene."""
+    """MEASURES of some forms on those of a scene's pictures that are answered about."""
     stored, seen = bench
     found: Record = {}
     for case in scene:
         predictions = stored.predictions(case, case.label, case.twin)
         if predictions is None:
-            return {}
+            continue
         target = Target.of(case, seen)
         for over, (share, weighting) in RANGES.items():
             summed = sum_steps(predictions, 0, round(share * predictions.noised.steps), "combined", weighting).mean[0]
@@ -110,15 +110,21 @@ def _report(bench: Bench, scene: Scene) -> Record:
 
 
 def of_pairs(scenes: list[Scene], found: list[Record], value: Callable[[Record, str], list[float]]) -> list[np.ndarray]:
-    """[N,K] for each pair: the mean over both pictures of each scene that was measured."""
+    """[N,K] for each pair: the mean over the pictures of each scene that was measured."""
     pairs: dict[tuple[str, str], list[np.ndarray]] = {}
     for scene, record in zip(scenes, found, strict=True):
         if record:
-            rows = np.array([value(record, case.label) for case in scene])
+            measured = {label for _, _, label in record}
+            rows = np.array([value(record, case.label) for case in scene if case.label in measured])
             known = ~np.isnan(rows)
             sums, counts = np.where(known, rows, 0).sum(0), known.sum(0)
             pairs.setdefault(scene[0].pair, []).append(np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0))
     return [np.stack(rows) for rows in pairs.values()]
+
+
+def pictures_of(found: list[Record]) -> int:
+    """How many pictures were measured."""
+    return sum(len({label for _, _, label in record}) for record in found)
 
 
 def choice(scenes: list[Scene], found: list[Record]) -> Table:
@@ -152,8 +158,8 @@ def report(scenes: list[Scene], found: list[Record]) -> Table:
             )
             rows.append([over, group, len(some), "gain of combined", *intervals(gained)])
     note = (
-        "Evidence is smoothed by .6 cell, then loses its sign. Held-out scenes, both pictures averaged; means over pairs, 95 % "
-        "bootstrap intervals over scenes. Gains are paired."
+        f"Evidence is smoothed by .6 cell, then loses its sign. {pictures_of(found)} pictures of held-out scenes, those of one "
+        "averaged; means over pairs, 95 % bootstrap intervals over scenes. Gains are paired."
     )
     return Table("combined", "What combined is worth", ["steps", "scenes of", "scenes", "map", *MEASURES], rows, note)
 
