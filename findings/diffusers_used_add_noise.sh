@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # add_noise of a scheduler of diffusers 0.42.1 (PyPI) that a pipeline has run with.
 #
-# A good guess: scheduler.add_noise(picture, noise, timesteps) gives each picture the noise of its timestep, whenever it is called.
-# What happens: once a pipeline has called set_begin_index, as those of SDXL, SD 3 and Flux and all from picture to picture do, the
-# timesteps are not looked at. All pictures get the noise of the step at which the scheduler stands, and after a run that is none
-# (add_noise in diffusers/schedulers/scheduling_euler_discrete.py; the same in the DPM, DEIS, UniPC, Heun, KDPM2 and LMS solvers).
-# DDIM, DDPM, PNDM and LCM look at the timesteps. Who asks a pipeline's model for noise predictions of a picture, with the noise of
-# that pipeline's scheduler, then asks about the clean picture. Another set_timesteps mends it.
-# Seen: at the first and the sixth of ten timesteps, a new Euler adds noise of 156 and 2.6, a new DPM-Solver++ of 0.99 and 0.97. After
-# a run both add 0 and 0. DDIM adds 0.99 and 0.91 before and after. Fails if that changes.
+# A good guess: scheduler.add_noise(picture, noise, timesteps) gives each picture the noise of its timestep, whenever it is
+# called.
+# What happens: once a pipeline has called set_begin_index, as SDXL's and those from picture to picture do, the timesteps are not
+# looked at. All pictures get the noise of the step at which the scheduler stands, and after a run that is none (add_noise in
+# diffusers/schedulers/scheduling_euler_discrete.py; the same in the DPM, DEIS, UniPC, Heun, KDPM2 and LMS solvers). DDIM, DDPM,
+# PNDM and LCM look at the timesteps. Who asks a pipeline's model for noise predictions of a picture, with the noise of that
+# pipeline's scheduler, then asks about the clean picture. Another set_timesteps mends it.
+# Seen: at the first and the sixth of ten timesteps, a new Euler adds noise of 156 and 2.6, a new DPM-Solver++ of 0.99 and 0.97.
+# After a run both add 0 and 0. DDIM adds 0.99 and 0.91 before and after. Fails if that changes.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

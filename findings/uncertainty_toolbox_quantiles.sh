@@ -7,7 +7,8 @@
 # belongs to 0.1, and the mending goes the wrong way. If the errors are symmetric about 0 nobody sees it, and the mean calibration
 # error is the same either way.
 # Seen: the truth lies one standard deviation above the prediction. 61 % of it is below the quantile 0.9 before recalibration, and
-# 23 % after it. With prediction and truth exchanged, in the call that fits the recalibration alone, it is 90 %. Fails if that changes.
+# 23 % after it. With prediction and truth exchanged, in the call that fits the recalibration alone, it is 90 %. Fails if that
+# changes.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
