@@ -74,8 +74,10 @@ def main() -> None:
         measure(log, name, [part for part in planned if part[0] == name], output)
     if BUNDLED in networks and not log.has(report.CALLS):
         log.add(report.CALLS, time_calls(5 if options.quick else 15))
-    if BUNDLED in networks or only == QUALITIES:
-        measure_qualities(log, *((1, 1) if options.quick else (5, 15)), output)
+    if BUNDLED in networks or only in (QUALITIES, qualities.SHOWING):
+        wanted = [] if only == qualities.SHOWING else of_qualities(1 if options.quick else 5)
+        wanted += [] if only == QUALITIES else of_showing(1 if options.quick else 15)
+        measure_explaining(log, wanted, output)
     for name in settling.RUNS:
         if not options.quick and only in f"{SETTLED}, {name.lower()}":
             measure_settling(log, name, output)
@@ -109,19 +111,21 @@ def measure(log: Log, name: str, parts: Plan, output: Path) -> None:
         report.write(log, output)
 
 
-def measure_qualities(log: Log, rounds: int, showing_rounds: int, output: Path) -> None:
-    """Explain Image at each quality, and with maps shown and none, in turns, as far as the log lacks them."""
-    keys = [
-        (QUALITIES, work, quality, number)
-        for number in range(rounds)
-        for work in qualities.WORKS
-        for quality in turned(list(qualities.QUALITIES), number)
-    ]
-    keys += [
-        (qualities.SHOWING, qualities.SHOWING_WORK, way, number)
-        for number in range(showing_rounds)
-        for way in turned([qualities.SHOWN, qualities.UNSHOWN], number)
-    ]
+def of_qualities(rounds: int) -> list[tuple[str, str, str, int]]:
+    """The runs of Explain Image at each quality: what for, work, quality, and number of the round."""
+    every, turns = list(qualities.QUALITIES), range(rounds)
+    return [(QUALITIES, work, way, number) for number in turns for work in qualities.WORKS for way in turned(every, number)]
+
+
+def of_showing(rounds: int) -> list[tuple[str, str, str, int]]:
+    """The same with maps shown, and with none."""
+    both = [qualities.SHOWN, qualities.UNSHOWN]
+    what = qualities.SHOWING, qualities.SHOWING_WORK
+    return [(*what, way, number) for number in range(rounds) for way in turned(both, number)]
+
+
+def measure_explaining(log: Log, keys: list[tuple[str, str, str, int]], output: Path) -> None:
+    """Explain Image in all these ways, as far as the log lacks them."""
     missing = [key for key in keys if not log.has(key)]
     parts = qualities.load() if missing else {}
     for place, (what, *asked) in enumerate(missing):
@@ -133,12 +137,11 @@ def measure_qualities(log: Log, rounds: int, showing_rounds: int, output: Path) 
 
 
 def measure_settling(log: Log, name: str, output: Path) -> None:
-    """The short runs of a network, what encoding a picture takes, and how often it is asked without words, as far as it lacks."""
+    """The short runs of a network, what encoding a picture takes, and how often exact asks without words, as far as it lacks."""
     missing = [run for run in settling.RUNS[name] if not log.has((report.SETTLING, name, run))]
     if missing:
         network = build(name)
-        told = settling.asked_without_words(network, report.needed())
-        log.add((report.SETTLING, name, settling.WITHOUT_WORDS), told)
+        log.add((report.SETTLING, name, settling.WITHOUT_WORDS), {"exact": settling.most_without_words(network)})
         with torch.inference_mode():
             network.forward(1)  # the first of all chooses kernels
         for run in missing:
@@ -162,7 +165,7 @@ def parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="few steps, one or two rounds; of the bundled model, unless --only names another"
     )
     made.add_argument(
-        "--only", default="", help="networks whose names hold this: bundled, sd 1.5, sdxl; or qualities; or settled"
+        "--only", default="", help="networks whose names hold this: bundled, sd 1.5, sdxl; or qualities; or showing; or settled"
     )
     made.add_argument("--threads", type=int, default=0, help="torch's threads (default: torch's own choice)")
     made.add_argument(

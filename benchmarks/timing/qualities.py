@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -71,18 +71,23 @@ def served() -> Iterator[dict[str, float]]:
         asyncio.run(PromptServer.send_image(page, preview))
         times["encoding"] += time.thread_time() - before
 
+    def show(value: int, total: int, preview: tuple | None, **_: Any) -> None:
+        if preview is not None:
+            encoded.append(thread.submit(encode, preview))
+
+    encoded: list[Future[None]] = []
     before = comfy.utils.PROGRESS_BAR_HOOK
     with ThreadPoolExecutor(1) as thread:
-        comfy.utils.set_progress_bar_global_hook(
-            lambda value, total, preview, **_: preview and thread.submit(encode, preview) and None
-        )
+        comfy.utils.set_progress_bar_global_hook(show)
         try:
             yield times
         finally:
             comfy.utils.set_progress_bar_global_hook(before)
+    for one in encoded:
+        one.result()  # raises what went wrong
 
 
-async def _drop(*message: Any) -> None:
+async def _drop(*message: Any, **_: Any) -> None:
     """A page that nobody looks at."""
 
 
