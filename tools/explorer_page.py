@@ -14,9 +14,21 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 STEPS, SAMPLES = 6, 4
-# A graph with an explorer that has not run.
-EMPTY = """() => { app.graph.clear(); const node = LiteGraph.createNode('SDExplainExplore'); app.graph.add(node)
-    node.pos = [0, 0]; Object.assign(app.canvas.ds, { scale: 1, offset: [300, 150] }); app.canvas.draw(true, true) }"""
+# A new workflow: of a graph without a name of its own, some pages give a node what an older one of the same number had.
+NEW = """async () => {
+    const view = { scale: 1, offset: [300, 150] }, counts = { revision: 0, last_node_id: 0, last_link_id: 0, version: 0.4 }
+    const none = { nodes: [], links: [], groups: [], config: {}, extra: { ds: view } }
+    await app.loadGraphData({ id: crypto.randomUUID(), ...counts, ...none }, true, true, 'test')
+}"""
+# One with an explorer that has not run.
+EMPTY = f"""async () => {{
+    await ({NEW})()
+    const node = LiteGraph.createNode('SDExplainExplore')
+    app.graph.add(node)
+    node.pos = [0, 0]
+    Object.assign(app.canvas.ds, {{ scale: 1, offset: [300, 150] }})
+    app.canvas.draw(true, true)
+}}"""
 # Puts the graph on the page's canvas as a person would: nodes, links, widgets.
 BUILD = """async ([steps, samples]) => {
     app.graph.clear()
