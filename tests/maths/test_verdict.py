@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from sdexplain.nodes.maths.answers.verdict import Verdict, headline, judge, preferences, report, schedule_error
+from sdexplain.nodes.maths.answers.verdict import Verdict, assumed, headline, judge, preferences, report, schedule_error
 from sdexplain.nodes.maths.method.cases import Cases
 from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
@@ -301,6 +301,21 @@ def test_without_an_error_steps_that_contradict_one_another_decide_nothing(nats:
     text = report(verdict)
     assert verdict.error is None and verdict.decided.tolist() == [decided]
     assert ("The model prefers" in text, "Undecided between" in text) == (decided, not decided)
+
+
+def test_what_is_assumed_of_ends_that_were_not_asked_is_said() -> None:
+    """3 nats for each unit of log SNR everywhere: so much of the total lies before the first and behind the last step."""
+    levels = predictions_saying([[[1.0]] * 6]).noised
+    whole = predictions_saying([[[3 * share] for share in levels.step_shares.tolist()]])
+    places, asked = levels.log_snr, part_of(whole, (1, 2, 3), 1)
+    ends = 3 * (places[1] - places[0] + places[5] - places[3])
+    torch.testing.assert_close(assumed(judge(asked)), ends[None])
+    text = report(known(judge(asked)))
+    assert f"{float(ends):.3g} of these nats are assumed for the ends" in text
+    assert f" {float(ends):.3g} of these nats are assumed" in report(known(judge(swapped(asked)))), "for the horse, then"
+    assert not assumed(judge(whole)).any() and "assumed" not in report(known(judge(whole)))
+    both_ends = part_of(whole, (0, 2, 5), 1)
+    torch.testing.assert_close(assumed(judge(both_ends)), torch.zeros(1))
 
 
 def cases(target: float, contrast: float, target_label: str = "zebra", contrast_label: str = "horse") -> Cases:

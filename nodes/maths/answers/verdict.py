@@ -21,6 +21,7 @@ from ..wording import NATS, asked_words, differing_part, format_value, format_wi
 
 CONFIDENCE = 0.95  # a verdict is undecided if the interval of this confidence contains 0
 LONGEST_LABEL = 60  # characters, of a label within a sentence
+WORTH_TELLING = 0.2  # a share of the log-odds that is assumed
 EXTREME = 1e-4  # a probability nearer to 1 is written as more than this
 
 
@@ -265,6 +266,22 @@ def schedule_error(verdict: Verdict) -> Tensor:
     return sum((_beyond_noise(verdict, (density * part[:, None]).sum(dim=1)) for part in parts), torch.zeros(verdict.images))
 
 
+def assumed(verdict: Verdict) -> Tensor:
+    """Which part of the log-odds stands for the ends of the log SNR axis that no step was asked at, [B] nats for the target.
+
+    The first and the last step that were asked have shares up to the ends of the axis, see `step_shares`.
+    """
+    steps = [step for step in verdict.asked or () if verdict.counted[step]]
+    if not steps:
+        return torch.zeros(verdict.images)
+    axis = verdict.log_snr[torch.isfinite(verdict.log_snr)]
+    reach = {steps[0]: verdict.log_snr[steps[0]] - axis[0]}
+    reach[steps[-1]] = reach.get(steps[-1], 0) + axis[-1] - verdict.log_snr[steps[-1]]
+    shares = step_shares(verdict.log_snr, verdict.asked)
+    within = {step: length / shares[step] for step, length in reach.items() if verdict.start <= step < verdict.end}
+    return sum((part * verdict.step_evidence[step] for step, part in within.items()), torch.zeros(verdict.images))
+
+
 def _beyond_noise(verdict: Verdict, values: Tensor) -> Tensor:
     """The magnitude of a mean over the samples, [R,B] to [B], minus what its own noise adds to it."""
     variance = variance_of_mean(values, verdict.antithetic)
@@ -341,7 +358,7 @@ def details(verdict: Verdict, image: int) -> list[str]:
         if verdict.temperature != 1 and not verdict.strange[image]:
             sentences.append(_probability_words(verdict, image))
         sentences.append(_agreement_words(verdict, image))
-        sentences += _interval_words(verdict, image)
+        sentences += _interval_words(verdict, image) + _assumed_words(verdict, image)
     if verdict.differs[image] and verdict.error is None:
         enough = "4 or more noise samples, opposite ones count as one" if verdict.antithetic else "2 or more noise samples"
         sentences.append(f"Uncertainty unknown: take {enough}.")
@@ -361,6 +378,18 @@ def _interval_words(verdict: Verdict, image: int) -> list[str]:
     middle, half = float(verdict.log_odds[image]), float(half_width[image])
     low, high = format_value(middle - half), format_value(middle + half)
     return [f"The {CONFIDENCE:.0%} interval is {low} to {high} nats; more steps and samples narrow it."]
+
+
+def _assumed_words(verdict: Verdict, image: int) -> list[str]:
+    """That a large part of the log-odds is assumed, see `assumed`: at the clean end evidence often falls or turns."""
+    nats, total = float(assumed(verdict)[image]), float(verdict.log_odds[image])
+    if nats == 0 or abs(nats) < WORTH_TELLING * abs(total):
+        return []
+    said = format_value(math.copysign(nats, nats * total))
+    return [
+        f"{said} of these nats are assumed for the ends of the schedule, where no step was asked: they go on as at the "
+        "nearest one. Quality exact asks there."
+    ]
 
 
 def _case_words(verdict: Verdict, cases: Cases, image: int) -> list[str]:
