@@ -25,7 +25,7 @@ from sdexplain.nodes.maths.method.choices import Scaling
 from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.noising import NoisedLatents, in_pairs
 from sdexplain.nodes.maths.method.prediction import collect_prompt
-from sdexplain.nodes.maths.pictures.rivals_sheet import headline, report, rivals_sheet
+from sdexplain.nodes.maths.pictures.rivals_sheet import headline, reading_rule, report, rivals_sheet
 from sdexplain.nodes.maths.pictures.sheet import Grid, cell_size
 from torch import Tensor
 
@@ -353,6 +353,7 @@ def test_only_what_was_asked_for_is_read(steps: int, unknown: float) -> None:
         contest.look(partly)
     assert any((~(array.abs() < 100)).any() for array in partly)
     assert contest.early.any() == (steps == 20)
+    assert ("log-odds are rough" in reading_rule(contest)) == (steps == 20)
     assert [contest.standings(image) for image in range(2)] == [whole.standings(image) for image in range(2)]
     pictures = torch.rand(2, 8, 8, 3)
     for target in range(4):
