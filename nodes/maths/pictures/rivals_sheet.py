@@ -134,8 +134,8 @@ def reading_rule(contest: Contest) -> str:
             sentences.append("A label that is out gets no more samples.")
         if bool(contest.early.any()):
             sentences.append(
-                f"Labels far behind were out before they were asked at all {noised.steps} steps. Their log-odds are rough: ± counts "
-                "the noise, and not the steps that were left out."
+                f"Labels far behind were out before they were asked at all {noised.steps} steps. Their log-odds are rough: ± "
+                "counts the noise, and not the steps that were left out."
             )
     if any(tells_probability(contest, image) for image in range(noised.images)):
         sentences.append(f"Probabilities at temperature {format_value(contest.temperature)}.")
