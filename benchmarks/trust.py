@@ -1,7 +1,8 @@
 """Measure when this pack is sure and wrong: `python dev.py run benchmarks.trust --photos photos32.tar.gz`.
 
 It asks the bundled model about pictures and latents that it does not know, and about its own held-out drawings. If it is stopped,
-it goes on from there. Then it prints the shares with their exact intervals and writes them to trust.csv.
+it goes on from there. Then it prints the shares with their exact intervals and writes them to trust.csv, and to
+without_words.csv how often settled answers are asked without words.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from ..nodes.maths.method.own_pictures import OwnPictures
 from ..tools.environment import ROOT
 from .ground_truth.cases import cases
 from .ground_truth.questions import Setting, fingerprint_of, in_turns
-from .trust_parts import asking, report
+from .trust_parts import asking, report, without_words
 from .trust_parts.contests import Contests
 from .trust_parts.contests import table as contests_table
-from .trust_parts.subjects import Asking, Subject, drawings, unknown, unpacked
+from .trust_parts.subjects import PAIRED, Asking, Subject, drawings, paired, unknown, unpacked
 
 ASKED_OFTEN = 1  # scenes a pair of which many samples are asked
+PAIRED_SCENES = 15  # scenes a pair that are asked about two pairs of labels, without words too
 
 
 def main() -> None:
@@ -36,7 +38,7 @@ def main() -> None:
     found = {kind: [asking.read(about, one, options.output / "answers") for one in own] for kind, own in subjects.items()}
     answered = {kind: [answer for answer in own if answer is not None] for kind, own in found.items()}
     made = report.table(answered, own_pictures(options.model), options.trials, about, drawn)
-    for table in (made, contests_table(contests, drawn)):
+    for table in (made, without_words.table(answered), contests_table(contests, drawn)):
         table.write_csv(options.output)
         print(table.markdown())
 
@@ -74,4 +76,5 @@ def all_subjects(options: argparse.Namespace, about: Asking) -> dict[str, list[S
         **unknown(photos, options.photographs, options.others, size, options.seed),
         "own drawing, asked often": drawings(ASKED_OFTEN, options.seed, "own drawing, asked often"),
         "own drawing": drawings(options.scenes, options.seed),
+        **{kind: paired(kind, min(options.scenes, PAIRED_SCENES), options.seed) for kind in PAIRED},
     }

@@ -50,7 +50,7 @@ def write(log: Log, folder: Path) -> str:
         batches(log),
         by_quality(log),
         showing(log),
-        settling(log, needed()),
+        settling(log, *needed()),
     )
     whole = [table.among_others(folder) for table in made]
     tables = [table for table in whole if table.rows]
@@ -279,13 +279,19 @@ def showing(log: Log) -> Table:
     return Table("speed_showing", "What showing maps costs", head, rows, note)
 
 
-def needed() -> float:
-    """How many evaluations settled answers took on held-out drawings: the mean that `benchmarks.progressive` found."""
-    return float(Results().row("settled", quality="settled")["evaluations"])
+def needed() -> tuple[float, float]:
+    """How many evaluations settled answers took on held-out drawings, and how many without words: the means.
+
+    `benchmarks.progressive` and `benchmarks.trust` found them.
+    """
+    results = Results()
+    settled = results.row("settled", quality="settled")
+    without_words = results.row("without_words", **{"asked of": "own drawing, its pair"})
+    return float(settled["evaluations"]), float(without_words["evaluations"])
 
 
-def settling(log: Log, settled: float) -> Table:
-    """The same at the true sizes, where `settled` is how many evaluations such an answer takes."""
+def settling(log: Log, settled: float, without_words: float) -> Table:
+    """The same at the true sizes, where a settled answer takes so many evaluations, and so many more without words."""
     rows: list[list[Cell]] = []
     exact = 2 * STEPS * SAMPLES
     for name, runs in RUNS.items():
@@ -294,7 +300,7 @@ def settling(log: Log, settled: float) -> Table:
         if not all(found) or not encoding or not more:
             continue
         costs, before = Costs.of(*found), encoding["processor"]
-        whole = settled + more["settled"], exact + more["exact"]
+        whole = settled + without_words, exact + more["exact"]
         measured = [run["evaluations"] for run in found]
         times = [f"{value:.2f}" for value in (costs.evaluation, costs.besides, before)]
         shares = [f"{costs.share(settled, exact):.3f}", f"{costs.share(*whole, before):.3f}"]
@@ -312,13 +318,13 @@ def settling(log: Log, settled: float) -> Table:
         "evaluations measured",
     ]
     note = (
-        "Networks of true size with random weights, for which no answer settles. So the number of evaluations is the mean of "
-        "benchmarks/results/settled.csv, which the bundled model took on held-out drawings. Their time is that of two short "
-        "runs, which are told to have settled, after as many evaluations as the last column says. A straight line through both "
-        "says what an evaluation takes, and a run besides. Exact's evaluations were not run: they take as long each, see the "
-        f"batch sizes; {exact} are Explain Image's as it comes, {STEPS} steps with {SAMPLES} samples. Predictions are "
-        "Collect Noise Predictions with Sum Noise Difference. Explain Image asks without words too, and encodes the picture; "
-        "encoding the prompts, its verdict and its pictures are left out. Seconds of processor time."
+        "Networks of true size with random weights, for which no answer settles. So the numbers of evaluations are the means of "
+        "benchmarks/results/settled.csv and without_words.csv, which the bundled model took on held-out drawings. Their time is "
+        "that of two short runs, which are told to have settled, after as many evaluations as the last column says. A straight "
+        "line through both says what an evaluation takes, and a run besides. Exact's evaluations were not run: they take as "
+        f"long each, see the batch sizes; {exact} are Explain Image's as it comes, {STEPS} steps with {SAMPLES} samples. "
+        "Predictions are Collect Noise Predictions with Sum Noise Difference. Explain Image asks without words too, and encodes "
+        "the picture; encoding the prompts, its verdict and its pictures are left out. Seconds of processor time."
     )
     return Table("speed_settled", "Where it stops by itself, at the true sizes", head, rows, note)
 

@@ -6,7 +6,6 @@ many evaluations it needs is what held-out drawings needed with the bundled mode
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,19 +91,15 @@ def encode(size: int) -> dict[str, float | None]:
     return measure(lambda: vae.encode(picture))
 
 
-def asked_without_words(network: Network, evaluations: float) -> dict[str, int]:
-    """How many evaluations without words come on top, for a settled answer of so many evaluations and for the exact one."""
+def most_without_words(network: Network) -> int:
+    """How many evaluations without words come on top of the exact answer; of a settled one they are the most."""
     from ...nodes.host.noise import FRESH
     from ...nodes.maths.method.cases import few_levels
-    from ...nodes.maths.method.order import golden_order, smallest_group
     from ...nodes.noising import NoiseLatent
 
     latent = {"samples": torch.zeros(1, *network.latent)}
-    whole = NoiseLatent.execute(network.model, latent, STEPS, "normal", 0, SAMPLES, FRESH).result[0]
-    group = smallest_group(whole)
-    steps = golden_order(STEPS)[: math.ceil(evaluations / 2 / group)]
-    parts = {"settled": few_levels(whole.only(steps, group)), "exact": few_levels(whole)}
-    return {quality: 0 if few is None else few.noised.steps * few.noised.samples for quality, few in parts.items()}
+    few = few_levels(NoiseLatent.execute(network.model, latent, STEPS, "normal", 0, SAMPLES, FRESH).result[0])
+    return 0 if few is None else few.noised.steps * few.noised.samples
 
 
 @dataclass(frozen=True)

@@ -19,22 +19,36 @@ from torch import Tensor
 
 from ...bundled.scenes import PAIRS
 from ...nodes.maths.method.noising import NoisedLatents, draw_noise
+from ...nodes.maths.method.order import golden_order
+from ...nodes.maths.method.settled import FEWEST
 from ..ground_truth.cases import Case, cases
 from ..ground_truth.questions import Question, Setting, prompt_of
 from ..ground_truth.stored import Stored
 from ..ground_truth.unfamiliar import foreign_latents, photographs, plain_pictures
 
-Kind = Literal["photograph", "plain picture", "foreign latent", "half-scale latent", "own drawing", "own drawing, asked often"]
+Kind = Literal[
+    "photograph",
+    "plain picture",
+    "foreign latent",
+    "half-scale latent",
+    "own drawing",
+    "own drawing, asked often",
+    "own drawing, its pair",
+    "own drawing, another pair",
+]
 
+PAIRED: tuple[Kind, ...] = ("own drawing, its pair", "own drawing, another pair")
 UNKNOWN: tuple[Kind, ...] = ("photograph", "plain picture", "foreign latent", "half-scale latent")
 STEPS: dict[Kind, tuple[int, ...]] = {
     **dict.fromkeys(UNKNOWN, (14, 19)),
     "own drawing": (9, 14, 19),
     "own drawing, asked often": (0, 3, 6, 9, 12, 15, 18, 21),
+    **dict.fromkeys(PAIRED, tuple(sorted(golden_order(25)[:FEWEST]))),
 }
 """Of a schedule of 25 steps as in `benchmarks.truth`, so that its answers can be taken. 14 and 19 are two of those where
-familiarity is measured: with more of them it is known better. Words are compared with none over three."""
-SAMPLES: dict[Kind, int] = {**dict.fromkeys((*UNKNOWN, "own drawing"), 2), "own drawing, asked often": 8}
+familiarity is measured: with more of them it is known better. Words are compared with none over three, and for pairs of labels
+over those that a settled answer has."""
+SAMPLES: dict[Kind, int] = {**dict.fromkeys((*UNKNOWN, "own drawing", *PAIRED), 2), "own drawing, asked often": 8}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +80,7 @@ class Subject:
         where it is not, and fit where its own does not, so that both shares are upper bounds.
         """
         asked = {"target": prompt_of(self.target), "contrast": prompt_of(self.contrast), "empty": ""}
-        left_out = "contrast" if self.kind == "own drawing" else "empty"
+        left_out = "" if self.kind in PAIRED else "contrast" if self.kind == "own drawing" else "empty"
         return {name: prompt for name, prompt in asked.items() if name != left_out}
 
     @property
@@ -122,10 +136,12 @@ class Asking:
 
     def answered(self, subject: Subject) -> dict[str, Tensor]:
         """Predictions [R,S,C,h,w] of a drawing that `benchmarks.truth` asked for, by their names here."""
-        if subject.kind != "own drawing":
+        if subject.kind not in ("own drawing", *PAIRED):
             return {}
-        known = Stored(self.setting, self.truth).read(Question(subject.case, subject.target))
-        return {} if known is None else {"target": known["predictions"][:, list(subject.steps)]}
+        labels = {"target": subject.target, "contrast": subject.contrast}
+        stored, asked = Stored(self.setting, self.truth), {name: labels[name] for name in subject.prompts if name in labels}
+        known = {name: stored.read(Question(subject.case, label)) for name, label in asked.items()}
+        return {name: found["predictions"][:, list(subject.steps)] for name, found in known.items() if found is not None}
 
     def evaluations(self, subject: Subject) -> int:
         return len(subject.prompts) * subject.samples * len(subject.steps)
@@ -134,6 +150,15 @@ class Asking:
 def drawings(scenes: int, seed: int, kind: Kind = "own drawing") -> list[Subject]:
     """The held-out drawings of `benchmarks.truth`, each asked about its own label (target) and its twin's."""
     return [Subject(kind, case.name, case.label, case.twin, case.noise_seed, case=case) for case in cases("report", scenes, seed)]
+
+
+def paired(kind: Kind, scenes: int, seed: int) -> list[Subject]:
+    """The same drawings, asked about their own pair of labels, or about another one, of which neither fits."""
+    return [
+        Subject(kind, case.name, *labels, case.noise_seed, case=case)
+        for case in cases("report", scenes, seed)
+        for labels in [case.foreign if kind == "own drawing, another pair" else (case.label, case.twin)]
+    ]
 
 
 def changed_latents(kind: Kind, count: int, seed: int) -> list[Subject]:

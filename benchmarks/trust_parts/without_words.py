@@ -1,0 +1,57 @@
+"""How often a settled answer must be asked without words, and whether that it stops early hides that neither label fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ...nodes.maths.answers.no_words import find_cases
+from ...nodes.maths.method.cases import Cases, FewLevels, few_levels
+from ...nodes.maths.method.prediction import NoisePredictions
+from ...training.intervals import share
+from ..statistics import intervals
+from ..tables import Cell, Table
+from .asking import Answer
+from .subjects import PAIRED, Kind
+
+HEAD = ("asked of", "pictures", "evaluations", "asked to the end", "neither fits", "neither fits, but stopped early")
+
+
+def table(answers: dict[Kind, list[Answer]]) -> Table:
+    """A line for labels of which one fits, and one for labels of which none does."""
+    rows = [_row(kind, answers[kind]) for kind in PAIRED if answers[kind]]
+    note = (
+        "Settled answers of six steps with a pair of noise samples. Evaluations: those without words, until one label is clear "
+        "to fit and the other is not; 12 is the most. The last column: all 12 say that neither fits, where fewer were enough."
+    )
+    return Table("without_words", "Asked without words", HEAD, rows, note)
+
+
+def _row(kind: Kind, answers: list[Answer]) -> list[Cell]:
+    found = [_measured(answer) for answer in answers]
+    evaluations, to_the_end, neither, hidden = np.array(found).T
+    (mean,) = intervals([evaluations[:, None]])
+    return [f"{kind}", len(found), mean, *(share(flags.astype(bool)) for flags in (to_the_end, neither, hidden))]
+
+
+def _measured(answer: Answer) -> tuple[int, bool, bool, bool]:
+    """Evaluations without words, whether that is all, whether all say that neither fits, and whether fewer hid that."""
+    target, contrast, empty = (answer.predictions[name] for name in ("target", "contrast", "empty"))
+    predictions = NoisePredictions(answer.noised, target, contrast, answer.subject.target, answer.subject.contrast)
+    few = few_levels(answer.noised)
+    if few is None:
+        raise ValueError("No two of the steps tell whether words fit; take those of settled answers.")
+    levels = levels_until_decided(few, lambda part: find_cases(predictions, part, few.of(empty)))
+    every = find_cases(predictions, few, few.of(empty))
+    neither = every is not None and bool(every.neither[0])
+    return levels * few.noised.samples, levels == few.noised.steps, neither, neither and levels < few.noised.steps
+
+
+def levels_until_decided(few: FewLevels, find: Callable[[FewLevels], Cases | None]) -> int:
+    """At how many levels a settled answer is asked without words."""
+    for levels in range(1, few.noised.steps):
+        cases = find(few.first(levels))
+        if cases is None or cases.decided.all():
+            return levels
+    return few.noised.steps
