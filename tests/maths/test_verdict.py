@@ -311,7 +311,7 @@ def test_what_is_assumed_of_ends_that_were_not_asked_is_said() -> None:
     ends = 3 * (places[1] - places[0] + places[5] - places[3])
     torch.testing.assert_close(assumed(judge(asked)), ends[None])
     text = report(known(judge(asked)))
-    assert f"{float(ends):.3g} of these nats are assumed for the ends" in text
+    assert f"{float(ends):.3g} of these nats are assumed: no step was asked at the ends" in text
     assert f" {float(ends):.3g} of these nats are assumed" in report(known(judge(swapped(asked)))), "for the horse, then"
     assert not assumed(judge(whole)).any() and "assumed" not in report(known(judge(whole)))
     both_ends = part_of(whole, (0, 2, 5), 1)
@@ -454,3 +454,8 @@ def test_a_fitted_temperature_gives_a_probability_and_without_one_there_is_none(
     assert "Probability of “zebra” at temperature 10: 88.08%." in report(known(judge(fitted)))
     assert "at temperature 5: 98.20%." in report(known(judge(fitted, temperature=5.0)))
     assert "Probability" not in report(judge(replace(fitted, unseen="Never shown."))), "there is none where nothing is preferred"
+    sure = replace(predictions_saying([[[21.0]], [[19.0]]]), temperature=1.5)
+    text = report(known(judge(sure)))
+    assert "Undecided" not in text and "Probability" in text
+    text = report(known(judge(replace(predictions_saying([[[39.0]], [[1.0]]]), temperature=1.5))))
+    assert "Undecided" in text and "Probability" not in text, "over 99.99 % of what is undecided is no answer"

@@ -354,8 +354,8 @@ def details(verdict: Verdict, image: int) -> list[str]:
     """Sentences on the leading label's probability, how far the steps agree, and what a standard error needs."""
     sentences = []
     if verdict.differs[image]:
-        # at temperature 1 the log-odds are far too sure for a probability, and of what the model does not know there is none
-        if verdict.temperature != 1 and not verdict.strange[image]:
+        # at temperature 1 the log-odds are far too sure for a probability; of what is not known or not decided there is none
+        if verdict.temperature != 1 and verdict.decided[image]:
             sentences.append(_probability_words(verdict, image))
         sentences.append(_agreement_words(verdict, image))
         sentences += _interval_words(verdict, image) + _assumed_words(verdict, image)
@@ -386,10 +386,7 @@ def _assumed_words(verdict: Verdict, image: int) -> list[str]:
     if nats == 0 or abs(nats) < WORTH_TELLING * abs(total):
         return []
     said = format_value(math.copysign(nats, nats * total))
-    return [
-        f"{said} of these nats are assumed for the ends of the schedule, where no step was asked: they go on as at the "
-        "nearest one. Quality exact asks there."
-    ]
+    return [f"{said} of these nats are assumed: no step was asked at the ends of the schedule.", "Quality exact asks there."]
 
 
 def _case_words(verdict: Verdict, cases: Cases, image: int) -> list[str]:
