@@ -10,11 +10,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from PIL import ImageColor
-from sdexplain.nodes.maths.answers.verdict import Verdict
+from sdexplain.nodes.maths.answers.verdict import Verdict, schedule_error
 from sdexplain.nodes.maths.pictures.plot import LENGTHS, SPEAKS_AGAINST, SPEAKS_FOR, draw_key, draw_plot, dress
-from sdexplain.nodes.maths.pictures.verdict_plot import RANGE, draw_verdict, key_entries, plot_verdict
+from sdexplain.nodes.maths.pictures.verdict_plot import RANGE, draw_sums, draw_verdict, key_entries, plot_verdict
 
 STEPS = 10
 LABELS = [
@@ -121,6 +122,17 @@ def test_the_chosen_range_is_marked_over_its_steps_and_the_others_are_pale() -> 
     assert columns.min() > middle and bars.min() > middle, "the second half of ten steps"
     assert columns.max() - columns.min() > 0.4 * LENGTHS.width
     assert ("chosen range: steps 5–10 of 10") in [words for _, words in key_entries(a_verdict([1.0] * STEPS, start=5))]
+
+
+def test_the_end_of_the_sum_shows_the_whole_interval_by_which_it_is_decided() -> None:
+    """With the schedule's own error, which the band along the steps lacks: undecided, it is seen to reach 0."""
+    verdict = a_verdict([9.0, 0.0, 9.0, 0.0, 9.0])
+    assert schedule_error(verdict).item() > 1
+    axes = Figure().subplots()
+    draw_sums(axes, verdict, 0)
+    ends = [segment[:, 1] for lines in axes.collections if isinstance(lines, LineCollection) for segment in lines.get_segments()]
+    total, half_width = verdict.log_odds.item(), verdict.half_width.item()
+    np.testing.assert_allclose(ends, [[total - half_width, total + half_width]], rtol=1e-5)
 
 
 def test_the_whole_schedule_is_no_range_to_mark() -> None:

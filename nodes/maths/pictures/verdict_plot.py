@@ -79,13 +79,19 @@ def draw_steps(axes: Axes, verdict: Verdict, image: int) -> None:
 
 
 def draw_sums(axes: Axes, verdict: Verdict, image: int) -> None:
-    """The sum from the first step of the range on, with its confidence interval as a band; its end is the log-odds."""
+    """The sum from the first step of the range on, with its confidence interval as a band; its end is the log-odds.
+
+    There a bar adds the schedule's own error to the band, so that what is undecided is seen to be.
+    """
     nats = np.concatenate([[0.0], verdict.sums[:, image].numpy()])
     edges = np.arange(verdict.start, verdict.end + 1) - 0.5
     half_widths = verdict.sums_half_width
     if half_widths is not None:
         half_width = np.concatenate([[0.0], half_widths[:, image].numpy()])
         axes.fill_between(edges, nats - half_width, nats + half_width, color=BAND, alpha=0.45, linewidth=0, zorder=2)
+    if verdict.half_width is not None:
+        whole = float(verdict.half_width[image])
+        axes.vlines(edges[-1:], nats[-1] - whole, nats[-1] + whole, color=BAND, linewidth=LENGTHS(3), zorder=3, clip_on=False)
     colour = SPEAKS_FOR if nats[-1] > 0 else SPEAKS_AGAINST
     axes.plot(edges, nats, color=colour, zorder=4)
     axes.plot(edges[-1:], nats[-1:], "o", color=colour, markersize=LENGTHS(5), zorder=5, clip_on=False)
