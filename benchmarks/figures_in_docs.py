@@ -162,6 +162,20 @@ def qualities(results: Results) -> str:
     return table(head, [[row[column] for column in columns] for row in results.rows("speed_qualities")])
 
 
+SHOWING = {
+    "calls": "calls",
+    "maps": "maps shown",
+    "ratio": "processor time ÷ without",
+    "alone": "maps alone ÷ run",
+    "rounds": "rounds",
+}
+
+
+def showing(column: str) -> Callable[[Results], str]:
+    """What maps cost that are shown while the model is asked."""
+    return lambda results: results.rows("speed_showing")[0][column]
+
+
 def settled_at_true_sizes(results: Results) -> str:
     """What stopping by itself saves of the predictions' time, and of Explain Image's."""
     parts = ("predictions", "Explain Image")
@@ -239,6 +253,11 @@ def shares(question: str, asked: str = "") -> Callable[[Results], str]:
         return f"{percent(rows[0]['share'])} of {rows[0]['number']} [{low}, {high}]"
 
     return found
+
+
+def contests(column: str) -> Callable[[Results], str]:
+    """Of whole contests of Rival Labels."""
+    return lambda results: results.rows("contests")[0][column]
 
 
 def best_attribution(results: Results) -> str:
@@ -532,6 +551,10 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     "best-dropped": shares("best label dropped"),
     "own-dropped-early": shares("best label dropped early"),
     "rival-dropped-early": shares("closest rival dropped early"),
+    **{f"contests-{column}": contests(column) for column in ("labels", "steps", "samples", "drawings")},
+    "contests-evaluations": lambda results: with_interval(results.rows("contests")[0], "÷ evaluations of all"),
+    "contests-own-out": lambda results: share_with_interval(results.rows("contests")[0], "own label left out"),
+    "contests-own-wins": lambda results: share_with_interval(results.rows("contests")[0], "own label wins"),
     # signs and verdicts
     "sign-present": lambda results: percent(results.row("signs", pair="all")["for: present"], 0),
     "sign-absent": lambda results: percent(results.row("signs", pair="all")["for: absent"], 0),
@@ -598,6 +621,7 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     "speed": speed,
     "calls": calls,
     "qualities": qualities,
+    **{f"showing-{name}": showing(column) for name, column in SHOWING.items()},
     "settled-at-true-sizes": settled_at_true_sizes,
     "forward-bundled": forward(BUNDLED),
     "forward-sd15": forward(SD15),

@@ -266,10 +266,11 @@ def showing(log: Log) -> Table:
         found = [{n: run for n in range(MOST_ROUNDS) if (run := log.get((SHOWING, work, way, n)))} for way in (SHOWN, UNSHOWN)]
         both = [(found[0][number], found[1][number]) for number in sorted(found[0].keys() & found[1].keys())]
         if both:
-            shares = [spread([shown[kind] / without[kind] for shown, without in both]) for kind in ("processor", "seconds")]
+            ratio = spread([shown["processor"] / without["processor"] for shown, without in both])
             counts = [f"{statistics.median(shown[kind] for shown, _ in both):.0f}" for kind in ("calls", "maps")]
-            rows.append([work, *counts, *shares, f"{statistics.median(shown['alone'] for shown, _ in both):.4f}", len(both)])
-    head = ["work", "calls", "maps shown", "processor time ÷ without", "time ÷ without", "maps alone ÷ run", "rounds"]
+            alone = spread([shown["alone"] for shown, _ in both])
+            rows.append([work, *counts, ratio, alone, len(both)])
+    head = ["work", "calls", "maps shown", "processor time ÷ without", "maps alone ÷ run", "rounds"]
     note = (
         "Explain Image at exact, with the maps shown while the model is asked and with none, of the same picture and noise: in "
         "turns, in one process, with one thread. Encoding each map for the page, which ComfyUI's server does in another thread, "
