@@ -27,6 +27,7 @@ EMPTY = f"""async () => {{
     app.graph.add(node)
     node.pos = [0, 0]
     Object.assign(app.canvas.ds, {{ scale: 1, offset: [300, 150] }})
+    await new Promise(done => requestAnimationFrame(done)) // what is drawn before the page has its element stays in the corner
     app.canvas.draw(true, true)
 }}"""
 # Puts the graph on the page's canvas as a person would: nodes, links, widgets.
