@@ -255,6 +255,11 @@ def shares(question: str, asked: str = "") -> Callable[[Results], str]:
     return found
 
 
+def without_words(asked: str) -> dict[str, str]:
+    """The row of `without_words` of one's own pair of labels, or of another."""
+    return {"asked of": f"own drawing, {asked} pair"}
+
+
 def contests(column: str) -> Callable[[Results], str]:
     """Of whole contests of Rival Labels."""
     return lambda results: results.rows("contests")[0][column]
@@ -551,6 +556,14 @@ FIGURES: dict[str, Callable[[Results], str]] = {
     "best-dropped": shares("best label dropped"),
     "own-dropped-early": shares("best label dropped early"),
     "rival-dropped-early": shares("closest rival dropped early"),
+    "without-words-pictures": lambda results: results.row("without_words", **without_words("its"))["pictures"],
+    "without-words": lambda results: with_interval(results.row("without_words", **without_words("its")), "evaluations"),
+    "without-words-unfit": lambda results: number(
+        float(results.row("without_words", **without_words("another"))["evaluations"]), 1
+    ),
+    "without-words-hidden": lambda results: share_with_interval(
+        results.row("without_words", **without_words("another")), "neither fits, but stopped early"
+    ),
     **{f"contests-{column}": contests(column) for column in ("labels", "steps", "samples", "drawings")},
     "contests-evaluations": lambda results: with_interval(results.rows("contests")[0], "÷ evaluations of all"),
     "contests-own-out": lambda results: share_with_interval(results.rows("contests")[0], "own label left out"),
