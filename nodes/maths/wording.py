@@ -46,7 +46,7 @@ RECOGNITION = {
     "no_better": "The model does not know this picture: it predicts the noise no better than smoothing {number}.",
     "hardly_better": "The model does not know this picture: it predicts the noise hardly better than smoothing {number}.",
     "error": "(its error is {ratio} times that of smoothing)",
-    "error_and_own": "(its error is {ratio} times that of smoothing; on its own pictures below {own})",
+    "error_and_own": "(its error is {ratio} times that of smoothing; on its own pictures mostly below {own})",
     "over": "over {value}",
     "no_level": "Whether the model knows this picture can't be told: no step has a log SNR from {low} to {high}.",
     "neither": "Neither {target} nor {contrast} describes this picture better than no words at all.",
