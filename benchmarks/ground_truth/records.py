@@ -14,18 +14,24 @@ from torch import nn
 
 def recorded(path: Path, key: str, make: Callable[[], dict]) -> dict:
     """The record of this key: read where it is there, else made and written beside its place, then renamed."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["key"] == key:
-            return record
-    except (OSError, ValueError, KeyError):
-        pass
+    known = read(path, key)
+    if known is not None:
+        return known
     text = json.dumps({"key": key} | make())
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.write_text(text, encoding="utf-8")
     os.replace(part, path)
     return json.loads(text)  # as it will be read
+
+
+def read(path: Path, key: str) -> dict | None:
+    """The record of this key; None if it is missing, damaged or stale."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return record if record["key"] == key else None
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def source_digest(modules: Iterable[ModuleType]) -> str:

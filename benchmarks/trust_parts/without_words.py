@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from ...nodes.maths.answers.no_words import find_cases
-from ...nodes.maths.method.cases import Cases, FewLevels, few_levels
+from ...nodes.maths.answers.no_words import UntilDecided, find_cases
+from ...nodes.maths.method.cases import few_levels
 from ...nodes.maths.method.prediction import NoisePredictions
 from ...training.intervals import share
 from ..statistics import intervals
@@ -42,16 +40,8 @@ def _measured(answer: Answer) -> tuple[int, bool, bool, bool]:
     few = few_levels(answer.noised)
     if few is None:
         raise ValueError("No two of the steps tell whether words fit; take those of settled answers.")
-    levels = levels_until_decided(few, lambda part: find_cases(predictions, part, few.of(empty)))
+    plan, last = UntilDecided(predictions, few), len(few.order)
+    asked = next((done for done in range(1, last) if plan.enough(done, [few.of(empty)])), last)
     every = find_cases(predictions, few, few.of(empty))
     neither = every is not None and bool(every.neither[0])
-    return levels * few.noised.samples, levels == few.noised.steps, neither, neither and levels < few.noised.steps
-
-
-def levels_until_decided(few: FewLevels, find: Callable[[FewLevels], Cases | None]) -> int:
-    """At how many levels a settled answer is asked without words."""
-    for levels in range(1, few.noised.steps):
-        cases = find(few.first(levels))
-        if cases is None or cases.decided.all():
-            return levels
-    return few.noised.steps
+    return asked, asked == last, neither, neither and asked < last

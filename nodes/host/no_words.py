@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from ..maths.answers.no_words import find_cases
-from ..maths.method.cases import Cases, FewLevels, few_levels
-from ..maths.method.order import Level
+from ..maths.answers.no_words import UntilDecided, find_cases
+from ..maths.method.cases import FewLevels, few_levels
 from ..maths.method.prediction import NoisePredictions
 from . import kept
 from .prediction import Conditioning, check_conditioning
 from .schedule import check_same_model
 
 if TYPE_CHECKING:
-    import comfy.utils
     from comfy.model_patcher import ModelPatcher
     from comfy.sd import CLIP
 
@@ -77,31 +75,3 @@ def ask_without_words(model: ModelPatcher, few: FewLevels, no_words: Conditionin
 def collection_without_words(model: ModelPatcher, few: FewLevels, no_words: Conditioning, node_id: str) -> kept.Collection:
     """The predictions under the empty prompt, of which what is kept is there."""
     return kept.Collection(model, few.noised, [no_words], f"{node_id}, no words", names=["no_words"])
-
-
-@dataclass(eq=False)
-class UntilDecided:
-    """The plan, see `kept.Plan`, of an answer that was not asked to the end: a level at a time, until `Cases.decided`."""
-
-    predictions: NoisePredictions
-    few: FewLevels
-    cases: Cases | None = None
-    """What is known by now; None as well if one of the prompts says the same as the empty one."""
-    patient = False
-
-    @property
-    def order(self) -> list[Level]:
-        """The middle levels first."""
-        return self.few.order
-
-    @property
-    def group(self) -> int:
-        """A level's samples."""
-        return self.few.noised.samples
-
-    def enough(self, done: int, arrays: list[Tensor], bar: comfy.utils.ProgressBar) -> bool:
-        """Whether more would hardly change what is said of any image."""
-        if done % self.group:
-            return False
-        self.cases = find_cases(self.predictions, self.few.first(done // self.group), arrays[0])
-        return self.cases is None or bool(self.cases.decided.all())

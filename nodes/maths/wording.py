@@ -89,7 +89,7 @@ def asked_words(asked: int | None) -> str:
 
 def say(name: str, **values: object) -> str:
     """One of `SENTENCES` or `RECOGNITION` with its values."""
-    return (SENTENCES | RECOGNITION)[name].format(**values)
+    return (SENTENCES if name in SENTENCES else RECOGNITION)[name].format(**values)
 
 
 def quoted(label: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from ..method.cases import Cases, FewLevels, compare_with_none
+from ..method.order import Level
 from ..method.prediction import NoisePredictions
 from ..method.reached import reached_cells
 
@@ -24,3 +27,31 @@ def find_cases(predictions: NoisePredictions, few: FewLevels, empty: Tensor) -> 
     (target, target_error), (contrast, contrast_error) = (compare_with_none(few, prompt, empty, reached) for prompt in both)
     labels = predictions.target_label, predictions.contrast_label
     return Cases(target, contrast, target_error, contrast_error, *labels)
+
+
+@dataclass(eq=False)
+class UntilDecided:
+    """The plan (`kept.Plan`) of an answer that was not asked to the end: a level at a time, until `Cases.decided`."""
+
+    predictions: NoisePredictions
+    few: FewLevels
+    cases: Cases | None = None
+    """What is known by now; None as well if one of the prompts says the same as the empty one."""
+    patient = False
+
+    @property
+    def order(self) -> list[Level]:
+        """The middle levels first."""
+        return self.few.order
+
+    @property
+    def group(self) -> int:
+        """A level's samples."""
+        return self.few.noised.samples
+
+    def enough(self, done: int, arrays: list[Tensor], bar: object = None) -> bool:
+        """Whether more than the first `done` of the order would hardly change what is said of any image; shows nothing."""
+        if done % self.group:
+            return False
+        self.cases = find_cases(self.predictions, self.few.first(done // self.group), arrays[0])
+        return self.cases is None or bool(self.cases.decided.all())
