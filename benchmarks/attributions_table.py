@@ -33,10 +33,10 @@ from ..training.own_pictures import verdicts as diffusion
 from ..training.own_pictures.pictures import PictureSet
 from ..training.own_pictures.subjects import Subject as Trained
 from ..training.own_pictures.subjects import finished
-from .figures_in_docs import AGREEMENT
 from .ground_truth import marks, subjects
 from .ground_truth.all_methods import FINISHES, METHODS, NAMES, OURS, measure
 from .ground_truth.records import recorded
+from .quoted.classifiers import AGREEMENT
 from .statistics import DRAWS
 from .tables import Table
 

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from ...nodes.maths.pictures.paper import INK, MUTED
 from ...nodes.maths.pictures.plot import LENGTHS, draw_plot
-from ..figures_in_docs import Results, first
+from ..quoted.results import Results
+from ..quoted.writing import first
 from ..tables import COLOURS, Cell, Table
 from .networks import BUNDLED, CONFIGS, SD15, SDXL
 from .qualities import QUALITIES, SHOWING, SHOWN, UNSHOWN

@@ -8,7 +8,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from sdexplain.benchmarks.figures_in_docs import DOCS, FIGURES, OPENING, PLACE, RESULTS, ROOT, Results, fill, with_interval
+from sdexplain.benchmarks.figures_in_docs import DOCS, FIGURES, OPENING, PLACE, ROOT, fill
+from sdexplain.benchmarks.quoted.results import RESULTS, Results
+from sdexplain.benchmarks.quoted.writing import with_interval
 
 README = ROOT / "README.md"
 ALL = pytest.mark.parametrize("doc", DOCS, ids=lambda doc: doc.name)

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from sdexplain.benchmarks import figures_in_docs
-from sdexplain.benchmarks.figures_in_docs import Results, hosts
+from sdexplain.benchmarks.quoted import hosts
+from sdexplain.benchmarks.quoted.results import Results
 from sdexplain.tools import hosts as job
 from sdexplain.tools.hosts import Outcome
 
@@ -34,7 +34,7 @@ def test_a_later_run_of_a_file_replaces_that_file_alone_and_the_server_stands_be
 def test_the_docs_add_up_what_the_files_said_and_why_tests_were_skipped(tmp_path: Path) -> None:
     said = [outcome(), outcome("server"), outcome("1.58.1"), outcome("1.58.1", "page/test_docs.py", 4, 2, "no such page")]
     job.keep(said, tmp_path / "hosts.csv")
-    head, _, *rows = hosts(Results(tmp_path)).strip().splitlines()
+    head, _, *rows = hosts.tried(Results(tmp_path)).strip().splitlines()
     assert head == "| ComfyUI | tried | files of tests | passed | failed | skipped | since |"
     assert rows[:3] == [
         "| 0.33.0 | its server | 1 | 3 | 0 | 0 | 2026-01-01 |",
@@ -48,15 +48,15 @@ def test_the_readme_names_the_newest_that_passed_with_those_pages_on_which_all_w
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = {
-        figures_in_docs.A_PAGE: {"page/test_page.py", "page/test_docs.py"},
-        figures_in_docs.A_SERVER: {"host/test_checks.py"},
+        hosts.A_PAGE: {"page/test_page.py", "page/test_docs.py"},
+        hosts.A_SERVER: {"host/test_checks.py"},
     }
-    monkeypatch.setattr(figures_in_docs, "tests_that_say", wanted.__getitem__)
+    monkeypatch.setattr(hosts, "tests_that_say", wanted.__getitem__)
     said = [outcome("server", "host/test_checks.py"), outcome(), outcome(file="page/test_docs.py"), outcome("1.58.1")]
     job.keep([*said, outcome("1.60.0"), outcome("1.60.0", "page/test_docs.py", failed=1)], tmp_path / "hosts.csv")
-    assert figures_in_docs.newest_host(Results(tmp_path)) == "0.33.0 (page 1.49.6)"
+    assert hosts.newest(Results(tmp_path)) == "0.33.0 (page 1.49.6)"
     job.keep([outcome("server", "host/test_checks.py", failed=1)], tmp_path / "hosts.csv")
-    assert figures_in_docs.newest_host(Results(tmp_path)) == "0.3.75 (page 1.32.9)"
+    assert hosts.newest(Results(tmp_path)) == "0.3.75 (page 1.32.9)"
 
 
 def test_a_report_of_pytests_is_counted(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What `benchmarks.figures_in_docs` writes: read from benchmarks/results, and put into words."""
