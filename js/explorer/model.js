@@ -3,7 +3,7 @@
 import { binomialQuantile, tailOfT } from './chance.js'
 import { levels } from './colours.js'
 import { automaticLimit, formatValue, percentile } from './scale.js'
-import { Sums, total } from './sums.js'
+import { Sums, errorOfScatter, total } from './sums.js'
 import { fill, reliabilityWords } from './words.js'
 
 /** @typedef {import('./safetensors.js').Contents} Contents */
@@ -236,7 +236,8 @@ export class Model {
     }
 
     /**
-     * What all cells say in all of a range's steps, with its standard error.
+     * What all cells say in all of a range's steps, with its standard error: from the samples, or where they give none and
+     * only some steps were asked, from how these scatter.
      * @param {View} view @param {string} reading @param {number} start @param {number} end
      */
     total(view, reading, start, end) {
@@ -247,7 +248,11 @@ export class Model {
         const read = (/** @type {number} */ sample, /** @type {number} */ step) =>
             weights[step] * curves[((base + (one < 0 ? sample : one)) * steps + step) * images + image]
         const layout = { samples: one < 0 ? samples : 1, antithetic: antithetic && one < 0, fresh, steps, channels: 1, cells: 1 }
-        return total(read, layout, start, end)
+        const found = total(read, layout, start, end)
+        if (found.error !== null || one >= 0 || !fresh || this.asked.length === steps) return found
+        const asked = this.asked.filter(step => start <= step && step < end), own = asked.map(step => weights[step])
+        const totals = asked.map(step => total(read, layout, step, step + 1).value)
+        return { ...found, error: errorOfScatter(totals, own, asked.map(step => this.header.log_snr[step])) }
     }
 
     /**

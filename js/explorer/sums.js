@@ -241,6 +241,24 @@ export function varianceOfMean(values) {
 }
 
 /**
+ * The standard error of the sum of steps' totals from how far each lies off the line between its neighbours: `scatter` of
+ * nodes/maths/method/settled.py. Null for less than 3 steps, or with pure noise among them.
+ * @param {number[]} totals with their weights in them
+ * @param {number[]} weights
+ * @param {(number | null)[]} logSnr
+ */
+export function errorOfScatter(totals, weights, logSnr) {
+    if (totals.length < 3 || logSnr.includes(null)) return null
+    const places = /** @type {number[]} */ (logSnr), density = totals.map((value, i) => value / weights[i])
+    const inner = density.slice(1, -1).map((value, i) => {
+        const length = places[i + 2] - places[i], c = length ? (places[i + 2] - places[i + 1]) / length : 0.5
+        return (value - c * density[i] - (1 - c) * density[i + 2]) ** 2 / (1 + c ** 2 + (1 - c) ** 2)
+    })
+    const variances = [inner[0], ...inner, inner[inner.length - 1]]
+    return Math.sqrt(variances.reduce((sum, variance, i) => sum + variance * weights[i] ** 2, 0))
+}
+
+/**
  * Mean and standard error of a sum over steps of one number per sample and step; the error is null if it can't be known.
  * @param {(sample: number, step: number) => number} read weighted
  * @param {Layout} layout

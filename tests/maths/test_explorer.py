@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from explorer_files import contents, data_start, listed
+from sdexplain.nodes.maths.answers.verdict import judge
 from sdexplain.nodes.maths.files.explorer import curve, digest, layers, one_sample, overview, parts
 from sdexplain.nodes.maths.files.explorer_words import TEXTS
 from sdexplain.nodes.maths.files.latent_colours import decoder_colours, picture_colours
@@ -22,7 +23,7 @@ from sdexplain.nodes.maths.method.cases import unknown_words_note
 from sdexplain.nodes.maths.method.difference import read_step, sum_steps
 from sdexplain.nodes.maths.method.heatmap import make_heatmap, show_only
 from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
-from sdexplain.nodes.maths.method.prediction import NoisePredictions
+from sdexplain.nodes.maths.method.prediction import NoisePredictions, part_of
 from sdexplain.nodes.maths.method.reading import read_map, standard_error
 from sdexplain.nodes.maths.method.scalar import scalar_map
 from sdexplain.nodes.maths.pictures.legend import end_texts, scale_numbers
@@ -328,6 +329,19 @@ def test_page_and_python_agree_on_errors_for_every_kind_of_noise(
     said, summed = page_says(predictions), sum_steps(predictions, 1, 4, "evidence", "information")
     np.testing.assert_allclose(said["errors"], summed.variance[1].sum(0).sqrt().flatten(), rtol=1e-4)
     assert said["total"]["error"] == pytest.approx(summed.total_error[1].item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("end", "known"), [(9, True), (5, False)], ids=["four steps", "two steps"])
+def test_page_legend_and_verdict_know_alike_how_few_steps_scatter(
+    page_says: Callable[..., dict[str, Any]], end: int, known: bool
+) -> None:
+    predictions = part_of(made(samples=2, antithetic=True, steps=9), (0, 2, 5, 7), 2)
+    said, summed = page_says(predictions, start=0, end=end), sum_steps(predictions, 0, end, "evidence", "information")
+    assert said["verdict"]["says"].endswith("standard error unknown") != known
+    if known:
+        torch.testing.assert_close(summed.total_error, judge(predictions, 0, end).error, rtol=1e-4, atol=0)
+        assert said["total"]["error"] == pytest.approx(summed.total_error[1].item(), rel=1e-4)
+        assert said["verdict"]["says"] == read_map(summed).totals[1]
 
 
 @pytest.mark.parametrize(

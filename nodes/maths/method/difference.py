@@ -74,7 +74,7 @@ class NoiseDifference:
     strange: tuple[bool, ...] = ()
     """Whether no sure answer is in order for each image: the model does not know it, or hardly."""
     total_error: Tensor | None = None
-    """[B] standard error of `total`; None as above."""
+    """[B] standard error of `total`; None as above, unless only some steps were asked: then how these scatter gives one."""
     asked: int | None = None
     """At how many steps of the range the model was asked, where that is not all of them."""
 
@@ -149,7 +149,7 @@ def sum_steps(
         estimates=noised.estimates,
         familiarity=tuple(map(str, familiarity)),
         strange=strange,
-        total_error=error_of_sum(torch.stack(totals, dim=1), noised.antithetic, noised.fresh_noise),
+        total_error=_total_error(torch.stack(totals, dim=1), noised, asked, weights[asked, None]),
         reading=reading,
         weighting=weighting,
         start=start,
@@ -163,6 +163,20 @@ def sum_steps(
         single_frame=noised.single_frame,
         asked=None if noised.asked is None else len(asked),
     )
+
+
+def _total_error(totals: Tensor, noised: NoisedLatents, asked: list[int], weights: Tensor) -> Tensor | None:
+    """Standard error [B] of the sum of each asked step's total, [R,n,B] with its weight [n,1] in it, as a verdict has it.
+
+    From the noise samples; where they give none and only some steps were asked, from how the steps scatter about each other.
+    """
+    from .settled import scatter  # it reads steps by this module itself
+
+    error = error_of_sum(totals, noised.antithetic, noised.fresh_noise)
+    if error is not None or noised.asked is None or not noised.fresh_noise:
+        return error
+    variance, degrees = scatter(totals.mean(dim=0) / weights, noised.log_snr[asked])
+    return (variance * weights.square()).sum(dim=0).sqrt() if degrees else None
 
 
 def join_images(sums: list[NoiseDifference]) -> NoiseDifference:
