@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
+from comfy.sd1_clip import escape_important, token_weights, unescape_important
+
 from ..maths.method.cases import unknown_words, unknown_words_note
 from .loading.about_model import about_model
 
@@ -26,6 +28,8 @@ SAME_WORDS = {
 
 Others may change what it says (ConditioningZeroOut, ConditioningCombine): behind them nothing is known.
 """
+AT_THE_ENDS = " ,.;:"
+"""What may stand between words and the rest of their prompt."""
 NO_WORDS = {"target": "no words at all", "contrast": "anything"}
 """What an empty prompt is called. An empty target is hardly ever intended."""
 
@@ -43,7 +47,8 @@ def side_labels(graph: DynamicPrompt, node: str, target_label: str, contrast_lab
 def differing_words(target: Any, contrast: Any) -> tuple[Any, Any]:
     """The words of each prompt that the other one lacks, "zebra" of "a photo of a zebra"; links, which are not texts, stay links.
 
-    Where nothing would be left of a prompt, both are called by all their words.
+    Commas and the like at their ends are no part of them. Where nothing would be left of a prompt, both are called by all their
+    words.
     """
     if not isinstance(target, str) or not isinstance(contrast, str):
         return target, contrast
@@ -51,6 +56,9 @@ def differing_words(target: Any, contrast: Any) -> tuple[Any, Any]:
     head = len(commonprefix([ours, theirs]))
     tail = len(commonprefix([ours[head:][::-1], theirs[head:][::-1]]))
     own, others = (" ".join(words[head : len(words) - tail]) for words in (ours, theirs))
+    bare = own.strip(AT_THE_ENDS), others.strip(AT_THE_ENDS)
+    if all(bare) and bare[0] != bare[1]:
+        return bare
     if own and others:
         return own, others
     return target.strip() or NO_WORDS["target"], contrast.strip() or NO_WORDS["contrast"]
@@ -66,7 +74,13 @@ def unseen_words(model: ModelPatcher, prompts: Iterable[str | None]) -> str:
     vocabulary = about_model(model).vocabulary
     if vocabulary is None:
         return ""
-    return unknown_words_note(unknown_words(" ".join(filter(None, prompts)), vocabulary))
+    return unknown_words_note(unknown_words(" ".join(map(without_weights, filter(None, prompts))), vocabulary))
+
+
+def without_weights(prompt: str) -> str:
+    """What the tokenizer is given of a prompt: of (zebra:1.2) the word alone, read by ComfyUI's own code."""
+    parts = token_weights(escape_important(prompt), 1.0)
+    return " ".join(unescape_important(text) for text, _ in parts)
 
 
 def prompt_text(graph: DynamicPrompt, node: str, side: str) -> str | None:

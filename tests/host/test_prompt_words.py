@@ -39,6 +39,9 @@ def encode(text: Any) -> dict[str, Any]:
     [
         ("a photo of a zebra", "a photo of a horse", ("zebra", "horse")),
         ("a photo of a taxi", "a photo of a sports car", ("taxi", "sports car")),
+        ("a zebra, 4k", "a horse.", ("zebra, 4k", "horse")),
+        ("a zebra, 4k", "a horse, 4k", ("zebra", "horse")),
+        ("zebra", "zebra.", ("zebra", "zebra.")),
         ("a photo of a zebra", " ", ("a photo of a zebra", "anything")),
         ("", "a photo of a horse", ("no words at all", "a photo of a horse")),
         ("", "", ("no words at all", "anything")),
@@ -46,6 +49,12 @@ def encode(text: Any) -> dict[str, Any]:
 )
 def test_empty_labels_take_what_differs_in_the_prompts(target: str, contrast: str, expected: tuple[str, str]) -> None:
     assert called(graph(encode(target), encode(contrast))) == expected
+
+
+def test_weights_and_their_brackets_are_no_words() -> None:
+    from sdexplain.nodes.host.prompt_words import without_weights
+
+    assert without_weights(r"a ((zebra)) (on grass:1.3), \(grey\)").split() == ["a", "zebra", "on", "grass", ",", "(grey)"]
 
 
 def test_a_label_that_somebody_typed_stays() -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
-from ..wording import Sentence, format_value, sentence_of
+from ..wording import Sentence, differing_part, format_value, plain_text, sentence_of
+from .cases import Cases
 from .noising import NoisedLatents
 from .own_pictures import OwnPictures
 from .prediction import NoisePredictions
@@ -150,13 +151,21 @@ def _recognition(predictions: NoisePredictions, found: Familiarity, image: int) 
     """The reason why no sure answer is in order comes first. Of what the model does not know, no words are said to fit."""
     if predictions.unseen:
         return _unseen(predictions.unseen)
-    answer, cases = found.answer(image), predictions.cases
+    answer, cases = found.answer(image), predictions.cases and _shortly(predictions.cases)
     if cases is None or not (cases.neither[image] or found.may_be_sure[image]):
         return answer
+    if cases.target_label == cases.contrast_label and not cases.neither[image]:
+        return answer  # of one prompt twice, there are not two to compare
     told = cases.told(image)
     if told and cases.neither[image] and found.verdicts[image] == "known":
         return Sentence("neither_although", {**told.values, **answer.values})
     return Sentence("in_turn", {"first": answer, "second": told}) if told else answer
+
+
+def _shortly(cases: Cases) -> Cases:
+    """The same with labels that leave room for what is said about them in a legend."""
+    target, contrast = plain_text(cases.target_label), plain_text(cases.contrast_label)
+    return replace(cases, target_label=differing_part(target, contrast), contrast_label=differing_part(contrast, target))
 
 
 def _unseen(text: str) -> Sentence:
