@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import resource
+import runpy
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,13 +25,14 @@ from sdexplain.nodes.maths.files import archive
 from sdexplain.nodes.maths.method.cases import Cases
 from sdexplain.nodes.maths.method.choices import EVIDENCE_IN_NATS
 from sdexplain.nodes.maths.method.difference import sum_steps
-from sdexplain.nodes.maths.method.noising import NoisedLatents
+from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
 from sdexplain.nodes.maths.method.own_pictures import OwnPictures
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect
 from sdexplain.nodes.maths.pictures.sheet import step_sheet
 from torch import Tensor
 
 GAUSSIANS = Gaussians(torch.tensor([0.5, -0.3, 0.1, 0.0]), torch.tensor([-0.5, 0.3, 0.0, 0.2]), 0.8)
+METHOD = Path(__file__).resolve().parents[2] / "docs" / "method.md"
 FINGERPRINTS = {"model": "ab" * 32, "target": "cd" * 32, "contrast": "ef" * 32}
 
 
@@ -181,6 +184,22 @@ def test_the_metadata_tells_other_programs_what_the_file_is(file: Path) -> None:
     assert torch.equal(torch.tensor(json.loads(told["sigmas"])), made.noised.sigmas)
     assert torch.equal(torch.tensor(json.loads(told["log_snr"])), made.noised.log_snr)
     assert told["version"] == "1"
+
+
+def test_the_docs_find_the_verdict_of_a_file_without_the_pack(tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", METHOD.read_text(encoding="utf-8"), re.DOTALL)
+    made = predictions(samples=4)
+    noise = draw_noise((4, 3, 5), 0, 4, 4, per_step=True, antithetic=True)
+    noised = replace(made.noised, noise=noise, antithetic=True, alphas=torch.tensor([0.0, 1, 1, 1]))  # pure noise at first
+    made = replace(made, noised=noised)
+    archive.write(tmp_path / "predictions.safetensors", archive.pack(made))
+    program = tmp_path / "by_hand.py"
+    program.write_text(re.sub(r'load_file\(".*?"\)', f"load_file({str(tmp_path / 'predictions.safetensors')!r})", code), "utf-8")
+    found, verdict = runpy.run_path(str(program)), judge(made)
+    torch.testing.assert_close(found["log_odds"], verdict.log_odds, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found["error"], verdict.error, rtol=1e-4, atol=1e-4)
+    summed = sum_steps(made, reading="evidence", weighting="information")
+    torch.testing.assert_close(found["heatmap"], summed.mean[:, 0], rtol=1e-4, atol=1e-4)
 
 
 def test_what_is_in_a_file_can_be_said_in_words() -> None:
