@@ -84,16 +84,17 @@ def measured(stored: Stored, scene: Scene) -> tuple[tuple[str, str], list[Found]
 
 
 def write(split: str, scenes: list[tuple[tuple[str, str], list[Found]]], folder: Path) -> None:
-    """progressive.csv and settled.csv with a figure; those of the choice scenes have its name before theirs."""
+    """progressive.csv, settled.csv and settled_verdicts.csv with a figure; before those of the choice scenes stands its name."""
     if not scenes:
         print(f"{split}: no scene has all its answers yet.")
         return
     prefix = "" if split == "report" else f"{split}_"
-    tables = [curve_table(scenes, f"{prefix}progressive"), settled_table(scenes, f"{prefix}settled")]
+    curves, qualities = curve_table(scenes, f"{prefix}progressive"), settled_table(scenes, f"{prefix}settled")
+    tables = [curves, qualities, verdicts_table(scenes, f"{prefix}settled_verdicts")]
     for table in tables:
         table.write_csv(folder)
     if split == "report":
-        draw(*tables).savefig(folder / "progressive.png", dpi=150)
+        draw(curves, qualities).savefig(folder / "progressive.png", dpi=150)
     print("\n\n".join(table.markdown() for table in tables))
 
 
@@ -117,7 +118,7 @@ def curve_table(scenes: list[tuple[tuple[str, str], list[Found]]], name: str) ->
     for way in WAYS:
         for place in range(max(len(found[way]) for _, pictures in scenes for found in pictures)):
             pairs = by_pair(scenes, way, place)
-            evaluations, inside, iou, right = intervals(pairs)
+            evaluations, inside, iou, right = intervals(pairs)[:4]
             verdict = None if np.isnan(right.value) else right
             rows.append((way, round(evaluations.value), inside, iou, verdict, sum(map(len, pairs)), count(scenes, way, place)))
     head = ("way", "evaluations", "inside", "iou", "verdicts right", "scenes", "pictures")
@@ -130,17 +131,29 @@ def settled_table(scenes: list[tuple[tuple[str, str], list[Found]]], name: str) 
     exact, rows = by_pair(scenes, EXACT_NAME, 0), []
     for quality in QUALITIES:
         own = by_pair(scenes, quality, 0)
-        evaluations, inside, iou, right = intervals(own)
-        rows.append(
-            (quality, evaluations, inside, iou, right, *shares(own, exact), sum(map(len, own)), count(scenes, quality, 0))
-        )
+        evaluations, inside, iou, right = intervals(own)[:4]
+        whole = shares(own, exact)[:4]
+        rows.append((quality, evaluations, inside, iou, right, *whole, sum(map(len, own)), count(scenes, quality, 0)))
     head = ("quality", "evaluations", "inside", "iou", "verdicts right", "÷ exact evaluations", "÷ exact inside", "÷ exact iou")
     head = (*head, "÷ exact verdicts", "scenes", "pictures")
     return Table(name, "Where it stops by itself", head, rows, "25 steps, two antithetic pairs; means over pictures.")
 
 
+def verdicts_table(scenes: list[tuple[tuple[str, str], list[Found]]], name: str) -> Table:
+    """What each quality's verdict says of the right label: its nats beside exact's, and its interval."""
+    rows = []
+    for quality in QUALITIES:
+        said = [pair[:, 4:] for pair in by_pair(scenes, quality, 0)]
+        nats, _, holds, decided = intervals(said)
+        ratio = shares([pair[:, :1] for pair in said], [pair[:, 1:2] for pair in said])
+        rows.append((quality, nats, *ratio, holds, decided, sum(map(len, said)), count(scenes, quality, 0)))
+    head = ("quality", "nats", "÷ exact nats", "interval holds exact's", "interval leaves 0", "scenes", "pictures")
+    note = "The nats are those for the right label; their means are divided. Exact's interval holds its own nats."
+    return Table(name, "What the verdict says where it stops by itself", head, rows, note)
+
+
 def shares(own: list[np.ndarray], exact: list[np.ndarray], seed: int = 0, draws: int = 2_000) -> list[Interval]:
-    """The means divided by exact's, [4], with intervals from scenes drawn anew, the same for both."""
+    """The means of measures [N,M] divided by exact's, [M], with intervals from scenes drawn anew, the same for both."""
     rng = np.random.default_rng(seed)
     whole = mean_of_pairs(own) / mean_of_pairs(exact)
     drawn = []

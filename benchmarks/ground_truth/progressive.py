@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...nodes.maths.answers import measures
+from ...nodes.maths.answers.verdict import judge
 from ...nodes.maths.method.order import golden_order
 from ...nodes.maths.method.prediction import NoisePredictions, part_of
 from ...nodes.maths.method.settled import FEWEST, QUICK, stability
@@ -31,8 +32,9 @@ GOLDEN, NOISIEST, LONE, DIFFEDIT = (
 DIFFEDIT_MAPS = (2, 5, 10)
 EXACT_SAMPLES = 4
 QUICK_NAME, SETTLED_NAME, EXACT_NAME = "quick", "settled", "exact"
-Measured = tuple[int, float, float, float]
-"""Evaluations, AUROC inside the object, IoU, and whether the verdict is right (NaN: there is none)."""
+Measured = tuple[float, ...]
+"""Evaluations, AUROC inside the object, IoU, and whether the verdict's sign is right (NaN: there is none). Of a quality also what
+its verdict says: the nats, those of exact, and whether the 95 % interval holds exact's, and leaves 0."""
 
 
 def measure_picture(stored: Stored, case: Case) -> dict[str, list[Measured]] | None:
@@ -48,7 +50,10 @@ def measure_picture(stored: Stored, case: Case) -> dict[str, list[Measured]] | N
     found[DIFFEDIT] = [
         (4 * maps, *worth_of_map(target, enlarge(edit["soft"])), math.nan) for maps, edit in edits if edit is not None
     ]
-    return found | {name: [(evaluations, *worth(target, part))] for name, part, evaluations in qualities(whole)}
+    exact = float(judge(whole).log_odds)
+    return found | {
+        name: [(evaluations, *worth(target, part), *said(part, exact))] for name, part, evaluations in qualities(whole)
+    }
 
 
 def ways(whole: NoisePredictions) -> Iterator[tuple[str, NoisePredictions, int]]:
@@ -76,6 +81,15 @@ def worth(target: Target, part: NoisePredictions) -> tuple[float, float, float]:
     """Of the map of information, all steps equally weighted, and of the log-odds: their sign must be the label's."""
     found = stability(part)
     return *worth_of_map(target, enlarge(found.map[0])), float(found.log_odds > 0)
+
+
+def said(part: NoisePredictions, exact: float) -> tuple[float, float, float, float]:
+    """The verdict's nats for the right label beside those of exact, whether its interval holds exact's, and leaves 0."""
+    verdict = judge(part)
+    nats, half_width = float(verdict.log_odds), verdict.half_width
+    if half_width is None:
+        return nats, exact, math.nan, math.nan
+    return nats, exact, float(abs(nats - exact) <= half_width), float(abs(nats) > half_width)
 
 
 def worth_of_map(target: Target, values: np.ndarray) -> tuple[float, float]:

@@ -8,9 +8,19 @@ import pytest
 import torch
 from sdexplain.benchmarks import progressive
 from sdexplain.benchmarks.ground_truth.cases import cases
-from sdexplain.benchmarks.ground_truth.progressive import EXACT_NAME, GOLDEN, NOISIEST, QUICK_NAME, SETTLED_NAME, qualities, ways
+from sdexplain.benchmarks.ground_truth.progressive import (
+    EXACT_NAME,
+    GOLDEN,
+    NOISIEST,
+    QUICK_NAME,
+    SETTLED_NAME,
+    qualities,
+    said,
+    ways,
+)
 from sdexplain.bundled.scenes import PAIRS
-from sdexplain.nodes.maths.method.prediction import NoisePredictions
+from sdexplain.nodes.maths.answers.verdict import judge
+from sdexplain.nodes.maths.method.prediction import NoisePredictions, part_of
 from sdexplain.nodes.maths.method.settled import FEWEST
 
 PAIR = PAIRS[0]
@@ -46,6 +56,20 @@ def test_shares_are_of_exact_on_the_same_scenes() -> None:
     rows = {row[0]: row for row in progressive.settled_table(scenes(0.72), "settled").rows}
     assert [round(share.value, 6) for share in rows[SETTLED_NAME][5:9]] == [0.1, 0.9, 0.9, 1.0]
     assert rows[EXACT_NAME][5].value == 1 and rows[SETTLED_NAME][-2:] == (5, 10)
+
+
+def test_the_nats_of_a_verdict_are_a_share_of_those_of_exact_and_its_interval_holds_them_or_not(whole: NoisePredictions) -> None:
+    """By `shift` alone: half of the cells off by 0.3 at every step, so that all steps say the same and few give the same nats."""
+    exact = float(judge(whole).log_odds)
+    parts = {name: said(part, exact) for name, part, _ in qualities(whole)}
+    assert parts[EXACT_NAME] == (exact, exact, 1, 1)
+    nats, _, holds, leaves = parts[SETTLED_NAME]
+    assert 0.6 * exact < nats < exact and (holds, leaves) == (1, 1)
+    assert said(part_of(whole, (3, 9, 15), 2), 3 * exact)[2] == 0
+    picture = {name: [(0, 0, 0, 1, *part)] for name, part in parts.items()}
+    rows = {row[0]: row for row in progressive.verdicts_table([(PAIR, [picture])] * 5, "verdicts").rows}
+    assert rows[SETTLED_NAME][2].value == pytest.approx(nats / exact) and rows[EXACT_NAME][2].value == 1
+    assert [rows[SETTLED_NAME][place].value for place in (3, 4)] == [1, 1]
 
 
 def test_a_scene_counts_once_whatever_its_pictures() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from safetensors import torch as files
 from sdexplain.nodes.maths.answers.verdict import evidence_of_steps, judge, report
 from sdexplain.nodes.maths.files import archive, explorer
 from sdexplain.nodes.maths.method.difference import split_asked, step_weights, sum_steps
-from sdexplain.nodes.maths.method.noising import step_shares
+from sdexplain.nodes.maths.method.noising import assumed_shares, step_shares
 from sdexplain.nodes.maths.method.order import golden_order
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect, part_of
 from sdexplain.nodes.maths.method.reading import read_map
@@ -54,16 +55,40 @@ def part(whole: NoisePredictions) -> NoisePredictions:
 def test_the_asked_steps_stand_for_all(whole: NoisePredictions, part: NoisePredictions, weighting: str) -> None:
     weights = step_weights(part.noised, weighting)
     assert weights.nonzero().flatten().tolist() == list(ASKED)
-    assert weights.sum().item() == pytest.approx(step_weights(whole.noised, weighting).sum().item(), rel=1e-6)
+    ends = [part.noised.log_snr[place] - part.noised.log_snr[to] for place, to in ((2, 0), (-1, 17))]
+    less = sum(float(length) - falling(float(length)) for length in ends) if weighting == "information" else 0
+    assert weights.sum().item() == pytest.approx(step_weights(whole.noised, weighting).sum().item() - less, rel=1e-4)
 
 
-def test_every_share_reaches_halfway_to_the_next_asked_step() -> None:
-    shares = step_shares(torch.arange(11.0), [1, 5, 8])
-    assert shares.tolist() == [0, 3, 0, 0, 0, 3.5, 0, 0, 3.5, 0, 0]
+def falling(length: float, pieces: int = 10_000) -> float:
+    """What counts of so much of the log-SNR axis beyond the asked steps: each unit leaves e^-0.2 of the one before."""
+    return sum(math.exp(-0.2 * length * (piece + 0.5) / pieces) for piece in range(pieces)) * length / pieces
+
+
+def test_every_share_reaches_halfway_to_the_next_asked_step_and_falls_beyond_them() -> None:
+    places = torch.arange(11.0)
+    shares, ends = step_shares(places, [1, 5, 8]), assumed_shares(places, [1, 5, 8])
+    torch.testing.assert_close(shares, torch.tensor([0, 2 + falling(1), 0, 0, 0, 3.5, 0, 0, 1.5 + falling(2), 0, 0]))
+    torch.testing.assert_close(ends, torch.tensor([0, falling(1), 0, 0, 0, 0, 0, 0, falling(2), 0, 0]))
+    assert not assumed_shares(places).any() and not assumed_shares(places, [0, 4, 10]).any()
 
 
 def test_pure_noise_has_no_share_even_if_it_was_asked() -> None:
-    assert step_shares(torch.tensor([-torch.inf, 0, 1, 2]), [0, 2]).tolist() == [0, 0, 2, 0]
+    places = torch.tensor([-torch.inf, 0, 1, 2])
+    torch.testing.assert_close(step_shares(places, [0, 2]), torch.tensor([0, 0, 2 * falling(1), 0]))
+    assert not assumed_shares(places, [0]).any() and not assumed_shares(torch.zeros(3), [1]).any(), "no axis, no ends"
+
+
+def test_a_density_that_falls_at_the_clean_end_is_summed_nearer_to_the_truth_than_one_that_goes_on() -> None:
+    """As the evidence of pictures does: level to a log SNR of 2, then halved with every 3 more."""
+    places = torch.linspace(-5, 7, 241)
+    density = torch.where(places < 2, 1.0, 0.5 ** ((places - 2) / 3))
+    exact = float((density * step_shares(places)).sum())
+    for last in (130, 150, 180):
+        asked = list(range(10, last + 1, 10))
+        total = float((density * step_shares(places, asked)).sum())
+        level = total + float((density * (places[-1] - places[asked[-1]] - assumed_shares(places, asked)))[asked[-1]])
+        assert abs(total - exact) < abs(level - exact) / 2
 
 
 def test_a_few_steps_give_nearly_what_all_give(whole: NoisePredictions) -> None:

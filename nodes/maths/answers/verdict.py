@@ -12,7 +12,7 @@ from torch import Tensor
 from ..method.cases import Cases
 from ..method.difference import check_range, read_step, step_weights
 from ..method.familiarity import Familiarity, measure
-from ..method.noising import step_shares
+from ..method.noising import FALL, assumed_shares, step_shares
 from ..method.prediction import NoisePredictions
 from ..method.scalar import ROUNDING_PER_STEP
 from ..method.settled import scatter
@@ -119,10 +119,10 @@ class Verdict:
     def half_width(self) -> Tensor | None:
         """[B] half the width of the confidence interval of the log-odds, None if it is unknown.
 
-        By Student's t, which few samples widen; the schedule's own error is added.
+        By Student's t, which few samples widen; what is `assumed` may be all wrong; the schedule's own error is added.
         """
         half_width = self._half_width(self.end)
-        return None if half_width is None else half_width + schedule_error(self)
+        return None if half_width is None else torch.hypot(half_width, assumed(self)) + schedule_error(self)
 
     def _half_width(self, end: int) -> Tensor | None:
         steps = slice(self.start, end)
@@ -251,7 +251,8 @@ def schedule_error(verdict: Verdict) -> Tensor:
 
     Two parts, each as far as it is more than noise: a third of what taking every second step changes (Richardson's estimate for
     a rule of the second order), and, where the range is the whole schedule, what lies beyond its two ends. The evidence of
-    Gaussians falls off there as e^(-|lambda|), so that as much lies beyond an end as stands at it; twice that is counted.
+    Gaussians falls off there as e^(-|lambda|), so that as much lies beyond an end as stands at it; twice that is counted. Where
+    no step was asked at an end, what stands there is what `FALL` leaves of the nearest one.
     """
     steps = torch.arange(verdict.start, verdict.end)[verdict.counted[verdict.start : verdict.end]]
     if len(steps) < 3:
@@ -262,24 +263,21 @@ def schedule_error(verdict: Verdict) -> Tensor:
     half[kept] = step_shares(verdict.log_snr[steps][kept])
     parts = [(step_shares(verdict.log_snr[steps]) - half) / 3]
     if verdict.whole:
-        parts += [2 * torch.eye(len(steps))[0], 2 * torch.eye(len(steps))[-1]]
+        axis, places = verdict.log_snr[torch.isfinite(verdict.log_snr)], verdict.log_snr[steps]
+        ends = (-FALL * torch.stack([places[0] - axis[0], axis[-1] - places[-1]])).exp()
+        parts += [2 * ends[0] * torch.eye(len(steps))[0], 2 * ends[1] * torch.eye(len(steps))[-1]]
     return sum((_beyond_noise(verdict, (density * part[:, None]).sum(dim=1)) for part in parts), torch.zeros(verdict.images))
 
 
 def assumed(verdict: Verdict) -> Tensor:
     """Which part of the log-odds stands for the ends of the log SNR axis that no step was asked at, [B] nats for the target.
 
-    The first and the last step that were asked have shares up to the ends of the axis, see `step_shares`.
+    The first and the last step that were asked have shares beyond them, see `assumed_shares`.
     """
-    steps = [step for step in verdict.asked or () if verdict.counted[step]]
-    if not steps:
-        return torch.zeros(verdict.images)
-    axis = verdict.log_snr[torch.isfinite(verdict.log_snr)]
-    reach = {steps[0]: verdict.log_snr[steps[0]] - axis[0]}
-    reach[steps[-1]] = reach.get(steps[-1], 0) + axis[-1] - verdict.log_snr[steps[-1]]
     shares = step_shares(verdict.log_snr, verdict.asked)
-    within = {step: length / shares[step] for step, length in reach.items() if verdict.start <= step < verdict.end}
-    return sum((part * verdict.step_evidence[step] for step, part in within.items()), torch.zeros(verdict.images))
+    parts = assumed_shares(verdict.log_snr, verdict.asked) / torch.where(shares > 0, shares, 1)
+    steps = slice(verdict.start, verdict.end)
+    return (parts[steps, None] * verdict.step_evidence[steps]).sum(dim=0)
 
 
 def _beyond_noise(verdict: Verdict, values: Tensor) -> Tensor:

@@ -11,6 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+FALL = 0.2
+"""By how much for each unit of log SNR the evidence falls beyond the steps that were asked: at the clean end it stays behind what
+the last asked step tells. Chosen on 45 drawn scenes, reported on others. Of Gaussians it falls by 1 far out."""
+
 
 @dataclass(frozen=True, eq=False)
 class NoisedLatents:
@@ -282,19 +286,41 @@ def step_shares(log_snrs: Tensor, asked: Sequence[int] | None = None) -> Tensor:
     """Delta-lambda: each step's share of the log-SNR axis by the midpoint rule, [S], adding up to lambda_last - lambda_0.
 
     A step reaches from the midpoint to the step before to the midpoint to the step after; the first and the last end at
-    the schedule's ends. Where only some steps were asked, these share the whole axis, and the others have 0. A step at
-    lambda = -inf (flow matching at sigma = 1, pure noise) says nothing about the image: its share is 0, and the axis begins
-    at the step after it. If all remaining steps stand at one place, there is no axis to share: each gets the same part of 1.
+    the schedule's ends. Where only some steps were asked, these share the axis, and the others have 0; what lies beyond the
+    first and the last of them counts less and less, see `FALL`. A step at lambda = -inf (flow matching at sigma = 1, pure
+    noise) says nothing about the image: its share is 0, and the axis begins at the step after it. If all remaining steps
+    stand at one place, there is no axis to share: each gets the same part of 1.
     """
-    counted = torch.isfinite(log_snrs)
-    axis = log_snrs[counted]
-    if asked is not None:
-        counted = counted & torch.isin(torch.arange(len(log_snrs)), torch.tensor(asked))
+    counted, axis = _asked_axis(log_snrs, asked)
     places = log_snrs[counted]
     if places.numel() == 0 or axis[0] == axis[-1]:
         return counted.to(log_snrs) / max(1, places.numel())
-    edges = torch.cat([axis[:1], (places[1:] + places[:-1]) / 2, axis[-1:]])
+    before, behind = _fallen(places[:1] - axis[:1]), _fallen(axis[-1:] - places[-1:])
+    edges = torch.cat([places[:1] - before, (places[1:] + places[:-1]) / 2, places[-1:] + behind])
     return torch.zeros_like(log_snrs).masked_scatter(counted, edges.diff())
+
+
+def assumed_shares(log_snrs: Tensor, asked: Sequence[int] | None = None) -> Tensor:
+    """Which part of `step_shares` stands for the ends of the axis that no step was asked at, [S]."""
+    counted, axis = _asked_axis(log_snrs, asked)
+    places, shares = log_snrs[counted], torch.zeros(int(counted.sum()))
+    if places.numel() and axis[0] != axis[-1]:
+        shares[0] += _fallen(places[0] - axis[0])
+        shares[-1] += _fallen(axis[-1] - places[-1])
+    return torch.zeros_like(log_snrs).masked_scatter(counted, shares)
+
+
+def _asked_axis(log_snrs: Tensor, asked: Sequence[int] | None) -> tuple[Tensor, Tensor]:
+    """Which steps were asked and say something, [S], and the log SNR of all that could have been."""
+    finite = torch.isfinite(log_snrs)
+    if asked is None:
+        return finite, log_snrs[finite]
+    return finite & torch.isin(torch.arange(len(log_snrs)), torch.tensor(asked)), log_snrs[finite]
+
+
+def _fallen(distance: Tensor) -> Tensor:
+    """The integral of e^(-FALL x) from 0 to a distance: how much of it counts."""
+    return -torch.expm1(-FALL * distance) / FALL
 
 
 def to_vae_space(latent: Tensor, scale: Tensor, shift: Tensor, single_frame: bool = False) -> Tensor:
