@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ...bundled.scenes import CLASSES, PAIRS
 from ...nodes.maths.answers import rivals
+from ...nodes.maths.method import noising
 from ...nodes.maths.method.noising import NoisedLatents
 from ...nodes.maths.method.order import Level
 from ...training.finished import Model
@@ -59,7 +60,7 @@ class Contests:
 
     @cached_property
     def _key(self) -> str:
-        return f"{self._setting.fingerprint} {self._setting.steps} {SAMPLES} {CLASSES} {records.source_digest([rivals])}"
+        return f"{self._setting.fingerprint} {self._setting.steps} {SAMPLES} {CLASSES} {records.source_digest([rivals, noising])}"
 
     @property
     def _setting(self) -> Setting:
