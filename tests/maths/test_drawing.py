@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from heatmaps import a_heatmap
 from sdexplain.nodes.maths.method.heatmap import Heatmap
 from sdexplain.nodes.maths.pictures.drawing import draw_heatmap
 from sdexplain.nodes.maths.pictures.overlay import USUAL, Appearance
@@ -17,22 +18,7 @@ CELLS = replace(USUAL, interpolation="cells", background="photo")
 
 def halves() -> Heatmap:
     """Left half +1, right half -1, in cells of 8 pixels."""
-    return Heatmap(
-        values=torch.tensor([[[1.0, -1.0], [1.0, -1.0]]]),
-        limits=torch.ones(1),
-        signed=True,
-        latent_size=(2, 2),
-        downscale=8,
-        target_label="zebra",
-        contrast_label="horse",
-        positive="higher",
-        negative="lower",
-        quantity="Number",
-        noun="number",
-        unit="units",
-        floor=0.0,
-        source="Steps 0–1 of 1",
-    )
+    return a_heatmap(torch.tensor([[[1.0, -1.0], [1.0, -1.0]]]))
 
 
 def drawn(show: str = "both", appearance: Appearance = CELLS) -> tuple[Tensor, Tensor, Tensor, Tensor]:

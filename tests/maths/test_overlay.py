@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import matplotlib
 import pytest
 import torch
+from heatmaps import a_heatmap
 from hypothesis import given
 from hypothesis import strategies as st
 from sdexplain.nodes.maths.images import luminance, resize
@@ -33,25 +34,6 @@ HUES = {
     "purple": (260, 310),
     "pink": (290, 350),
 }
-
-
-def a_heatmap(values: Tensor, limit: float = 1.0, signed: bool = True, downscale: int = 8) -> Heatmap:
-    return Heatmap(
-        values=values,
-        limits=torch.full((len(values),), limit),
-        signed=signed,
-        latent_size=tuple(values.shape[1:]),
-        downscale=downscale,
-        target_label="zebra",
-        contrast_label="horse",
-        positive="higher",
-        negative="lower",
-        quantity="Number",
-        noun="number",
-        unit="units",
-        floor=0.0,
-        source="Steps 0–1 of 1",
-    )
 
 
 def random_heatmap(images: int = 1, height: int = 6, width: int = 5, signed: bool = True, seed: int = 0) -> Heatmap:
