@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import comfy.model_management
 import torch
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
+    from torch.utils.hooks import RemovableHandle
 
 GUIDANCE = {
     "sampler_cfg_function",
@@ -78,16 +80,11 @@ class Layers:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Count while this is open."""
-        hooks = []
+        hooks = _before_layers(self.network, lambda *_: self._ran.update(["layer"]))
         if self.network is not None:
-            leaves = [part for part in self.network.modules() if next(part.children(), None) is None and part is not self.network]
-            hooks = [leaf.register_forward_pre_hook(lambda *_: self._ran.update(["layer"])) for leaf in leaves]
             hooks.append(self.network.register_forward_pre_hook(lambda *_: self._ran.update(["network"])))
-        try:
+        with _taken_off(hooks):
             yield
-        finally:
-            for hook in hooks:
-                hook.remove()
 
     def take(self) -> float:
         """The layers that ran in each pass through the network since the last time; 0 if no layer ran."""
@@ -96,7 +93,32 @@ class Layers:
         return share
 
 
+@contextmanager
+def interruptible(network: torch.nn.Module | None) -> Iterator[None]:
+    """Let a cancelled run stop before the next layer: on a CPU, one call of a large model takes a minute or more."""
+    with _taken_off(_before_layers(network, lambda *_: comfy.model_management.throw_exception_if_processing_interrupted())):
+        yield
+
+
+def _before_layers(network: torch.nn.Module | None, act: Callable[..., None]) -> list[RemovableHandle]:
+    """What is to happen before each layer of a network runs; nothing for None."""
+    if network is None:
+        return []
+    leaves = [part for part in network.modules() if next(part.children(), None) is None and part is not network]
+    return [leaf.register_forward_pre_hook(act) for leaf in leaves]
+
+
+@contextmanager
+def _taken_off(hooks: list[RemovableHandle]) -> Iterator[None]:
+    """Take hooks off a network at the end, whatever happens."""
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 def countable(model: ModelPatcher) -> bool:
-    """Whether a model's layers may be counted: hooks would make a compiled one be compiled again."""
+    """Whether a model's layers may have hooks: they would make a compiled one be compiled again."""
     compiled = any(COMPILED in keyed for keyed in model.wrappers.values())
     return not compiled and not any(name.startswith("diffusion_model") for name in model.object_patches)

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..maths.method.noising import NoisedLatents
 from ..maths.method.prediction import Evaluation, predict_into
 from .coverage import Conditioning, is_on
-from .patches import Layers, countable, names_of_patches
+from .patches import Layers, countable, interruptible, names_of_patches
 from .schedule import noise_scale
 
 if TYPE_CHECKING:
@@ -264,8 +264,9 @@ class _Collector(comfy.samplers.Sampler):
             return denoised.squeeze(2) if self.noised.single_frame else denoised
 
         network = getattr(model_wrap.inner_model, "diffusion_model", None)
-        layers = Layers(network if self.patches and countable(model_wrap.model_patcher) else None)
-        with layers.watched():
+        hooked = network if countable(model_wrap.model_patcher) else None
+        layers = Layers(hooked if self.patches else None)
+        with layers.watched(), interruptible(hooked if noise.device.type == "cpu" else None):
             self._ask_all(denoise, layers)
             if self.patches and self.last:
                 self._ask_again(denoise, self.asked)

@@ -543,6 +543,27 @@ def test_cancel_takes_effect_within_one_model_call(model: Any, calls: list[list[
     assert torch.isfinite(predict(model, noised, prompt(1))).all()
 
 
+def test_cancel_takes_effect_within_a_model_call_before_its_next_layer(model: Any) -> None:
+    import comfy.model_management
+
+    parts = [part for part in model.model.diffusion_model.modules() if next(part.children(), None) is None]
+    ran: list[torch.nn.Module] = []
+
+    def note(layer: torch.nn.Module, *_: Any) -> None:
+        ran.append(layer)
+        if len(ran) == 3:
+            comfy.model_management.interrupt_current_processing()
+
+    hooks = [part.register_forward_hook(note) for part in parts]
+    try:
+        with pytest.raises(comfy.model_management.InterruptProcessingException):
+            predict(model, noise_for(model, 8), prompt(1))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert len(ran) == 3 and not any(part._forward_pre_hooks for part in parts)
+
+
 def test_the_cost_of_a_big_picture_is_said_before_the_first_call_and_none_follows_a_cancel(
     model: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
