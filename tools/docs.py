@@ -81,105 +81,123 @@ def needed(prompt: dict[str, dict[str, Any]], nodes: list[str]) -> dict[str, dic
     return found
 
 
+class Zebra:
+    """The example picture and the bundled model in a graph, with what several nodes' pictures are made of; all as links."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.add, self.show = graph.add, graph.show
+        picture, loaded = self.add("SDExplainExamplePicture", seed=SEED), self.add("SDExplainLoadDiffusers")
+        self.image, self.twin, self.truth = ([picture, output] for output in range(3))
+        self.model, self.clip, self.vae = ([loaded, output] for output in range(3))
+        latent = [self.add("VAEEncode", pixels=self.image, vae=self.vae), 0]
+        noising = self.add("SDExplainNoiseLatent", model=self.model, latent=latent, steps=STEPS, samples=SAMPLES)
+        self.noised, self.noisy_latents = [noising, 0], [noising, 1]
+        self.predictions = self.predict("a photo of a horse", "horse")
+        self.evidence, self.magnitude = self.sum(**NATS), self.sum(reading="absolute")
+
+    def encode(self, text: str) -> list[Any]:
+        return [self.add("CLIPTextEncode", clip=self.clip, text=text), 0]
+
+    def decode(self, samples: list[Any]) -> list[Any]:
+        return [self.add("VAEDecode", samples=samples, vae=self.vae), 0]
+
+    def predict(self, contrast: str, label: str) -> list[Any]:
+        prompts = {"target": self.encode("a photo of a zebra"), "contrast": self.encode(contrast)}
+        labels = {"target_label": "zebra", "contrast_label": label}
+        return [self.add("SDExplainPredictNoise", model=self.model, noised=self.noised, **prompts, **labels), 0]
+
+    def sum(self, predictions: list[Any] | None = None, **inputs: Any) -> list[Any]:
+        return [self.add("SDExplainSumDifference", predictions=predictions or self.predictions, **inputs), 0]
+
+    def heatmap(self, difference: list[Any], **inputs: Any) -> str:
+        return self.add("SDExplainHeatmap", image=self.image, difference=difference, percentile=99.0, **inputs)
+
+    def mask(self, output: list[Any]) -> list[Any]:
+        return [self.add("MaskToImage", mask=output), 0]
+
+
 def before_saving(graph: Graph) -> dict[str, list[str]]:
     """Everything but Load Noise Predictions: node id of the pack -> the nodes that show its pictures, from left to right."""
-    add, show = graph.add, graph.show
-    picture = add("SDExplainExamplePicture", seed=SEED)
-    image, twin = [picture, 0], [picture, 1]
-    loaded = add("SDExplainLoadDiffusers")
-    model, clip, vae = [loaded, 0], [loaded, 1], [loaded, 2]
-    latent = [add("VAEEncode", pixels=image, vae=vae), 0]
-    noising = add("SDExplainNoiseLatent", model=model, latent=latent, steps=STEPS, samples=SAMPLES)
-    noised = [noising, 0]
-
-    def encode(text: str) -> list[Any]:
-        return [add("CLIPTextEncode", clip=clip, text=text), 0]
-
-    def predict(contrast: str, label: str) -> list[Any]:
-        return [
-            add(
-                "SDExplainPredictNoise",
-                model=model,
-                noised=noised,
-                target=encode("a photo of a zebra"),
-                contrast=encode(contrast),
-                target_label="zebra",
-                contrast_label=label,
-            ),
-            0,
-        ]
-
-    def decode(samples: list[Any]) -> list[Any]:
-        return [add("VAEDecode", samples=samples, vae=vae), 0]
-
-    def total(predictions: list[Any], **inputs: Any) -> str:
-        return add("SDExplainSumDifference", predictions=predictions, **inputs)
-
-    def heatmap(difference: str, **inputs: Any) -> str:
-        return add("SDExplainHeatmap", image=image, difference=[difference, 0], percentile=99.0, **inputs)
-
-    def mask(output: list[Any]) -> list[Any]:
-        return [add("MaskToImage", mask=output), 0]
-
-    predictions = predict("a photo of a horse", "horse")
-    evidence = total(predictions, **NATS)
-    magnitude = total(predictions, reading="absolute")
-    scaled = heatmap(magnitude)
-    questions = [
-        heatmap(total(predict(contrast, label), reading="absolute"), scale=[scaled, 4])
-        for contrast, label in (("", "anything"), ("a photo of a zebra", "zebra"))
-    ]
-    drawn = heatmap(evidence, legend=False)
+    zebra = Zebra(graph)
     for precision in ("float32", "float16"):
-        add("SDExplainSavePredictions", predictions=predictions, precision=precision, filename_prefix=precision)
-    sanity = add(
-        "SDExplainSanity",
-        model=model,
-        noised=noised,
-        target=encode("a photo of a zebra"),
-        contrast=encode("a photo of a horse"),
-        image=image,
-        target_label="zebra",
-        contrast_label="horse",
-        target_paraphrase=encode("a drawing of a zebra"),
-        contrast_paraphrase=encode("a drawing of a horse"),
-        no_words=encode(""),
-    )
-    explained = add(
-        "SDExplainExplain", model=model, clip=clip, vae=vae, image=image, steps=STEPS, samples=SAMPLES, percentile=99.0
-    )
-    classifier = [add("SDExplainLoadClassifier"), 0]
-    asked = {method: add("SDExplainAttribution", classifier=classifier, image=image, method=method) for method in METHODS}
-    grad_cam = [asked["Grad-CAM"], 0]
-    bare = [add("SDExplainHeatmap", image=image, difference=[node, 0], percentile=99.0, legend=False) for node in asked.values()]
-    film = add("SDExplainStepAnimation", image=image, predictions=predictions, percentile=99.0)
-    classes = [[add("SDExplainExamplePicture", class_name=name, seed=SEED), 0] for name in CLASSES]
+        zebra.add("SDExplainSavePredictions", predictions=zebra.predictions, precision=precision, filename_prefix=precision)
+    return {**of_inputs(zebra), **of_maps(zebra), **of_steps(zebra), **of_answers(zebra), **of_classifiers(zebra)}
+
+
+def of_inputs(zebra: Zebra) -> dict[str, list[str]]:
+    classes = [[zebra.add("SDExplainExamplePicture", class_name=name, seed=SEED), 0] for name in CLASSES]
     return {
-        "SDExplainExamplePicture": show(image, twin, mask([picture, 2])),
-        "SDExplainLoadDiffusers": show(*classes),
-        "SDExplainExplain": [explained, *show(mask([explained, 2]), [explained, 4])],
+        "SDExplainExamplePicture": zebra.show(zebra.image, zebra.twin, zebra.mask(zebra.truth)),
+        "SDExplainLoadDiffusers": zebra.show(*classes),
+        "SDExplainNoiseLatent": zebra.show(zebra.decode(zebra.noisy_latents)),
+    }
+
+
+def of_maps(zebra: Zebra) -> dict[str, list[str]]:
+    explained = zebra.add(
+        "SDExplainExplain",
+        model=zebra.model,
+        clip=zebra.clip,
+        vae=zebra.vae,
+        image=zebra.image,
+        steps=STEPS,
+        samples=SAMPLES,
+        percentile=99.0,
+    )
+    scaled = zebra.heatmap(zebra.magnitude)
+    others = (("", "anything"), ("a photo of a zebra", "zebra"))
+    asked = [zebra.sum(zebra.predict(contrast, label), reading="absolute") for contrast, label in others]
+    drawn = zebra.heatmap(zebra.evidence, legend=False)
+    plain, added = zebra.sum(), zebra.sum(latent_base="added to the image")
+    return {
+        "SDExplainExplain": [explained, *zebra.show(zebra.mask([explained, 2]), [explained, 4])],
+        "SDExplainPredictNoise": [scaled, *(zebra.heatmap(difference, scale=[scaled, 4]) for difference in asked)],
+        "SDExplainSumDifference": zebra.show(*(zebra.decode([difference[0], 1]) for difference in (plain, added))),
+        "SDExplainHeatmap": [drawn, *zebra.show([drawn, 1], zebra.mask([drawn, 2]), zebra.mask([drawn, 3]))],
+    }
+
+
+def of_steps(zebra: Zebra) -> dict[str, list[str]]:
+    given = {"image": zebra.image, "predictions": zebra.predictions}
+    film = zebra.add("SDExplainStepAnimation", **given, percentile=99.0)
+    frames = [[zebra.add("ImageFromBatch", image=[film, 0], batch_index=place, length=1), 0] for place in (2, 10, STEPS - 5)]
+    return {
+        "SDExplainStepAnimation": zebra.show(*frames),
+        "SDExplainStepSheet": [zebra.add("SDExplainStepSheet", **given, vae=zebra.vae)],
+    }
+
+
+def of_answers(zebra: Zebra) -> dict[str, list[str]]:
+    given = {"model": zebra.model, "noised": zebra.noised, "image": zebra.image}
+    prompts = {
+        "target": "a photo of a zebra",
+        "contrast": "a photo of a horse",
+        "target_paraphrase": "a drawing of a zebra",
+        "contrast_paraphrase": "a drawing of a horse",
+        "no_words": "",
+    }
+    encoded = {name: zebra.encode(text) for name, text in prompts.items()}
+    compared = {"first": zebra.magnitude, "second": zebra.truth, "image": zebra.image, "scalar": "channel norm"}
+    return {
+        "SDExplainRivals": [zebra.add("SDExplainRivals", **given, clip=zebra.clip, labels="zebra\nhorse\nrat\ntaxi")],
+        "SDExplainSanity": [zebra.add("SDExplainSanity", **given, **encoded, target_label="zebra", contrast_label="horse")],
+        "SDExplainVerdict": [zebra.add("SDExplainVerdict", predictions=zebra.predictions)],
+        "SDExplainAgreement": [zebra.add("SDExplainAgreement", **compared)],
+    }
+
+
+def of_classifiers(zebra: Zebra) -> dict[str, list[str]]:
+    classifier = [zebra.add("SDExplainLoadClassifier"), 0]
+    asked = {
+        method: zebra.add("SDExplainAttribution", classifier=classifier, image=zebra.image, method=method) for method in METHODS
+    }
+    grad_cam = [asked["Grad-CAM"], 0]
+    bare = [zebra.heatmap([node, 0], legend=False) for node in asked.values()]
+    return {
         "SDExplainLoadClassifier": [asked["Grad-CAM"], asked["occlusion"]],
-        "SDExplainAttribution": [*show(image), *bare],
-        "SDExplainFaithfulness": [add("SDExplainFaithfulness", image=image, map=grad_cam, classifier=classifier)],
-        "SDExplainMapSheet": [add("SDExplainMapSheet", image=image, first=[evidence, 0], second=grad_cam)],
-        "SDExplainStepAnimation": [
-            *show(*([add("ImageFromBatch", image=[film, 0], batch_index=place, length=1), 0] for place in (2, 10, STEPS - 5)))
-        ],
-        "SDExplainNoiseLatent": show(decode([noising, 1])),
-        "SDExplainPredictNoise": [scaled, *questions],
-        "SDExplainRivals": [
-            add("SDExplainRivals", model=model, clip=clip, noised=noised, image=image, labels="zebra\nhorse\nrat\ntaxi")
-        ],
-        "SDExplainSumDifference": show(
-            decode([total(predictions), 1]), decode([total(predictions, latent_base="added to the image"), 1])
-        ),
-        "SDExplainHeatmap": [drawn, *show([drawn, 1], mask([drawn, 2]), mask([drawn, 3]))],
-        "SDExplainStepSheet": [add("SDExplainStepSheet", image=image, predictions=predictions, vae=vae)],
-        "SDExplainSanity": [sanity],
-        "SDExplainVerdict": [add("SDExplainVerdict", predictions=predictions)],
-        "SDExplainAgreement": [
-            add("SDExplainAgreement", first=[magnitude, 0], second=[picture, 2], image=image, scalar="channel norm")
-        ],
+        "SDExplainAttribution": [*zebra.show(zebra.image), *bare],
+        "SDExplainFaithfulness": [zebra.add("SDExplainFaithfulness", image=zebra.image, map=grad_cam, classifier=classifier)],
+        "SDExplainMapSheet": [zebra.add("SDExplainMapSheet", image=zebra.image, first=zebra.evidence, second=grad_cam)],
     }
 
 
