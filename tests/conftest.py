@@ -236,10 +236,9 @@ def described(message: ConsoleMessage) -> str:
 
 @pytest.fixture
 def comfyui_page(page: Page, comfyui_server: Server) -> Page:
-    stored = {"origin": comfyui_server.url, "storageTypes": "all"}  # all but the cache
-    page.context.new_cdp_session(page).send("Storage.clearDataForOrigin", stored)
-    page.goto(comfyui_server.url)
-    page.wait_for_function("window.app?.graph?.nodes.length")  # the page's own first graph: from now on it loads what it is given
+    from sdexplain.tools.page import open_page
+
+    open_page(page, comfyui_server.url)
     # what the page reports by itself while it starts (absent user.css and the like) is not the pack's
     page.problems[:] = [problem for problem in page.problems if "sdexplain" in problem]
     return page

@@ -27,6 +27,14 @@ RUN = """async () => {
 }"""
 
 
+def open_page(page: Page, url: str) -> None:
+    """Open ComfyUI's page as on a first visit, and wait for its own first graph: from then on it loads what it is given."""
+    stored = {"origin": url, "storageTypes": "all"}  # all but the cache
+    page.context.new_cdp_session(page).send("Storage.clearDataForOrigin", stored)
+    page.goto(url)
+    page.wait_for_function("window.app?.graph?.nodes.length")
+
+
 def of_the_pack(page: Page) -> list[str]:
     """The page's problems without ComfyUI's own: it asks for missing files and outside addresses, and has errors at start."""
     own = (

@@ -1,10 +1,16 @@
-"""A page that the Explorer's tests share: opened once, with a graph that has run; each test begins with that graph loaded anew.
+"""A page that the tests of a file share, since opening one takes as long as several tests; each begins with a graph loaded anew.
+
+explorer  a graph whose explorer has run, in each renderer
+empty     one with an explorer that has not run, in each renderer
+blank     a new workflow without any node, in each renderer
+classic   the same in the classic renderer alone
 
 Where a test has failed, the next one gets a page that is opened anew. With `--tracing` every test has a page of its own.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +37,7 @@ class Shared:
     """The page, what its console has reported, and the graph that has run on it."""
 
     def __init__(self, page: Page, url: str) -> None:
-        self.page, self.url, self.opened, self.graph = page, url, False, None
+        self.page, self.url, self.opened, self.graph, self.size = page, url, False, None, page.viewport_size
         page.problems, self.warnings = [], []
         page.on("console", self._note)
         page.on("pageerror", lambda error: page.problems.append(str(error)))
@@ -45,14 +51,16 @@ class Shared:
 
     def open(self, renderer: str) -> None:
         """Show this renderer, with nothing noted yet."""
+        from sdexplain.tools.page import open_page
+
         if not self.opened:
-            self.page.goto(self.url)
-            self.page.wait_for_function("window.app?.graph?.nodes.length")
+            open_page(self.page, self.url)
             self.opened, self.graph = True, None
         setting = "app.extensionManager.setting"
         if self.page.evaluate(f"{setting}.get('{VUE}') === undefined") and renderer != "classic":
             pytest.skip("the page of this ComfyUI came before Nodes 2.0")
         self.page.evaluate(f"on => {setting}.set('{VUE}', on)", renderer != "classic")
+        self.page.set_viewport_size(self.size)
         self.page.mouse.move(0, 0)
         self.page.problems.clear()
         self.warnings.clear()
@@ -77,6 +85,12 @@ def shared_page(browser: Browser, browser_context_args: dict[str, Any], comfyui_
     context.close()
 
 
+@pytest.fixture(scope="module")
+def anew(shared_page: Shared) -> None:
+    """Each file begins with a page that remembers no earlier run."""
+    shared_page.opened = False
+
+
 @pytest.fixture(scope="module", params=RENDERERS)
 def renderer(request: pytest.FixtureRequest, shared_page: Shared) -> str:
     """All tests of a file in one renderer, then all in the other; each begins with a page that remembers no earlier run."""
@@ -84,19 +98,43 @@ def renderer(request: pytest.FixtureRequest, shared_page: Shared) -> str:
     return request.param
 
 
-@pytest.fixture
-def opened(request: pytest.FixtureRequest, renderer: str, shared_page: Shared, output_path: str) -> Iterator[Shared]:
+@contextlib.contextmanager
+def showing(renderer: str, request: pytest.FixtureRequest, shared_page: Shared) -> Iterator[Shared]:
     """The shared page in a renderer; one of the test's own where a trace is asked for."""
     traced = request.config.option.tracing != "off"
     shared = Shared(request.getfixturevalue("page"), shared_page.url) if traced else shared_page
     shared.open(renderer)
+    shared.opened = False  # until this test has ended well
     yield shared
     failed = request.node.stash.get(FAILED, False)
     shared.opened = not failed
     if failed:
-        shared.page.screenshot(path=Path(output_path, "failed.png"))
+        shared.page.screenshot(path=Path(request.getfixturevalue("output_path"), "failed.png"))
     shared.page.evaluate(f"app.extensionManager.setting.set('{VUE}', false)")
     shared.close()
+
+
+@pytest.fixture
+def opened(request: pytest.FixtureRequest, renderer: str, shared_page: Shared, output_path: str) -> Iterator[Shared]:
+    with showing(renderer, request, shared_page) as shared:
+        yield shared
+
+
+@pytest.fixture
+def blank(opened: Shared) -> Page:
+    from sdexplain.tools.explorer_page import NEW
+
+    opened.page.evaluate(NEW)
+    return opened.page
+
+
+@pytest.fixture
+def classic(request: pytest.FixtureRequest, anew: None, shared_page: Shared, output_path: str) -> Iterator[Page]:
+    from sdexplain.tools.explorer_page import NEW
+
+    with showing("classic", request, shared_page) as shared:
+        shared.page.evaluate(NEW)
+        yield shared.page
 
 
 @pytest.fixture

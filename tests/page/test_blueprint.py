@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdexplain.tools.page import RUN
+from sdexplain.tools.page import RUN, open_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
     from sdexplain.tools.client import Client
+    from sdexplain.tools.server import Server
 
 (FILE,) = (Path(__file__).resolve().parent.parent.parent / "subgraphs").glob("*.json")
 FEW = {"steps": 2, "samples": 1}
@@ -84,37 +85,38 @@ def test_it_gives_what_explain_image_gives(comfyui: Client) -> None:
     assert {slot["name"] for slot in subgraph()["inputs"]} <= set(explain["input"]["required"])
 
 
-def test_it_is_placed_run_and_unpacked(comfyui_page: Page) -> None:
-    placed = comfyui_page.evaluate(PLACE, [json.loads(FILE.read_text()), FEW])
+def test_it_is_placed_run_and_unpacked(classic: Page) -> None:
+    placed = classic.evaluate(PLACE, [json.loads(FILE.read_text()), FEW])
     assert (placed["title"], placed["isSubgraph"]) == (FILE.stem, True)
     assert placed["widgets"] == placed["widgets"] | FEW | {"target_prompt": "a photo of a zebra", "opacity": 0.8}
-    assert comfyui_page.evaluate(RUN) == {"refused": [], "failed": None}
-    comfyui_page.evaluate("Object.assign(app.canvas.ds, { scale: 0.5, offset: [300, 300] })")
-    comfyui_page.wait_for_function(SHOWN, timeout=60_000)
-    comfyui_page.evaluate("app.graph.unpackSubgraph(app.graph.nodes.find(node => node.isSubgraphNode?.()))")
-    kinds = comfyui_page.evaluate("app.graph.nodes.map(node => node.type)")
+    assert classic.evaluate(RUN) == {"refused": [], "failed": None}
+    classic.evaluate("Object.assign(app.canvas.ds, { scale: 0.5, offset: [300, 300] })")
+    classic.wait_for_function(SHOWN, timeout=60_000)
+    classic.evaluate("app.graph.unpackSubgraph(app.graph.nodes.find(node => node.isSubgraphNode?.()))")
+    kinds = classic.evaluate("app.graph.nodes.map(node => node.type)")
     assert sorted(kinds) == sorted(
         [node["type"] for node in subgraph()["nodes"]] + ["SDExplainExamplePicture", "SDExplainLoadDiffusers", "PreviewImage"]
     )
-    assert comfyui_page.evaluate(RUN) == {"refused": [], "failed": None}
+    assert classic.evaluate(RUN) == {"refused": [], "failed": None}
+    # the page says so of every input of a subgraph that is unpacked which nothing is linked to
+    classic.problems[:] = [problem for problem in classic.problems if "Missing Link ID when unpacking" not in problem]
 
 
-def test_its_words_follow_its_prompts(comfyui_page: Page) -> None:
+def test_its_words_follow_its_prompts(classic: Page) -> None:
     asked = {"target_prompt": "a photo of a taxi", "contrast_prompt": "a photo of a sports car"}
-    placed = comfyui_page.evaluate(PLACE, [json.loads(FILE.read_text()), FEW | asked])
+    placed = classic.evaluate(PLACE, [json.loads(FILE.read_text()), FEW | asked])
     assert placed["widgets"] == placed["widgets"] | asked | {"target_label": "", "contrast_label": ""}
-    ran = comfyui_page.evaluate(SAYS)
+    ran = classic.evaluate(SAYS)
     assert ran == ran | {"refused": [], "failed": None}
     assert "taxi" in ran["says"] and "sports car" in ran["says"] and "zebra" not in ran["says"]
 
 
-def test_what_is_written_into_it_is_saved_with_the_workflow(comfyui_page: Page) -> None:
+def test_what_is_written_into_it_is_saved_with_the_workflow(classic: Page, comfyui_server: Server) -> None:
     asked = FEW | {"target_prompt": "a taxi", "contrast_prompt": "", "target_label": "cab", "seed": 5, "opacity": 0.3}
-    placed = comfyui_page.evaluate(PLACE, [json.loads(FILE.read_text()), asked])
-    saved = comfyui_page.evaluate("JSON.parse(JSON.stringify(app.graph.serialize()))")
-    comfyui_page.evaluate("saved => app.loadGraphData(saved, true, true, 'again')", saved)
-    assert comfyui_page.evaluate(WIDGETS) == placed["widgets"]
-    comfyui_page.reload()
-    comfyui_page.wait_for_function("window.app?.graph?.nodes.length")
-    comfyui_page.evaluate("saved => app.loadGraphData(saved, true, true, 'again')", saved)
-    assert comfyui_page.evaluate(WIDGETS) == placed["widgets"] | asked
+    placed = classic.evaluate(PLACE, [json.loads(FILE.read_text()), asked])
+    saved = classic.evaluate("JSON.parse(JSON.stringify(app.graph.serialize()))")
+    classic.evaluate("saved => app.loadGraphData(saved, true, true, 'again')", saved)
+    assert classic.evaluate(WIDGETS) == placed["widgets"]
+    open_page(classic, comfyui_server.url)
+    classic.evaluate("saved => app.loadGraphData(saved, true, true, 'again')", saved)
+    assert classic.evaluate(WIDGETS) == placed["widgets"] | asked
