@@ -163,9 +163,9 @@ NEW_NAMES = {"SDExplainSavePredictions"}
 
 def good_runs(client: Client, info: Info) -> dict[str, list[str]]:
     """Every node of the pack with good inputs, and digests of all its outputs, with nothing left in memory from before."""
+    free(client)
     found = {}
     for name in pack_nodes(info):
-        free(client)
         ran = client.run(around(name, info, {}), timeout=120)
         reports = [ran.outputs[f"report {place}"]["facts"] for place in range(len(info[name]["output"]))]
         found[name] = [facts["digest"] for report in reports for facts in report if name not in NEW_NAMES]
