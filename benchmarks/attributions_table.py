@@ -137,12 +137,12 @@ def values(records: Sequence[Record]) -> tuple[dict[str, np.ndarray], np.ndarray
     return found, np.array([counts(record) for record in reported])
 
 
-def weighted(found: np.ndarray, weights: np.ndarray, seed: int = 0) -> list[Interval]:
+def weighted(found: np.ndarray, weights: np.ndarray) -> list[Interval]:
     """Means of values [N,K] by weights [N,K], with bootstrap intervals over the pictures; NaN counts as not measured."""
     known = ~np.isnan(found)
     summed, weight = np.where(known, found, 0) * weights, known * weights
     count = len(found)
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=DRAWS)
+    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=DRAWS)
     with np.errstate(invalid="ignore"):
         means, low, high = summed.sum(0) / weight.sum(0), *np.nanpercentile(drawn @ summed / (drawn @ weight), ENDS, axis=0)
     return [Interval(*map(float, three)) for three in zip(means, low, high, strict=True)]

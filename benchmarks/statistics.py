@@ -19,13 +19,13 @@ def mean_of_pairs(pairs: list[np.ndarray]) -> np.ndarray:
     return np.mean([_mean(values, np.ones((1, len(values))))[0] for values in pairs], axis=0)
 
 
-def bootstrap(pairs: list[np.ndarray], seed: int = 0, draws: int = DRAWS) -> np.ndarray:
-    """`mean_of_pairs` of scenes drawn anew with replacement, within each pair, [draws,K] (Efron's percentile bootstrap)."""
+def bootstrap(pairs: list[np.ndarray], seed: int = 0) -> np.ndarray:
+    """`mean_of_pairs` of scenes drawn anew with replacement, within each pair, [DRAWS,K] (Efron's percentile bootstrap)."""
     rng = np.random.default_rng(seed)
     means = []
     for values in pairs:
         count = len(values)
-        means.append(_mean(values, rng.multinomial(count, np.full(count, 1 / count), size=draws)))
+        means.append(_mean(values, rng.multinomial(count, np.full(count, 1 / count), size=DRAWS)))
     return np.mean(means, axis=0)
 
 
@@ -36,9 +36,9 @@ def _mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
         return counts @ np.where(known, values, 0) / (counts @ known)
 
 
-def intervals(pairs: list[np.ndarray], seed: int = 0) -> list[Interval]:
+def intervals(pairs: list[np.ndarray]) -> list[Interval]:
     """The mean of each of the K quantities, with its bootstrap interval."""
-    drawn = bootstrap(pairs, seed)
+    drawn = bootstrap(pairs)
     margin = 100 * (1 - COVERAGE) / 2
     ends = np.full((2, drawn.shape[1]), np.nan)
     known = ~np.isnan(drawn).all(axis=0)

@@ -13,9 +13,6 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-UNSEEN_LABELS = ("cat", "dog", "teapot", "قطة")
-"""Labels with words that the bundled model has never seen."""
-
 PLAIN_KINDS = ("grey", "colour", "gradient", "white noise", "coarse noise")
 FOREIGN_KINDS = ("permuted", "doubled", "halved", "flipped", "mixed")
 
