@@ -22,7 +22,7 @@ def restore(path: Path, parts: Mapping[str, Any]) -> int:
     """Give all parts, and the random state, what `save` wrote; returns the steps that were done, 0 without a checkpoint."""
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, map_location="cpu", weights_only=True)
     for name, part in parts.items():
         part.load_state_dict(state[name])
     torch.set_rng_state(state["random_state"])

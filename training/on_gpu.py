@@ -58,7 +58,8 @@ def main() -> None:
     print(run.train(options.workers), flush=True)
     run.save(made)
     for piece in save_pieces(made, options.output):
-        print(f"{piece}: {piece.stat().st_size / 1e6:.1f} MB")
+        print(f"{piece}: {piece.stat().st_size / 1e6:.1f} MB", flush=True)
+    print(run.verdicts())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--wheels", type=Path, help="what benchmarks.wheels collected; without it, what is installed is taken")
     made.add_argument("--minutes", type=float, default=8.0, help="of training, those of earlier runs not counted (default: 8)")
     made.add_argument("--batch", type=int, default=64, help="scenes in a step, two pictures each (default: 64)")
-    made.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that draw")
+    made.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 1) - 2), help="processes that draw")
     made.add_argument("--train-on", action="store_true", help="go on from the bundled weights instead of new ones")
     made.add_argument(
         "--model", type=Path, default=ROOT / "bundled" / "model", help="whose VAE is taken; with --join: to be made"
@@ -104,10 +105,7 @@ class Run:
 
     def train(self, workers: int) -> str:
         """Train until the time is over; returns what came out, in words."""
-        import torch
-
         from . import checkpoint
-        from .train_denoiser import verdicts
 
         self._build()
         steps = checkpoint.restore(self.work / "on_gpu.pt", self.parts)
@@ -128,20 +126,29 @@ class Run:
                     print(f"{gone:.0f} s, step {steps}, {self.count} scenes, loss {loss:.4f}", flush=True)
             pool.terminate()
         checkpoint.save(self.work / "on_gpu.pt", self.parts, steps)
-        held = torch.stack([self.held[index] for index in sorted(self.held)]) if self.held else None
-        words = "" if held is None else verdicts(self.average.module.cpu().eval(), held, self.tokenizer, self.scheduler)
-        return f"{steps} steps in {self.clock.seconds:.0f} s in all, {self.count} scenes, loss {loss:.4f}: {words}"
+        return f"{steps} steps in {self.clock.seconds:.0f} s in all, {self.count} scenes, loss {loss:.4f}"
+
+    def verdicts(self) -> str:
+        """How the averaged networks judge the scenes that were held out, on the CPU, in words."""
+        import torch
+
+        from .train_denoiser import verdicts
+
+        if not self.held:
+            return "no scene was drawn"
+        held = torch.stack([self.held[index] for index in sorted(self.held)])
+        return verdicts(self.average.module.cpu().eval(), held, self.tokenizer, self.scheduler)
 
     def save(self, folder: Path) -> None:
         """Write the averaged networks with the VAE as a pipeline."""
         from .architecture import build_pipeline, save_pipeline
 
         networks = self.average.module.cpu()
-        networks.unet.set_default_attn_processor()
         save_pipeline(build_pipeline(self.vae.cpu(), networks.unet, networks.text_encoder), folder)
 
     def _build(self) -> None:
         import torch
+        from diffusers.models.attention_processor import AttnProcessor2_0
         from torch.optim.swa_utils import AveragedModel
 
         from . import architecture
@@ -153,7 +160,7 @@ class Run:
         self.tokenizer, self.scheduler = build_tokenizer(), architecture.build_scheduler()
         self.prompts, self.vae = PromptSampler(self.tokenizer), self._load_vae()
         self.networks = self._finished() if self.train_on else build_networks(self.tokenizer)
-        self.networks.unet.set_default_attn_processor()
+        self.networks.unet.set_attn_processor(AttnProcessor2_0())  # flash attention, where the plain one keeps every weight
         self.networks.to(self.device)
         fused = self.device.type == "cuda"
         self.optimizer = torch.optim.AdamW(
@@ -224,7 +231,8 @@ class Run:
         generator = np.random.default_rng((number, 5))
         chosen = generator.choice(self.count, self.batch, replace=False)
         clean = torch.stack([self.latents[place] for place in chosen]).flatten(0, 1)
-        noise = for_twins(torch.randn(self.batch, *clean.shape[1:], device=self.device))
+        chance = torch.Generator(self.device).manual_seed(number)  # a checkpoint keeps the CPU's random state alone
+        noise = for_twins(torch.randn(self.batch, *clean.shape[1:], generator=chance, device=self.device))
         timesteps = for_twins(draw_timesteps(self.batch, generator))
         prompts = self.prompts.draw(np.array([self.indices[place] for place in chosen]), generator).to(self.device)
         for group in self.optimizer.param_groups:
@@ -242,10 +250,10 @@ class Drawing:
         self.waiting = [self._next() for _ in range(most)]
 
     def _next(self) -> tuple[int, Any]:
-        from .training_data import _draw_twins
+        from .training_data import draw_twins
 
         job = next(self.jobs)
-        return job[0], self.pool.apply_async(_draw_twins, (job,))
+        return job[0], self.pool.apply_async(draw_twins, (job,))
 
     def take(self, most: int, wait: bool) -> list[tuple[int, Any]]:
         """(index, twins [2,H,W,3]) of at most so many that are drawn; the oldest at least, if it is to wait."""

@@ -38,7 +38,8 @@ class TwinPictures:
         return len(self.pictures)
 
 
-def _draw_twins(job: tuple[int, int]) -> np.ndarray:
+def draw_twins(job: tuple[int, int]) -> np.ndarray:
+    """The pictures [2,H,W,3] of one scene and its twin, of a job (index, size)."""
     index, size = job
     scene = training_scene(index)
     return np.stack([draw(scene, label, size) for label in PAIRS[index % len(PAIRS)]])
@@ -53,7 +54,7 @@ def twin_pictures(folder: Path, scenes: int, size: int) -> TwinPictures:
         pictures = np.lib.format.open_memmap(beside, "w+", np.uint8, (scenes, 2, size, size, 3))
         jobs = ((index, size) for index in range(scenes))
         with multiprocessing.Pool() as pool:
-            drawn = pool.imap(_draw_twins, jobs, chunksize=32)
+            drawn = pool.imap(draw_twins, jobs, chunksize=32)
             for index, twins in enumerate(tqdm(drawn, "drawing scenes", total=scenes, unit="scene")):
                 pictures[index] = twins
         pictures.flush()

@@ -23,7 +23,7 @@ from .graph import Graph
 from .networks import BUNDLED, PROMPTS, Network
 from .stopwatch import synchronise
 from .true_sizes import SHAPES, Shape, build, tiny, with_mask
-from .work import BARE, MASK, OURS, Work, _forwards, _prompt, given_to_graph
+from .work import BARE, MASK, OURS, Work, forwards, given_to_graph, graph_prompt
 
 HEAD = ("network", "number format", "what", "value", "unit", "note")
 NAMES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
@@ -35,6 +35,8 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64)
 CALLS = (8192, 16384, 32768, 65536, 131072, 262144)
 """Latent cells in a model call that are tried."""
 ROUNDS = 3
+LONGEST = 20.0
+"""Seconds that one batch size, or one number of cells in a call, may take: larger ones are left out."""
 ENOUGH = 32
 """Steps whose calls grow to their full size, since the first ones are small, so that something is soon to be seen."""
 
@@ -67,6 +69,8 @@ class Report:
     def part(self, network: str, dtype: str, what: str, least: float = 15) -> Iterator[None]:
         """A measurement that may fail: then a line says how, and the others go on. Left out if too little time is left.
 
+        One may stand within another.
+
         Raises:
             TooLateError: less than `least` seconds are left.
         """
@@ -75,6 +79,8 @@ class Report:
             raise TooLateError
         try:
             yield
+        except TooLateError:
+            raise
         except Exception as error:  # noqa: BLE001  (what fails on a machine that nobody sees must be told)
             traceback.print_exc()
             self.add(network, dtype, what, None, "", f"failed: {type(error).__name__}: {str(error)[:200]}")
@@ -138,7 +144,7 @@ def predicted(network: Network, latent: Tensor, steps: int) -> Tensor:
     kept._runs.clear()
     work = Work(steps)
     given = given_to_graph(network, work) | {"latent": {"samples": latent}}
-    found = Graph().run(_prompt(work, seed=7, precision="float32"), ["predict", 0], **given)
+    found = Graph().run(graph_prompt(work, seed=7, precision="float32"), ["predict", 0], **given)
     kept._runs.clear()
     return torch.stack([found.target, found.contrast]).float()
 
@@ -148,43 +154,51 @@ def predicted(network: Network, latent: Tensor, steps: int) -> Tensor:
 
 def measure_network(report: Report, name: str, dtype: torch.dtype, device: torch.device, small: bool) -> None:
     """Everything about one network in one number format."""
-    shape, called = tiny(name) if small else SHAPES[name], NAMES[dtype]
     with suppress(TooLateError):
-        network = None
-        with report.part(name, called, "building"):
-            began = time.perf_counter()
-            network = build(name, shape, dtype, device)
-            Work(2).run(OURS, network, 1)
-            report.add(name, called, "built, loaded and asked once", time.perf_counter() - began, "s")
-        if network is None:
-            return
-        work = Work(shape.steps)
-        with report.part(name, called, "best batch"):
-            best = best_batch(report, network, called, small)
-            with report.part(name, called, "time"):
-                compare(report, network, shape, work, best, called)
-            with report.part(name, called, "first map"):
-                first_map(report, network, work, called)
-            with report.part(name, called, "cancel"):
-                cancel(report, network, work, called)
-            with report.part(name, called, "out of memory"):
-                run_out_of_memory(report, network, work, called)
-            with report.part(name, called, "cells in a call"):
-                try_calls(report, network, called, small)
+        _every_way(report, name, tiny(name) if small else SHAPES[name], dtype, device, small)
     free()
 
 
-def best_batch(report: Report, network: Network, called: str, small: bool) -> int:
-    """At which batch size an evaluation of the bare network is quickest."""
+def _every_way(report: Report, name: str, shape: Shape, dtype: torch.dtype, device: torch.device, small: bool) -> None:
+    called, work, network, seconds = NAMES[dtype], Work(shape.steps), None, {1: 0.0}
+    with report.part(name, called, "building", least=30):
+        began = time.perf_counter()
+        network = build(name, shape, dtype, device)
+        Work(2).run(OURS, network, 1)
+        report.add(name, called, "built, loaded and asked once", time.perf_counter() - began, "s")
+    if network is None:
+        return
+    with report.part(name, called, "best batch", least=30):
+        seconds = try_batches(report, network, called, small)
+    best = min(seconds, key=seconds.__getitem__)
+    least = 15 + 4 * ENOUGH * seconds[best]  # evaluations that the longest of these asks for
+    with report.part(name, called, "time", least):
+        compare(report, network, shape, work, best, called)
+    with report.part(name, called, "first map", least):
+        first_map(report, network, work, called)
+    with report.part(name, called, "cancel", least):
+        cancel(report, network, work, called)
+    with report.part(name, called, "out of memory", least):
+        run_out_of_memory(report, network, work, called)
+    with report.part(name, called, "cells in a call", least):
+        try_calls(report, network, called, small)
+
+
+def try_batches(report: Report, network: Network, called: str, small: bool) -> dict[int, float]:
+    """Seconds that an evaluation of the bare network takes, by batch size.
+
+    Raises:
+        RuntimeError: there is no memory for one.
+    """
     seconds: dict[int, float] = {}
     with torch.inference_mode():
         load(network)
         for size in BATCHES[:3] if small else BATCHES:
             try:
-                _forwards(network, size, size)
+                forwards(network, size, size)
                 synchronise()
                 repeats, began = 2, time.perf_counter()
-                _forwards(network, repeats * size, size)
+                forwards(network, repeats * size, size)
                 synchronise()
                 seconds[size] = (time.perf_counter() - began) / (repeats * size)
             except torch.cuda.OutOfMemoryError:
@@ -192,9 +206,11 @@ def best_batch(report: Report, network: Network, called: str, small: bool) -> in
                 report.add(network.name, called, f"bare network, batch {size}", None, "", "out of memory")
                 break
             report.add(network.name, called, f"bare network, batch {size}", 1000 * seconds[size], "ms an evaluation")
-            if seconds[size] > 1.2 * min(seconds.values()):
+            if seconds[size] > 1.2 * min(seconds.values()) or 6 * size * seconds[size] > LONGEST:  # of the next one
                 break
-    return min(seconds, key=seconds.__getitem__)
+    if not seconds:
+        raise RuntimeError("no memory for one evaluation")
+    return seconds
 
 
 def compare(report: Report, network: Network, shape: Shape, work: Work, batch: int, called: str) -> None:
@@ -242,7 +258,7 @@ def first_map(report: Report, network: Network, work: Work, called: str) -> None
 
     with after_calls(answered):
         began = time.perf_counter()
-        found = Graph().run(_prompt(work), ["predict", 0], **given)
+        found = Graph().run(graph_prompt(work), ["predict", 0], **given)
         whole = time.perf_counter() - began
     first = max(list(moments.values())[:2]) - began
     began = time.perf_counter()
@@ -277,13 +293,16 @@ def try_calls(report: Report, network: Network, called: str, small: bool) -> Non
 
     cells = network.latent[1] * network.latent[2]
     usual = prediction.CELLS, prediction.CELLS_CPU
-    batches = [4, 16] if small else sorted({max(1, wanted // cells) for wanted in CALLS})
+    batches, seconds = [4, 16] if small else sorted({max(1, wanted // cells) for wanted in CALLS}), 0.0
     try:
         for size in batches:
             if report.left < 10:
                 raise TooLateError
             prediction.CELLS = prediction.CELLS_CPU = size * cells
             work = Work(steps=max(2, min(4 * size, 128)))
+            if work.evaluations * seconds > LONGEST:
+                report.add(network.name, called, f"ours, {size * cells} cells in a call", None, "", "left out: too long")
+                break
             seconds = work.run(OURS, network, size)["seconds"] / work.evaluations
             note = f"{size} in a call" + (", the pack's choice on a GPU" if size == max(1, usual[0] // cells) else "")
             report.add(network.name, called, f"ours, {size * cells} cells in a call", 1000 * seconds, "ms an evaluation", note)
@@ -385,7 +404,8 @@ def cancel(report: Report, network: Network, work: Work, called: str) -> None:
     kept._runs.clear()
     calls = Calls(network, began=press)
     with calls.watched(), suppress(RuntimeError):
-        Graph().run(_prompt(many), ["predict", 0], **given_to_graph(network, many))
+        Graph().run(graph_prompt(many), ["predict", 0], **given_to_graph(network, many))
+    synchronise()
     ended = time.perf_counter()
     comfy.model_management.interrupt_current_processing(False)
     kept._runs.clear()
@@ -406,10 +426,9 @@ def load(network: Network) -> None:
 
 
 def free() -> None:
-    """Forget all models, here and on the device."""
+    """Forget all models; they are not moved to the CPU's memory first, as ComfyUI's unloading would."""
     import comfy.model_management
 
-    comfy.model_management.unload_all_models()
     comfy.model_management.current_loaded_models.clear()
     free_cache()
 

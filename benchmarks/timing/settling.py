@@ -18,7 +18,7 @@ from .calls import defaults
 from .graph import Graph
 from .networks import SD15, SDXL, Network, random_weight
 from .stopwatch import measure
-from .work import Work, _prompt, given_to_graph
+from .work import Work, given_to_graph, graph_prompt
 
 STEPS, SAMPLES = 20, 4
 """Explain Image as it comes."""
@@ -44,7 +44,7 @@ class Short:
 
         kept._runs.clear()
         work = Work(STEPS if self.quality == "settled" else self.steps, samples=SAMPLES)
-        prompt, asked = _prompt(work), [0]
+        prompt, asked = graph_prompt(work), [0]
         prompt["predict"]["inputs"]["quality"] = self.quality
         inputs = defaults("SDExplainSumDifference") | {"predictions": ["predict", 0]}
         prompt["sum"] = {"class_type": "SDExplainSumDifference", "inputs": inputs}

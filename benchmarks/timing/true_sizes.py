@@ -125,6 +125,11 @@ SHAPES = {
     ),
 }
 
+USUAL = {SD15: torch.float16, SDXL: torch.float16, FLUX: torch.bfloat16}
+"""What ComfyUI takes on a GPU by itself; a run that has time for one format only measures these."""
+OTHER = {SD15: torch.bfloat16, SDXL: torch.bfloat16, FLUX: torch.float16}
+SMALL = dict.fromkeys(SHAPES, torch.float32)
+
 
 def tiny(name: str) -> Shape:
     """The same kind of network, so small that a CPU runs it in no time."""

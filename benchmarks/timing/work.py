@@ -44,8 +44,8 @@ class Work:
         if variant == OURS:
             return _graph(network, self)
         ways = {
-            BARE: lambda: _forwards(network, self.evaluations, batch),
-            SINGLY: lambda: _forwards(network, self.evaluations, self.images),
+            BARE: lambda: forwards(network, self.evaluations, batch),
+            SINGLY: lambda: forwards(network, self.evaluations, self.images),
             MASK: lambda: _mask(network, self),
             LOOP: lambda: _loop(network, self),
         }
@@ -62,18 +62,18 @@ def best_batch(network: Network) -> dict[str, Any]:
         return {"best": sizes[0], "seconds": {}}
     seconds: dict[int, float] = {}
     with torch.inference_mode():
-        _forwards(network, sizes[0], sizes[0])
+        forwards(network, sizes[0], sizes[0])
         for _ in range(3 if small else 1):
             for size in sizes:
                 count = max(sizes) // size * size if small else size  # whole batches alone
                 began = time.perf_counter()
-                _forwards(network, count, size)
+                forwards(network, count, size)
                 spent = (time.perf_counter() - began) / count
                 seconds[size] = min(spent, seconds.get(size, spent))
     return {"best": min(seconds, key=seconds.__getitem__), "seconds": seconds}
 
 
-def _forwards(network: Network, evaluations: int, batch: int) -> None:
+def forwards(network: Network, evaluations: int, batch: int) -> None:
     """In calls of even size, at most the batch: a small last one would be slow."""
     calls = -(-evaluations // batch)
     for number in range(calls):
@@ -96,13 +96,13 @@ def _graph(network: Network, work: Work) -> dict[str, Any]:
             (COLLECTION, kept, "collect"),
         ):
             watching.enter_context(timed(times, name, owner, attribute))
-        measured = measure(lambda: graph.run(_prompt(work), ["predict", 0], **given))
+        measured = measure(lambda: graph.run(graph_prompt(work), ["predict", 0], **given))
     kept._runs.clear()
     return {**measured, "parts": times}
 
 
 def given_to_graph(network: Network, work: Work) -> dict[str, Any]:
-    """What the nodes of `_prompt` take besides."""
+    """What the nodes of `graph_prompt` take besides."""
     return {
         "model": network.model,
         "latent": {"samples": torch.randn(work.images, *network.latent)},
@@ -111,7 +111,8 @@ def given_to_graph(network: Network, work: Work) -> dict[str, Any]:
     }
 
 
-def _prompt(work: Work, seed: int | None = None, precision: str = "float16") -> Prompt:
+def graph_prompt(work: Work, seed: int | None = None, precision: str = "float16") -> Prompt:
+    """Noise and predictions of this work, each time with another seed unless one is given; take ["predict", 0]."""
     noise = {
         "model": ["model", 0],
         "latent": ["latent", 0],

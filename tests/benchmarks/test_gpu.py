@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from sdexplain.benchmarks.timing import on_device
 from sdexplain.tools import wheels
 from sdexplain.tools.environment import HOST_INSIDE_WHEEL, ROOT
 
@@ -41,6 +42,19 @@ def test_every_network_is_measured_in_every_way(lines: list[dict[str, str]], net
     assert values["out of memory, provoked and survived"] >= 1
     (survived,) = [line["note"] for line in lines if line["network"] == network and line["what"].startswith("out of memory")]
     assert float(survived.rpartition(" ")[2]) < 1e-4
+
+
+def test_a_part_that_fails_is_told_and_one_without_time_ends_the_parts_around_it(tmp_path: Path) -> None:
+    report = on_device.Report(tmp_path / "gpu.csv", minutes=1)
+    with report.part("net", "float16", "fails"):
+        raise RuntimeError("no such kernel")
+    with pytest.raises(on_device.TooLateError), report.part("net", "float16", "around"):
+        with report.part("net", "float16", "long", least=61):
+            pytest.fail("there is no time for it")
+    assert [(line[2], line[5]) for line in report.lines] == [
+        ("fails", "failed: RuntimeError: no such kernel"),
+        ("long", "left out: no time"),
+    ]
 
 
 def test_wheels_are_used_without_being_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
