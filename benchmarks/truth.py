@@ -24,10 +24,11 @@ from .ground_truth.choose import choose
 from .ground_truth.classifier import made, trained
 from .ground_truth.collect import collect
 from .ground_truth.measure import Bench, measure_choice, measure_scene
+from .ground_truth.measured import Results
 from .ground_truth.parallel import spread
 from .ground_truth.questions import Extent, Setting, add_options, fingerprint_of, parts
 from .ground_truth.records import recorded
-from .ground_truth.report import Results, summary, tables
+from .ground_truth.report import summary, tables
 from .ground_truth.stored import Stored
 
 Scene = tuple[Case, Case]

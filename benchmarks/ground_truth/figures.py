@@ -19,7 +19,7 @@ from .cases import MEASURED_SIZE, Case
 from .cost import DIFFEDIT, EVEN, INDEPENDENT, PAIRS, SPACED, WITHIN
 from .maps import READINGS, Recipe, parts_of
 from .measure import AIMS, name_of
-from .report import Results, curves, log_odds
+from .measured import Results, curves, log_odds
 
 SMALL = LENGTHS(9)
 WORST = 10

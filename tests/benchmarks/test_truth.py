@@ -18,6 +18,7 @@ from sdexplain.benchmarks.ground_truth.collect import collect
 from sdexplain.benchmarks.ground_truth.cost import cheapest, evenly
 from sdexplain.benchmarks.ground_truth.maps import Recipe, candidates, parts_of
 from sdexplain.benchmarks.ground_truth.measure import AIMS, BUDGETS, MEASURES, Target, verdicts
+from sdexplain.benchmarks.ground_truth.measured import Results
 from sdexplain.benchmarks.ground_truth.questions import (
     Extent,
     Question,
@@ -27,7 +28,7 @@ from sdexplain.benchmarks.ground_truth.questions import (
     in_turns,
     parts,
 )
-from sdexplain.benchmarks.ground_truth.report import Results, tables
+from sdexplain.benchmarks.ground_truth.report import tables
 from sdexplain.benchmarks.ground_truth.stored import Stored, select
 from sdexplain.bundled.scenes import PAIRS
 from sdexplain.training.architecture import build_pipeline, build_unet, build_vae, save_pipeline
