@@ -266,23 +266,25 @@ def test_setup_twice_at_once_installs_once(fresh: Checkout) -> None:
     assert sorted(text.count("Installing into") for text in said) == [0, 1]
 
 
-def test_setup_says_when_the_index_cannot_be_reached_and_works_once_it_can(fresh: Checkout) -> None:
+def test_setup_says_when_the_index_cannot_be_reached_and_works_once_it_can(ready: Checkout) -> None:
+    (ready.root / "requirements-dev.txt").write_text("tiny==2.0\n")
     nobody = {
         "PIP_NO_INDEX": "",
         "PIP_FIND_LINKS": "",
         "PIP_RETRIES": "0",
         "PIP_INDEX_URL": f"http://127.0.0.1:{silent_port()}",
     }
-    done = fresh.dev("setup", **nobody)
+    done = ready.dev("setup", **nobody)
     assert done.returncode == 1
     assert "pip cannot reach its package index" in done.stderr and "PIP_INDEX_URL" in done.stderr
     assert "Traceback" not in done.stderr
-    assert fresh.dev("setup").returncode == 0
+    assert ready.dev("setup").returncode == 0
+    assert ready.tiny_version() == "2.0"
 
 
-def test_setup_names_what_pip_says_when_a_requirement_does_not_exist(fresh: Checkout) -> None:
-    (fresh.root / "requirements-dev.txt").write_text("tiny==9.9\n")
-    done = fresh.dev("setup")
+def test_setup_names_what_pip_says_when_a_requirement_does_not_exist(ready: Checkout) -> None:
+    (ready.root / "requirements-dev.txt").write_text("tiny==9.9\n")
+    done = ready.dev("setup")
     assert done.returncode == 1
     assert "tiny==9.9" in done.stderr and "pip failed" in done.stderr and "pip.log" in done.stderr
 
@@ -504,7 +506,7 @@ def test_a_host_that_cannot_load_the_pack_is_stopped_with_the_end_of_its_log(tmp
 
 
 def test_a_host_that_never_answers_is_given_up(tmp_path: Path) -> None:
-    host = write_host(tmp_path / "host", "import time; time.sleep(60)")
+    host = write_host(tmp_path / "host", "import time; time.sleep(600)")
     with pytest.raises(ServerError, match="did not answer within 2 s"):
         Server(Host(host, Path(sys.executable), pinned=False), timeout=2).start()
     wait_until_gone(host)
@@ -541,7 +543,7 @@ def test_ctrl_c_ends_the_page_and_its_host(ready: Checkout) -> None:
 
 @POSIX
 def test_ctrl_c_while_the_host_starts_ends_it(ready: Checkout, tmp_path: Path) -> None:
-    host = write_host(tmp_path / "host", "import time; time.sleep(60)")
+    host = write_host(tmp_path / "host", "import time; time.sleep(600)")
     process = ready.start("ui", COMFYUI_PATH=str(host))
     wait_for_line(process, "Starting ComfyUI")
     wait_until(lambda: bool(processes_of(host)))
@@ -551,16 +553,17 @@ def test_ctrl_c_while_the_host_starts_ends_it(ready: Checkout, tmp_path: Path) -
 
 
 @POSIX
-def test_ctrl_c_while_pip_works_ends_it(fresh: Checkout) -> None:
+def test_ctrl_c_while_pip_works_ends_it(ready: Checkout) -> None:
+    (ready.root / "requirements-dev.txt").write_text("tiny==2.0\n")
     with socket.create_server(("127.0.0.1", 0)) as index:
         address = f"http://127.0.0.1:{index.getsockname()[1]}"
-        process = fresh.start("setup", PIP_NO_INDEX="", PIP_FIND_LINKS="", PIP_INDEX_URL=address)
+        process = ready.start("setup", PIP_NO_INDEX="", PIP_FIND_LINKS="", PIP_INDEX_URL=address)
         index.accept()
         os.killpg(process.pid, signal.SIGINT)
         rest, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Stopped." in rest
-    wait_until_gone(fresh.root)
+    wait_until_gone(ready.root)
 
 
 @POSIX
