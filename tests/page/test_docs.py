@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
+from playwright.sync_api import TimeoutError
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -78,11 +80,11 @@ def test_the_page_shows_a_nodes_help_with_its_picture(comfyui_page: Page) -> Non
         return [left + 700, top + 285]
     }""")
     info = comfyui_page.get_by_test_id("info-button")
-    for _ in range(30):  # newer pages listen to what is selected only some time after they have a graph
+    for seconds in range(1, 10):  # newer pages listen to what is selected only some time after they have a graph
         comfyui_page.mouse.click(place[0] + 400, place[1])
         comfyui_page.mouse.click(*place)  # on its title, as a person selects it
-        comfyui_page.wait_for_timeout(1000)
-        if info.is_visible():
+        with contextlib.suppress(TimeoutError):
+            info.wait_for(timeout=1000 * seconds)
             break
     info.click()
     comfyui_page.get_by_text("How to read it").wait_for()
