@@ -15,8 +15,7 @@ from ..method.familiarity import Familiarity, measure
 from ..method.noising import FALL, assumed_shares, step_shares
 from ..method.prediction import NoisePredictions
 from ..method.scalar import ROUNDING_PER_STEP
-from ..method.settled import scatter
-from ..method.uncertainty import error_of_sum, sum_blocks, variance_of_mean, variance_of_total
+from ..method.uncertainty import error_of_sum, scatter, sum_blocks, variance_of_mean, variance_of_total
 from ..wording import NATS, asked_words, differing_part, format_value, format_with_error, plain_text, quoted, shorten
 
 CONFIDENCE = 0.95  # a verdict is undecided if the interval of this confidence contains 0
@@ -135,7 +134,7 @@ class Verdict:
     def _scatter(self, end: int) -> tuple[Tensor, Tensor] | None:
         """Squared standard error [B] and its degrees of freedom where samples give none: from how the asked steps scatter.
 
-        None if all steps were asked, as it was before there was a choice, and for less than 3 steps: see `settled.scatter`.
+        None if all steps were asked, as it was before there was a choice, and for less than 3 steps: see `uncertainty.scatter`.
         """
         return self._scatter_of([step for step in self.asked or () if self.start <= step < end])
 
@@ -156,7 +155,7 @@ class Verdict:
     def decided(self) -> Tensor:
         """[B] whether the confidence interval of the log-odds lies on one side of 0.
 
-        If none is known, how the steps scatter stands for it, see `settled.scatter`; and where that is unknown too, whether they
+        If none is known, how the steps scatter stands for it, see `scatter`; and where that is unknown too, whether they
         are not 0. Never where the model does not know the image, or hardly.
         """
         half_width = self.half_width

@@ -13,7 +13,7 @@ from torch import Tensor
 from .familiarity import recognise
 from .noising import NoisedLatents, to_vae_space
 from .prediction import NoisePredictions
-from .uncertainty import Spread, error_of_sum
+from .uncertainty import Spread, error_of_sum, scatter
 
 Reading = Literal["difference", "absolute", "information", "evidence", "combined"]
 Weighting = Literal["uniform", "information"]
@@ -170,8 +170,6 @@ def _total_error(totals: Tensor, noised: NoisedLatents, asked: list[int], weight
 
     From the noise samples; where they give none and only some steps were asked, from how the steps scatter about each other.
     """
-    from .settled import scatter  # it reads steps by this module itself
-
     error = error_of_sum(totals, noised.antithetic, noised.fresh_noise)
     if error is not None or noised.asked is None or not noised.fresh_noise:
         return error

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .difference import read_step
 from .prediction import NoisePredictions
+from .uncertainty import scatter
 
 Quality = Literal["quick", "settled", "exact"]
 QUICK = 6
@@ -80,19 +81,3 @@ def _interval(density: Tensor, log_snr: Tensor, shares: Tensor) -> tuple[Tensor,
         return total, torch.full_like(total, torch.inf)
     error = (variance * shares[:, None].square()).sum(dim=0).sqrt()
     return total, float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * error
-
-
-def scatter(density: Tensor, log_snr: Tensor) -> tuple[Tensor, float]:
-    """Each step's variance, [n,B], from how far it lies off the line between its neighbours, and their degrees of freedom.
-
-    r_i = y_i - c y_(i-1) - (1 - c) y_(i+1), the straight line's c; variance r_i^2 / (1 + c^2 + (1 - c)^2): the estimator of
-    Gasser, Sroka and Jennen-Steinmetz (1986). What curves counts as scatter too. The ends have their neighbour's. Neighbouring
-    residuals share steps, so that two count as one degree. No degrees for less than 3 steps, or with pure noise among them.
-    """
-    if len(density) < 3 or not torch.isfinite(log_snr).all():
-        return torch.full_like(density, torch.inf), 0.0
-    before, here, after = log_snr[:-2], log_snr[1:-1], log_snr[2:]
-    c = ((after - here) / (after - before))[:, None].nan_to_num(0.5)
-    residuals = density[1:-1] - c * density[:-2] - (1 - c) * density[2:]
-    inner = residuals.square() / (1 + c.square() + (1 - c).square())
-    return torch.cat([inner[:1], inner, inner[-1:]]), max(1.0, (len(density) - 2) / 2)
