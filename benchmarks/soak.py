@@ -191,39 +191,47 @@ def main() -> int:
     options = parser.parse_args()
     place = ROOT / "benchmarks" / "results" if options.runs >= 200 and not options.usual_malloc else ROOT / "output" / "soak"
     place.mkdir(parents=True, exist_ok=True)
-    rows, wrong = list[Row](), list[str]()
     if not options.usual_malloc:
         os.environ.update(MALLOC)
     with Server(find_host(), packs={"sdexplain_probe": ROOT / "tools" / "probe_pack"}) as server:
-        (server.base / "input" / "saved.safetensors").write_bytes(pack(made_predictions()))
-        client = WordlessClient(server.url)
-        info = client.object_info()
-        fresh_noise = good_runs(client, info)
-        soak = Soak(client, info, options.seed)
-        for number in range(1, options.runs + 1):
-            began = time.monotonic()
-            kind, about, ended, complaints = soak.run(number)
-            wrong += complaints
-            rows.append(Row(number, kind, about, ended, time.monotonic() - began, *measure(server)))
-            print(
-                *(f"{value:.1f}" if isinstance(value, float) else value for value in rows[-1]),
-                *complaints,
-                sep=" | ",
-                flush=True,
-            )
-        identical = good_runs(client, info) == fresh_noise
-    with (place / "soak.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(Row._fields)
-        table.writerows([f"{value:.1f}" if isinstance(value, float) else value for value in row] for row in rows)
+        rows, wrong, identical = run_all(server, options.runs, options.seed)
+    write(rows, place / "soak.csv")
     slope, growth = trend(rows)
     draw(rows, slope, place / "soak.png")
-    folders = max(row.explorer_folders for row in rows)
+    largest = max(row.explorer_mb for row in rows)
     print(f"\n{len(rows)} runs: {dict(Counter(row.ended for row in rows))}")
     print(
         f"resident memory: {slope:+.3f} MB a run, {growth:+.1%} in all after the warm-up (less than {MOST_GROWTH:.0%} expected)"
     )
-    print(f"explorer's folders: {folders} at most, {max(row.explorer_mb for row in rows):.1f} MB (up to {MOST_MB} MB expected)")
+    folders = max(row.explorer_folders for row in rows)
+    print(f"explorer's folders: {folders} at most, {largest:.1f} MB (up to {MOST_MB} MB expected)")
     print(f"good runs at the end as at the start, to the last bit: {identical}")
     print("\n".join([f"{len(wrong)} wrong ends", *wrong]))
-    return int(bool(wrong) or growth >= MOST_GROWTH or max(row.explorer_mb for row in rows) > MOST_MB or not identical)
+    return int(bool(wrong) or growth >= MOST_GROWTH or largest > MOST_MB or not identical)
+
+
+def run_all(server: Server, runs: int, seed: int) -> tuple[list[Row], list[str], bool]:
+    """Each run's row, what was wrong, and whether good runs gave the same at the end as at the start."""
+    (server.base / "input" / "saved.safetensors").write_bytes(pack(made_predictions()))
+    client, rows, wrong = WordlessClient(server.url), list[Row](), list[str]()
+    info = client.object_info()
+    fresh_noise = good_runs(client, info)
+    soak = Soak(client, info, seed)
+    for number in range(1, runs + 1):
+        began = time.monotonic()
+        kind, about, ended, complaints = soak.run(number)
+        wrong += complaints
+        rows.append(Row(number, kind, about, ended, time.monotonic() - began, *measure(server)))
+        print(*cells(rows[-1]), *complaints, sep=" | ", flush=True)
+    return rows, wrong, good_runs(client, info) == fresh_noise
+
+
+def cells(row: Row) -> list[Any]:
+    return [f"{value:.1f}" if isinstance(value, float) else value for value in row]
+
+
+def write(rows: list[Row], file: Path) -> None:
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerow(Row._fields)
+        table.writerows(map(cells, rows))

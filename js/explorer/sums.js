@@ -242,7 +242,7 @@ export function varianceOfMean(values) {
 
 /**
  * The standard error of the sum of steps' totals from how far each lies off the line between its neighbours: `scatter` of
- * nodes/maths/method/settled.py. Null for less than 3 steps, or with pure noise among them.
+ * nodes/maths/method/uncertainty.py. Null for less than 3 steps, or with pure noise among them.
  * @param {number[]} totals with their weights in them
  * @param {number[]} weights
  * @param {(number | null)[]} logSnr
