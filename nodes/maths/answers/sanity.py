@@ -269,7 +269,7 @@ def check_familiar(first: NoisePredictions) -> Check:
         return Check(name, None, "no step to tell it by", f"{found.answer(0)} Take more steps.")
     figure = f"{float(found.ratios[0]):.2f} of smoothing’s noise error, bound ≤ {found.limit:.2f}"
     if found.may_be_sure[0] and not found.foreign[0]:
-        own = "" if found.own is None else f" The model’s own pictures: below {found.own.ratios[-1]:.2f}."
+        own = "" if found.own is None else f" The model’s own pictures: mostly below {found.own.ratios[-1]:.2f}."
         return Check(name, True, figure, f"Smoothing, which knows of the picture only how smooth it is, has 1.{own}")
     return Check(name, False, figure, f"{found.words(0)} Nothing that it says about the picture is to be believed.")
 

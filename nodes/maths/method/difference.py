@@ -19,6 +19,8 @@ Reading = Literal["difference", "absolute", "information", "evidence", "combined
 Weighting = Literal["uniform", "information"]
 SIGNED = ("difference", "evidence")
 """The readings whose sign changes if the prompts are swapped."""
+MOST_NAMED = 12
+"""So many steps are named in an error at most."""
 COMBINED: tuple[Reading, ...] = ("information", "evidence")
 """What the reading "combined" consists of."""
 Direction = Literal["target - contrast", "contrast - target"]
@@ -241,9 +243,11 @@ def check_any_asked(noised: NoisedLatents, start: int, end: int) -> list[int]:
     """
     asked = noised.asked_within(start, end)
     if not asked:
+        steps = noised.asked_steps
+        which = ", ".join(map(str, steps[:MOST_NAMED])) + (" …" if len(steps) > MOST_NAMED else "")
         raise ValueError(
-            f"The model was asked at {len(noised.asked_steps)} of {noised.steps} steps, but at none of the range {start}-{end}. "
-            "Take a wider range, or set the quality to exact: only the missing steps are then asked."
+            f"The model was asked at {len(steps)} of {noised.steps} steps ({which}), but at none of the range {start}-{end}. "
+            "Take a range with one of these, or set the quality to exact: only the missing steps are then asked."
         )
     return asked
 
