@@ -112,6 +112,7 @@ def ui(options: argparse.Namespace) -> int:
 
 def test(options: argparse.Namespace) -> int:
     in_environment()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # dozens of processes import the same: what is compiled is kept
     tests, quick = ROOT / "tests", "--quick" in options.rest
     further = [] if quick else find_further_hosts()
     if not quick:

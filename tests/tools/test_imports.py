@@ -42,7 +42,8 @@ FILES = sorted(
     for file in (ROOT / folder).rglob("*.py")
     if "probe_pack" not in file.parts
 ) + [Path("__init__.py"), Path("dev.py")]
-IMPORTS = {file: modules_of(ROOT, file, FILES) for file in FILES}
+AMONG = frozenset(FILES)
+IMPORTS = {file: modules_of(ROOT, file, AMONG) for file in FILES}
 
 
 def folder_of(file: Path) -> str:
