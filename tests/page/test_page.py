@@ -47,6 +47,15 @@ NODES = {
 }
 # where a node's widgets hold what a person writes
 TEXTS = {"CLIPTextEncode": [0], "SDExplainPredictNoise": [0, 1], "SDExplainRivals": [0, 1], "SDExplainSanity": [4, 5]}
+# as few steps, noise samples and pictures as there may be, by the place of their widget
+FEW = {
+    "SDExplainNoiseLatent": {0: 2, 4: 2},
+    "SDExplainExplain": {2: 2, 3: 2},
+    "SDExplainSanity": {0: 2, 1: 2},
+    "SDExplainStepSheet": {0: 2},
+    "SDExplainStepAnimation": {0: 1},
+    "KSampler": {2: 2},
+}
 SHOWING = (
     *("SDExplainExplain", "SDExplainHeatmap", "SDExplainStepSheet", "SDExplainRivals", "SDExplainSanity", "SDExplainVerdict"),
     "PreviewImage",
@@ -222,14 +231,8 @@ def read(file: Path) -> dict[str, Any]:
 
 def with_few_steps(workflow: dict[str, Any]) -> dict[str, Any]:
     for node in workflow["nodes"]:
-        if node["type"] == "SDExplainNoiseLatent":
-            node["widgets_values"][0] = 2
-        if node["type"] == "SDExplainStepSheet":
-            node["widgets_values"][0] = min(2, node["widgets_values"][0])
-        if node["type"] == "SDExplainExplain":
-            node["widgets_values"][2] = 2
-        if node["type"] == "SDExplainStepAnimation":
-            node["widgets_values"][0] = 1
+        for place, most in FEW.get(node["type"], {}).items():
+            node["widgets_values"][place] = min(most, node["widgets_values"][place])
     return workflow
 
 
