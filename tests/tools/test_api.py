@@ -224,7 +224,7 @@ def slow(steps: int) -> api.Prompt:
 def idle(comfyui: Client) -> Iterator[None]:
     """Checks that a test leaves nothing running or waiting."""
     yield
-    deadline = time.monotonic() + 5  # far less than what a test would leave running
+    deadline = time.monotonic() + 30  # far less than what a test would leave running
     while (queue := comfyui._get("/queue").json()) != {"queue_running": [], "queue_pending": []}:
         assert time.monotonic() < deadline, queue
 
