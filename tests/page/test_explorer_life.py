@@ -165,30 +165,32 @@ def test_two_maps_have_one_scale_one_pointer_and_one_box(empty: Page) -> None:
     empty.wait_for_function("document.querySelectorAll('.sdx-picture').length === 1")
 
 
-def test_it_speaks_the_pages_language_also_of_what_came_with_the_data(alone: Page) -> None:
+def test_it_speaks_the_pages_language_also_of_what_came_with_the_data(rendered: Page) -> None:
     """On a page of its own that is opened in that language: while the language changes, the page registers all nodes anew.
 
     Newer pages have no German.
     """
     setting = "app.extensionManager.setting"
-    nodes_2 = alone.evaluate(f"{setting}.get('Comfy.VueNodes.Enabled')")
+    nodes_2 = rendered.evaluate(f"{setting}.get('Comfy.VueNodes.Enabled')")
     try:
-        alone.evaluate(f"async () => await {setting}.set('Comfy.Locale', 'fr')")
-        alone.reload()
-        alone.wait_for_function("window.app?.graph?.nodes.length")
-        assert alone.evaluate(f"{setting}.get('Comfy.VueNodes.Enabled')") == nodes_2
-        serve(alone, {"words": random_predictions(4, 10, 1, (6, 6))})
-        alone.evaluate(EMPTY)
-        alone.wait_for_function("document.querySelector('.sdx-message')?.textContent.startsWith('Connectez ')")
-        open_run(alone, "words")
-        alone.wait_for_function("document.querySelector('.sdx-verdict').dataset.value")
-        assert words(alone, ".sdx-verdict").startswith("Image entière : ") and "étapes 0–10 sur 10" in words(alone, ".sdx-steps")
-        ends, source = words(alone, ".sdx-ends"), words(alone, ".sdx-source")
+        rendered.evaluate(f"async () => await {setting}.set('Comfy.Locale', 'fr')")
+        rendered.reload()
+        rendered.wait_for_function("window.app?.graph?.nodes.length")
+        assert rendered.evaluate(f"{setting}.get('Comfy.VueNodes.Enabled')") == nodes_2
+        serve(rendered, {"words": random_predictions(4, 10, 1, (6, 6))})
+        rendered.evaluate(EMPTY)
+        rendered.wait_for_function("document.querySelector('.sdx-message')?.textContent.startsWith('Connectez ')")
+        open_run(rendered, "words")
+        rendered.wait_for_function("document.querySelector('.sdx-verdict').dataset.value")
+        assert words(rendered, ".sdx-verdict").startswith("Image entière : ") and "étapes 0–10 sur 10" in words(
+            rendered, ".sdx-steps"
+        )
+        ends, source = words(rendered, ".sdx-ends"), words(rendered, ".sdx-source")
         assert "parle pour \u2068“one”\u2069" in ends and "nats par cellule latente" in source
-        assert words(alone, ".sdx-title") == "\u2068“one”\u2069 contre \u2068“other”\u2069"
+        assert words(rendered, ".sdx-title") == "\u2068“one”\u2069 contre \u2068“other”\u2069"
         assert source.endswith(". Le modèle connaît de telles images (son erreur vaut 0.15 fois celle d’un lissage).")
     finally:
-        alone.evaluate(f"async () => await {setting}.set('Comfy.Locale', 'en')")
+        rendered.evaluate(f"async () => await {setting}.set('Comfy.Locale', 'en')")
 
 
 def test_it_is_said_once_that_older_data_had_to_go(empty: Page) -> None:
@@ -272,8 +274,8 @@ def test_runs_and_removals_leave_nothing(rendered: Page) -> None:
     serve(rendered, runs)
     rendered.evaluate("app.graph.clear()")
     # in Nodes 2.0 the page keeps much of every removed node, whosever it is: what it keeps of one as large without a panel
-    own = growth(rendered, "SDExplainHeatmap", 15, [])
-    left = growth(rendered, "SDExplainExplore", 30, list(runs))
+    own = growth(rendered, "SDExplainHeatmap", 10, [])
+    left = growth(rendered, "SDExplainExplore", 20, list(runs))
     assert rendered.locator(".sdx").count() == 0
     assert left["JSEventListeners"] < max(0, own["JSEventListeners"]) + 1, (left, own)
     assert left["Nodes"] < 1.2 * max(0, own["Nodes"]) + 2, (left, own)
