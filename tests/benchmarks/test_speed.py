@@ -17,8 +17,7 @@ from sdexplain.benchmarks.timing.networks import BUNDLED, SD15, Network, random_
 from sdexplain.benchmarks.timing.stopwatch import Log, measure, timed
 from sdexplain.benchmarks.timing.work import BARE, LOOP, MASK, OURS, SINGLY, Work
 from sdexplain.tools.environment import ROOT
-from sdexplain.training import architecture
-from sdexplain.training.tokenizer import build_tokenizer
+from small_pipeline import small_pipeline
 
 pytestmark = pytest.mark.slow  # networks of diffusers and hundreds of questions
 
@@ -27,16 +26,8 @@ LATENT = (4, 8, 8)
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    tokenizer = build_tokenizer()
-    pipeline = architecture.build_pipeline(
-        vae=architecture.build_vae((8, 16), groups=4, scaling_factor=0.7),
-        unet=architecture.build_unet((16, 32), heads=2, groups=8, text_width=32),
-        text_encoder=architecture.build_text_encoder(tokenizer, width=32, heads=2),
-        tokenizer=tokenizer,
-        scheduler=architecture.build_scheduler("epsilon"),
-    )
     bare = SimpleNamespace(model=SimpleNamespace(diffusion_model=lambda x, timesteps, context: x))
-    edit = as_diffedit(pipeline)
+    edit = as_diffedit(small_pipeline())
     edit.set_progress_bar_config(disable=True)
     return Network("tiny", bare, [torch.randn(1, 77, 32) for _ in range(3)], LATENT, edit)
 

@@ -19,7 +19,7 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
 from sdexplain.nodes.maths.method.prediction import list_evaluations, predictions_shape
 from sdexplain.training import architecture
-from sdexplain.training.tokenizer import build_tokenizer
+from small_pipeline import small_pipeline
 from torch import Tensor
 from watching import assert_same_state, state_of, watch_calls
 
@@ -34,19 +34,6 @@ TOLERANCE = {"atol": 2e-5, "rtol": 1e-4}
 # -------------------------------------------------------------------------------------------------------------- a small model
 
 
-def build_pipeline(prediction_type: str = "epsilon") -> StableDiffusionPipeline:
-    torch.manual_seed(0)
-    tokenizer = build_tokenizer()
-    pipeline = architecture.build_pipeline(
-        vae=architecture.build_vae((8, 16), groups=4, scaling_factor=0.7),
-        unet=architecture.build_unet((16, 32), heads=2, groups=8, text_width=32),
-        text_encoder=architecture.build_text_encoder(tokenizer, width=32, heads=2),
-        tokenizer=tokenizer,
-        scheduler=architecture.build_scheduler(prediction_type),
-    )
-    return pipeline
-
-
 def save(pipeline: StableDiffusionPipeline, folder: Path) -> Path:
     architecture.save_pipeline(pipeline, folder, torch.float32)
     return folder
@@ -56,7 +43,7 @@ def save(pipeline: StableDiffusionPipeline, folder: Path) -> Path:
 def pipelines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[StableDiffusionPipeline, Path]]:
     """One network, said to predict the noise, the velocity and the image, in diffusers and in the folder it was saved to."""
     kinds = ("epsilon", "v_prediction", "sample")
-    return {kind: (built := build_pipeline(kind), save(built, tmp_path_factory.mktemp(kind))) for kind in kinds}
+    return {kind: (built := small_pipeline(kind), save(built, tmp_path_factory.mktemp(kind))) for kind in kinds}
 
 
 @pytest.fixture(scope="module")

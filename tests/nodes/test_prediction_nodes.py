@@ -13,7 +13,7 @@ from PIL import Image
 from sdexplain.tools.graphs import node, noising, prompt, summing, zebra_against_horse
 from sdexplain.tools.graphs import rivals as rival_labels
 from sdexplain.training import architecture
-from sdexplain.training.tokenizer import build_tokenizer
+from small_pipeline import small_pipeline
 
 if TYPE_CHECKING:
     from sdexplain.tools.client import Client, Run
@@ -26,15 +26,7 @@ NODES = ("SDExplainNoiseLatent", "SDExplainPredictNoise", "SDExplainRivals", "SD
 @pytest.fixture(scope="module")
 def pipeline_folder(comfyui_server: Server) -> str:
     """The name of a small pipeline with random weights among the server's diffusers folders."""
-    torch.manual_seed(0)
-    tokenizer = build_tokenizer()
-    pipeline = architecture.build_pipeline(
-        vae=architecture.build_vae((8, 16), groups=4, scaling_factor=0.7),
-        unet=architecture.build_unet((16, 32), heads=2, groups=8, text_width=32),
-        text_encoder=architecture.build_text_encoder(tokenizer, width=32, heads=2),
-        tokenizer=tokenizer,
-    )
-    architecture.save_pipeline(pipeline, comfyui_server.base / "models" / "diffusers" / "random weights", torch.float32)
+    architecture.save_pipeline(small_pipeline(), comfyui_server.base / "models" / "diffusers" / "random weights", torch.float32)
     return "random weights"
 
 
