@@ -29,13 +29,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..tools.environment import ROOT
+from ..training import digests
 from ..training.auditing import maps, transplant
 from ..training.auditing.transplant import FLIPS, Finding, Pairs, Place, Transplants
 from ..training.finished import Model
 from ..training.intervals import share
 from ..training.own_pictures import classifier
 from .ground_truth.marks import LAYER, LEARNED, STEPS, WORK, Data, Mark, Trial, read
-from .ground_truth.records import recorded, source_digest, weights_digest
+from .ground_truth.records import recorded, source_digest
 from .ground_truth.subjects import write_digits
 from .tables import Table
 
@@ -78,7 +79,7 @@ def rows_of(number: int, data: Data, model: Model, steps: int) -> Iterator[dict[
     can be asked about the same trials.
     """
     key = repr((data.recipe.steps, steps, source_digest([maps, transplant])))
-    of_model = data.work / weights_digest(model.pipeline.unet)[:12]
+    of_model = data.work / digests.of_weights(model.pipeline.unet)[:12]
     for trial in (Trial(number, data, marked, steps) for marked in (True, False)):
         row = recorded(data.work / f"{number}_{trial.kind}.json", key, partial(judge, trial))
         said = recorded(of_model / f"{number}_{trial.kind}.json", key, partial(ask_data, trial, row, model))

@@ -21,6 +21,7 @@ from accelerate import PartialState
 from torch import Tensor
 from tqdm import tqdm
 
+from . import digests
 from .auditing import gallery, kept
 from .auditing.maps import REPLACED, TIMESTEPS, Auditor
 from .auditing.transplant import Finding, Transplants
@@ -67,9 +68,7 @@ def audit(
         print("\n".join([found.summary(), *(f"- {note}" for note in found.notes)]))
     held_out = PictureSet(found.held_out, size)
     chosen = evenly(found.held_out, pictures)
-    settings = {"classifier": kept.digest(classifier), "model": kept.digest(model), "layer": layer, "regions": regions}
-    settings |= {"data": str(data.resolve()), "seed": seed, "size": size, "timesteps": str(TIMESTEPS)}
-    settings["pictures"] = kept.digest_names(item.file for item in found.held_out)
+    settings = depends_on(auditor, found) | {"data": str(data.resolve()), "seed": seed}
     with processes.main_process_first():
         answers = kept.Answers(out / "answers", settings)
     with processes.split_between_processes([number for number in chosen if not answers.has(number)]) as own:
@@ -85,6 +84,20 @@ def audit(
         for one in (one for one in findings if one.conspicuous):
             print(gallery.sentence(one, found.classes, auditor.size))
         print(f"wrote {out / 'audit.html'}")
+
+
+def depends_on(auditor: Auditor, pictures: reading.Pictures) -> dict[str, str | int]:
+    """What the answers about these pictures change with."""
+    asked, pipeline = auditor.classifier, auditor.model.pipeline
+    return {
+        "networks": digests.of_weights(asked.network, pipeline.unet, pipeline.vae, pipeline.text_encoder),
+        "preprocessing": str(asked.preprocessing),
+        "layer": auditor.choices.layer,
+        "regions": auditor.regions,
+        "size": auditor.size,
+        "timesteps": str(TIMESTEPS),
+        "pictures": digests.of_files(item.file for item in pictures.held_out),
+    }
 
 
 def transplant(test: Transplants, model: Model) -> list[Finding]:

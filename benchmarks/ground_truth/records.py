@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 
-from torch import nn
-
 
 def recorded(path: Path, key: str, make: Callable[[], dict]) -> dict:
     """The record of this key: read where it is there, else made and written beside its place, then renamed."""
@@ -37,11 +35,3 @@ def read(path: Path, key: str) -> dict | None:
 def source_digest(modules: Iterable[ModuleType]) -> str:
     """SHA-256 of the modules' source files: what was measured by other code is stale."""
     return hashlib.sha256(b"\0".join(Path(module.__file__).read_bytes() for module in modules)).hexdigest()
-
-
-def weights_digest(network: nn.Module) -> str:
-    """SHA-256 of a network's weights."""
-    found = hashlib.sha256()
-    for name, value in network.state_dict().items():
-        found.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()

@@ -17,13 +17,13 @@ from torch import Tensor
 from ...bundled.scenes import PAIRS
 from ...nodes.maths.answers.faithfulness import Cover
 from ...nodes.maths.method.classifier import Classifier
+from ...training import digests
 from ...training.finished import Model
 from ...training.own_pictures import reading
 from ...training.own_pictures.classifier import logits
 from ...training.own_pictures.pictures import PictureSet
 from . import marks
 from .cases import Case, cases
-from .records import weights_digest
 
 TIMESTEPS, JUDGED_AT, SHARES = tuple(range(981, 0, -40)), (701, 501, 301), 4
 DIGIT_PAIRS = (("4", "9"), ("3", "8"), ("1", "7"))
@@ -70,7 +70,7 @@ class Subject:
     @property
     def key(self) -> str:
         """What changes if others are asked, or otherwise."""
-        asked = weights_digest(self.model.pipeline.unet), weights_digest(self.classifier.network)
+        asked = digests.of_weights(self.model.pipeline.unet), digests.of_weights(self.classifier.network)
         return repr((asked, self.timesteps, self.judged_at, self.shares, self.cover, self.layer))
 
 

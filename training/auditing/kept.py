@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -42,19 +40,3 @@ class Answers:
     def get(self, number: int) -> Answer:
         with np.load(self.file(number)) as stored:
             return Answer(**{name: stored[name] if name in MAPS else stored[name].item() for name in stored.files})
-
-
-def digest_names(files: Iterable[Path]) -> str:
-    """A number that changes when other files come in these places, or these are changed."""
-    known = [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-    return hashlib.sha256(json.dumps(known).encode()).hexdigest()
-
-
-def digest(file: Path) -> str:
-    """A number that changes with the content of a file, or of all the weights in a folder."""
-    files = [file] if file.is_file() else sorted(file.rglob("*.safetensors"))
-    found = hashlib.sha256()
-    for one in files:
-        with one.open("rb") as stream:
-            found.update(hashlib.file_digest(stream, "sha256").digest() if hasattr(hashlib, "file_digest") else stream.read())
-    return found.hexdigest()
