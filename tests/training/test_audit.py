@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from sdexplain.nodes.maths.method.classifier import Classifier
 from sdexplain.nodes.maths.method.preprocessing import Preprocessing
-from sdexplain.training import audit
+from sdexplain.training import audit, digests
 from sdexplain.training.auditing import gallery, kept, maps, transplant
 from sdexplain.training.auditing.transplant import Finding, Transplants
 from sdexplain.training.finished import Model
@@ -151,6 +151,12 @@ def test_a_classifier_that_goes_by_no_single_place_has_none(corner: Classifier) 
     assert not any(one.conspicuous for one in Transplants(whole, shown, labels).find())
 
 
+def test_pictures_too_few_for_pairs_have_no_place_that_decides(corner: Classifier) -> None:
+    shown, labels = pictures(0.95)
+    two = [int((labels == label).nonzero()[0]) for label in (0, 1)]
+    assert Transplants(corner, shown[two], labels[two]).find() == []
+
+
 def test_what_any_other_picture_does_as_well_is_not_conspicuous(bright: Finding) -> None:
     """Classifiers that are unsure answer otherwise whatever is put in."""
     assert not replace(bright, control=bright.flipped).conspicuous
@@ -194,7 +200,7 @@ def test_answers_are_kept_until_the_settings_change(tmp_path: Path) -> None:
     assert again.get(7).region == 3 and again.get(7).classifier_map.shape == (8, 8)
     assert not kept.Answers(tmp_path / "answers", {"classifier": "2"}).has(7)
     files = [Path(__file__), Path(audit.__file__)]
-    assert kept.digest_names(files) == kept.digest_names(files) != kept.digest_names(files[::-1])
+    assert digests.of_files(files) == digests.of_files(files) != digests.of_files(files[::-1])
 
 
 def test_page_and_tables_begin_with_what_matters_most(tmp_path: Path, marked: Transplants, bright: Finding) -> None:

@@ -243,6 +243,8 @@ class Transplants:
 
     def answers(self, pairs: Pairs, place: Place) -> np.ndarray:
         """[M] the classes that the classifier calls after the transplant."""
+        if not len(pairs.donors):  # so few pictures that no half has two classes
+            return np.zeros(0, dtype=int)
         return logits(self.classifier, self.transplanted(pairs, place)).argmax(1).numpy()
 
 
