@@ -8,7 +8,7 @@ from dataclasses import replace
 import analytic
 import pytest
 import torch
-from sdexplain.nodes.maths.answers.no_words import LONE_ERRORS, find_cases
+from sdexplain.nodes.maths.answers.no_words import LONE_ERRORS, PAIR_ERRORS, find_cases
 from sdexplain.nodes.maths.answers.verdict import headline, judge, preferences, report
 from sdexplain.nodes.maths.method.cases import (
     CLEANEST,
@@ -168,7 +168,7 @@ def test_a_lone_sample_and_some_levels_stand_for_all_and_decide_only_what_they_c
         unasked = sorted(set(range(MOST_STEPS)) - set(few.noised.asked_steps))
         empty[:, unasked] = empty[count:] = 0  # where the model was not asked
         found = find_cases(whole, few, empty)
-        assert found.apart(LONE_ERRORS if count == 1 else 0).tolist() == [decided]
+        assert found.apart(LONE_ERRORS if count == 1 else PAIR_ERRORS).tolist() == [decided]
         assert found.target.sign() == whole.cases.target.sign() and found.contrast.sign() == whole.cases.contrast.sign()
 
 
