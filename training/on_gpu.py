@@ -137,7 +137,8 @@ class Run:
         if not self.held:
             return "no scene was drawn"
         held = torch.stack([self.held[index] for index in sorted(self.held)])
-        return verdicts(self.average.module.cpu().eval(), held, self.tokenizer, self.scheduler)
+        networks = self.average.module.cpu().float().eval()  # `save` makes them half
+        return verdicts(networks, held, self.tokenizer, self.scheduler)
 
     def save(self, folder: Path) -> None:
         """Write the averaged networks with the VAE as a pipeline."""

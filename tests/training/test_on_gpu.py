@@ -43,6 +43,7 @@ def test_a_run_goes_on_where_the_one_before_ended_and_its_pieces_make_a_pipeline
     trained = StableDiffusionPipeline.from_pretrained(tmp_path / "again", dtype=torch.float32, safety_checker=None)
     average = second.average.module.unet.state_dict()
     assert all(torch.equal(value, average[name].float()) for name, value in trained.unet.state_dict().items())
+    assert second.verdicts().count("gap") == 3, "of the networks that were saved"
 
 
 def _state(folder: Path) -> int:
