@@ -26,7 +26,7 @@ class SumDifference(io.ComfyNode):
             "asked again, so you can try ranges, readings and weightings freely.",
             search_aliases=["explain", "attribution", "evidence", "saliency", "delta denoising", "DiffEdit"],
             inputs=[
-                types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions."),
+                types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions or Explain Image."),
                 *shared("start", "end"),
                 quantity.reading(
                     "information",

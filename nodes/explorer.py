@@ -49,12 +49,14 @@ class Explorer(io.ComfyNode):
             is_output_node=True,
             inputs=[
                 *shared("image"),
-                types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions.", lazy=True),
+                types.NoisePredictions.Input(
+                    "predictions", tooltip="From Collect Noise Predictions or Explain Image.", lazy=True
+                ),
                 *shared("start", "end"),
                 quantity.reading(
                     "evidence",
-                    "What is summed. evidence: for (+) or against (−) the target. information and absolute: where the "
-                    "predictions differ at all. difference: the signed difference itself, where opposite signs cancel.",
+                    "What is summed. evidence: for (+) or against (−) the target. information, absolute, combined: where "
+                    "the predictions differ at all. difference: the signed difference itself, where opposite signs cancel.",
                 ),
                 quantity.weighting(
                     "information",

@@ -29,7 +29,7 @@ class SavePredictions(io.ComfyNode):
             search_aliases=["export predictions", "store", "safetensors", "cache"],
             is_output_node=True,
             inputs=[
-                types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions."),
+                types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions or Explain Image."),
                 io.String.Input(
                     "filename_prefix",
                     default="predictions/SDExplain",

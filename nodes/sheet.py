@@ -37,7 +37,7 @@ class StepSheet(io.ComfyNode):
             is_output_node=True,
             inputs=[
                 *shared("image"),
-                types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions."),
+                types.NoisePredictions.Input("predictions", tooltip="From Collect Noise Predictions or Explain Image."),
                 io.Int.Input(
                     "ranges",
                     default=5,

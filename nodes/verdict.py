@@ -38,8 +38,8 @@ class LabelVerdict(io.ComfyNode):
             inputs=[
                 types.NoisePredictions.Input(
                     "predictions",
-                    tooltip="From Collect Noise Predictions. With 2 or more noise samples (4 or more in antithetic pairs) the "
-                    "verdict has a standard error.",
+                    tooltip="From Collect Noise Predictions or Explain Image. With 2 or more noise samples (4 or more in "
+                    "antithetic pairs) the verdict has a standard error.",
                 ),
                 *shared("start", "end"),
                 io.Float.Input(

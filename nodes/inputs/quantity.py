@@ -26,6 +26,6 @@ def scalar() -> io.Combo.Input:
         default="channel norm",
         tooltip="The one number per place. channel norm: how much, without a sign. channel mean: signed, the mean over the "
         "latent's channels. decoded luminance: signed, brighter or darker as the target; needs the VAE. The sign of these two "
-        "is brightness or texture, not for or against a label. The readings absolute, information and evidence already have "
-        "one number per place, which both channel scalars show; only evidence is for or against.",
+        "is brightness or texture, not for or against a label. The readings absolute, information, evidence and combined "
+        "already have one number per place, which both channel scalars show; only evidence is for or against.",
     )
