@@ -124,7 +124,11 @@ def managed(network: nn.Module, classes: tuple[str, ...], preprocessing: Preproc
 
 
 def open_file(path: Path) -> tuple[nn.Module, tuple[str, ...], Preprocessing]:
-    """The network of one file, see this module, or of a timm file with timm's config.json beside it."""
+    """The network of one file, see this module, or of a timm file with timm's config.json beside it.
+
+    Raises:
+        ValueError: an entry of the metadata is missing, or the classes are not two names or more.
+    """
     described = describe(path)
     missing = [entry for entry in NEEDED if entry not in described]
     if missing:

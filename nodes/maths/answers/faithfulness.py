@@ -213,6 +213,9 @@ def follow(hide: Hide, labels: Tensor, order: Tensor, shares: int, judge: Judge,
     """Both curves of one order of regions, deletion and insertion, [K+1] each.
 
     ends [2] are the answers to the whole picture and to the covered one.
+
+    Raises:
+        ValueError: more shares than regions.
     """
     if len(order) < shares:
         raise ValueError(f"The picture has {len(order)} regions, fewer than the {shares} shares. Choose fewer shares.")

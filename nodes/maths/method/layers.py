@@ -151,7 +151,11 @@ def _no_such_layer(question: Question, x: Tensor, name: str, named: list[str]) -
 
 
 def at_layer(question: Question, x: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    """A layer's output for x [n,3,h,w] and the gradient of each one's margin by it, both [n,K,r,c]."""
+    """A layer's output for x [n,3,h,w] and the gradient of each one's margin by it, both [n,K,r,c].
+
+    Raises:
+        ValueError: a layer whose output is not a tensor of 3 or 4 dimensions, or has no places.
+    """
     size = (int(x.shape[-2]), int(x.shape[-1]))
     margin, watched = watch(question, x, [name])
     output = watched.calls[name].output
