@@ -122,7 +122,7 @@ class _Digest:
         return self._sha.hexdigest()
 
     def add(self, value: object, depth: int = 0) -> None:
-        """Take in a value with all that it holds; an object is followed `DEEPEST` deep, and once if it stands in several places."""
+        """Take in a value with all that it holds; objects `DEEPEST` deep, and one in several places once."""
         if isinstance(value, Tensor):
             self._add_tensor(value)
         elif isinstance(value, dict):
