@@ -316,7 +316,7 @@ def test_what_is_assumed_of_ends_that_were_not_asked_is_said_and_may_be_wrong() 
     assert f"{ends:.3g} of these nats are assumed: no step was asked at the ends" in text
     assert f" {ends:.3g} of these nats are assumed" in report(known(judge(swapped(asked)))), "for the horse, then"
     beyond = sum(2 * 3 * math.exp(-0.2 * length) for length in lengths)
-    assert verdict.half_width.item() == pytest.approx(ends + beyond, rel=1e-3), "the three steps agree to the last bit"
+    assert verdict.half_width.item() == pytest.approx(math.hypot(ends, beyond), rel=1e-3), "the three steps agree"
     assert not assumed(judge(whole)).any() and "assumed" not in report(known(judge(whole)))
     both_ends = part_of(whole, (0, 2, 5), 1)
     torch.testing.assert_close(assumed(judge(both_ends)), torch.zeros(1))

@@ -118,10 +118,13 @@ class Verdict:
     def half_width(self) -> Tensor | None:
         """[B] half the width of the confidence interval of the log-odds, None if it is unknown.
 
-        By Student's t, which few samples widen; what is `assumed` may be all wrong; the schedule's own error is added.
+        By Student's t, which few samples widen; the schedule's own error is added. Where only some steps were asked, what is
+        `assumed` of the ends may be all wrong: then the squares of all three are added, since the schedule's error counts ends too.
         """
         half_width = self._half_width(self.end)
-        return None if half_width is None else torch.hypot(half_width, assumed(self)) + schedule_error(self)
+        if half_width is None or self.asked is None:
+            return None if half_width is None else half_width + schedule_error(self)
+        return torch.stack([half_width, assumed(self), schedule_error(self)]).norm(dim=0)
 
     def _half_width(self, end: int) -> Tensor | None:
         steps = slice(self.start, end)
