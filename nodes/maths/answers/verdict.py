@@ -119,7 +119,7 @@ class Verdict:
         """[B] half the width of the confidence interval of the log-odds, None if it is unknown.
 
         By Student's t, which few samples widen; the schedule's own error is added. Where only some steps were asked, what is
-        `assumed` of the ends may be all wrong: then the squares of all three are added, since the schedule's error counts ends too.
+        `assumed` of the ends may be all wrong: then the squares of all three are added, as the schedule's error is of ends too.
         """
         half_width = self._half_width(self.end)
         if half_width is None or self.asked is None:
