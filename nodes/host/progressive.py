@@ -113,7 +113,8 @@ class Progress:
         steps, samples = known_part(self.noised, self.group, self.done)
         if (len(steps), samples) == (self.noised.steps, self.noised.samples):
             return ""
-        why = "Map and verdict have settled" if self.settled else f"That is the most that {self.quality} asks for"
+        settled = "More would hardly change the map, or which prompt is ahead"
+        why = settled if self.settled else f"That is the most that {self.quality} asks for"
         taken = "one noise sample" if samples == 1 else f"{samples} noise samples"
         return f"Asked at {len(steps)} of {self.noised.steps} steps with {taken}. {why}; exact asks for the rest."
 
