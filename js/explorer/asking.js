@@ -17,13 +17,31 @@ export function choiceAbove(node, input) {
     let at = node.graph ? node : null // a node that is being made is in none yet: newer pages refuse to look for links then
     let slot = node.inputs.findIndex(({ name }) => name === input)
     for (let i = 0; i < LONGEST && at && slot >= 0; i++) {
-        at = at.getInputNode(slot)
-        const widget = at?.widgets?.find((/** @type {ComfyWidget} */ { name }) => name === CHOICE)
+        at = within(at.getInputNode(slot), at.getInputLink?.(slot)?.origin_slot)
+        const widget = choiceOf(at)
         const own = at?.inputs?.findIndex((/** @type {any} */ { name }) => name === CHOICE) ?? -1
         if (widget) return own >= 0 && at.isInputConnected(own) ? null : widget
         slot = at?.inputs?.findIndex((/** @type {any} */ own) => [LINKS, '*'].includes(own.type)) ?? -1 // a reroute
     }
     return null
+}
+
+/** @param {any} node @returns {ComfyWidget | undefined} */
+function choiceOf(node) {
+    return node?.widgets?.find((/** @type {ComfyWidget} */ { name }) => name === CHOICE)
+}
+
+/**
+ * The node in a subgraph that gives what the subgraph's node gives at an output, unless that one has the choice itself.
+ * @param {any} node @param {number} output
+ */
+function within(node, output) {
+    while (node?.subgraph && !choiceOf(node)) {
+        const link = node.subgraph.getLink?.(node.subgraph.outputs[output]?.linkIds?.[0])
+        node = link && node.subgraph.getNodeById(link.origin_id)
+        output = link?.origin_slot
+    }
+    return node
 }
 
 /** The level after one; undefined after the last, and where there is none. @param {unknown} level */

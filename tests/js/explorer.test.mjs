@@ -225,12 +225,17 @@ test('a numpy file has its header at a multiple of 64 bytes', () => {
     assert.equal(new DataView(file.buffer).getFloat32(file.length - 4, true), 2)
 })
 
-test('more is asked of the node above that has the choice, by way of reroutes, unless the choice is another node’s', () => {
+test('more is asked of the node above that has the choice, by way of reroutes and into subgraphs, unless the choice is another node’s', () => {
     const quality = { name: 'quality', value: 'quick' }, input = (type, from, more) => ({ type, from, ...more })
     const node = (inputs, widgets = []) => ({ graph: {}, inputs, widgets, getInputNode: slot => inputs[slot].from, isInputConnected: slot => Boolean(inputs[slot].link) })
     const above = (widgets, inputs = []) => choiceAbove(node([input('NOISE_PREDICTIONS', node([input('*', node(inputs, widgets))]), { name: 'predictions' })]), 'predictions')
     assert.equal(above([{ name: 'model' }, quality]), quality)
     assert.equal(above([quality], [input('COMBO', null, { name: 'quality', link: 7 })]), null)
     assert.equal(above([{ name: 'model' }]), null)
+    const links = { 5: { origin_id: 3, origin_slot: 0 } }, nodes = { 3: node([], [quality]) }
+    const subgraph = { outputs: [{ linkIds: [] }, { linkIds: [5] }], getLink: id => links[id], getNodeById: id => nodes[id] }
+    const explorer = node([input('NOISE_PREDICTIONS', { ...node([]), subgraph }, { name: 'predictions' })])
+    const inside = output => choiceAbove({ ...explorer, getInputLink: () => ({ origin_slot: output }) }, 'predictions')
+    assert.deepEqual([inside(1), inside(0)], [quality, null])
     assert.deepEqual(['quick', 'settled', 'exact', undefined].map(nextLevel), ['settled', 'exact', undefined, undefined])
 })
