@@ -48,6 +48,7 @@ class</th>
 {% for one in findings %}<tr{% if one.conspicuous %} class="alarm"{% endif %}><td>{{ one.called }}</td><td>{{ one.place }}</td>
 <td>{{ one.flips }}</td><td>{{ one.control }}</td><td>{{ one.elsewhere }}</td><td>{{ one.data }}</td><td>{{ one.verdict
 }}</td></tr>
+{% else %}<tr><td colspan="7">Too few pictures to tell: no two of different classes could be compared.</td></tr>
 {% endfor %}</table>
 {% for one in findings if one.pairs %}<h3>{{ one.called }}: {{ one.place }}</h3><p>{{ one.sentence }}</p>
 <table class="pairs"><tr><th>a picture of {{ one.called }}, with the place in a frame</th>
