@@ -38,7 +38,7 @@ def test_dragging_the_range_changes_map_words_and_widgets_and_undo_takes_it_back
     explorer.evaluate("() => app.extensionManager.workflow.activeWorkflow.changeTracker.undo()")
     look_at(explorer)
     assert (widgets(explorer)["start"], widgets(explorer)["end"]) == (0, 3)
-    assert "steps 0–3 of 6" in words(explorer, ".sdx-steps")
+    explorer.wait_for_function("document.querySelector('.sdx-steps').textContent.includes('steps 0–3 of 6')")
 
 
 def test_keys_and_a_drag_that_come_within_one_frame_all_count(explorer: Page) -> None:
@@ -120,6 +120,7 @@ def test_a_held_scale_stays_while_the_range_is_dragged(explorer: Page) -> None:
     hold, numbers = explorer.get_by_label("Hold the scale", exact=False), explorer.locator(".sdx-row").first
     free = numbers.inner_text()
     hold.click()
+    frames(explorer)
     assert hold.get_attribute("aria-pressed") == "true"
     drag(explorer, explorer.locator(".sdx-slider"), (0.97, 0.5), (0.2, 0.5))
     assert widgets(explorer)["end"] == 1 and numbers.inner_text().replace("≥ ", "") == free.replace("≥ ", "")
@@ -265,7 +266,8 @@ def test_it_asks_for_more_until_everything_is_asked(explorer: Page) -> None:
     assert explorer.evaluate(QUALITY) == "settled"
     explorer.wait_for_function("!document.querySelector('.sdx-steps').textContent.includes('asked: 3 ')")
     more.click()
-    assert explorer.evaluate(QUALITY) == "exact" and more.is_hidden()
+    assert explorer.evaluate(QUALITY) == "exact"
+    more.wait_for(state="hidden")
     # the end of the run before may also have 4 samples, but not of all steps
     explorer.wait_for_function(f"""() => ({AT_ITS_END})() && !document.querySelector('.sdx-steps').textContent.includes('asked')
         && document.querySelector('.sdx-pagers').textContent.includes('mean of 4 samples')""")
