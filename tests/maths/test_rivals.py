@@ -443,6 +443,16 @@ def test_the_headline_names_the_rivals_that_may_still_be_right() -> None:
     assert words.endswith(" are not ruled out.") and "taxi" not in words
 
 
+@pytest.mark.parametrize("samples", [1, 2])
+def test_what_was_not_tested_is_ahead_and_not_preferred(samples: int) -> None:
+    noised, predictions = random_predictions(images=1, samples=samples, handicaps=[0, 9, 9, 9])
+    if samples == 2:
+        noised = replace(noised, noise=torch.cat([noised.noise[:1], -noised.noise[:1]]), antithetic=True)
+    contest = run(Contest(noised, LABELS), predictions)
+    assert headline(contest, 0).startswith("The label ahead is “") and "prefers" not in report(contest)
+    assert "winner" not in report(contest) and "No standard error and no test" in report(contest)
+
+
 # ------------------------------------------------------------------------------------------------------------------ refusals
 
 

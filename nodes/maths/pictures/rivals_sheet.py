@@ -48,6 +48,9 @@ def headline(contest: Contest, image: int) -> str:
         none = "one of the labels describes this picture better than no words at all"
         n = "n" if contest.noised.images > 1 else "N"
         return f"{number[:-1]}{n}{none}; {quoted(short_label(contest, winner))} is ahead."
+    if not is_tested(contest):
+        taken = "pair of opposite samples" if contest.noised.antithetic else "noise sample"
+        return f"{number}he label ahead is {quoted(short_label(contest, winner))}; one {taken} can’t tell how surely."
     doubtful = [quoted(short_label(contest, other)) for other in others if not other.out and other.error is not None]
     doubt = f"; {', '.join(doubtful)} {'are' if len(doubtful) > 1 else 'is'} not ruled out" if doubtful else ""
     return f"{number}he model prefers {quoted(short_label(contest, winner))}{doubt}."
@@ -73,7 +76,9 @@ def table_lines(contest: Contest, image: int) -> list[str]:
                 *[against_none(contest, standing, image)] * asked,
                 *[probability_words(standing.probability)] * likely,
                 str(standing.samples),
-                status(standing, contest.noised.steps) if place else ("ahead" if is_unsure(contest, image) else "winner"),
+                status(standing, contest.noised.steps)
+                if place
+                else ("winner" if is_tested(contest) and not is_unsure(contest, image) else "ahead"),
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -98,6 +103,11 @@ def is_unsure(contest: Contest, image: int) -> bool:
     return contest.is_strange(image) or contest.fits_none(image)
 
 
+def is_tested(contest: Contest) -> bool:
+    """Whether there are the independent samples that a test takes."""
+    return contest.noised.estimates > 1
+
+
 def tells_probability(contest: Contest, image: int) -> bool:
     """Whether an image has probabilities: log-odds as they are, at temperature 1, are far too sure for that."""
     return contest.temperature != 1 and not is_unsure(contest, image)
@@ -120,10 +130,11 @@ def reading_rule(contest: Contest) -> str:
     noised = contest.noised
     pairs = " in antithetic pairs (the same noise with + and −)" if noised.antithetic else ""
     count = f"{noised.samples} noise sample{'s' * (noised.samples > 1)}{pairs}"
-    first = "label ahead" if all(is_unsure(contest, image) for image in range(noised.images)) else "winner"
+    unsure = not is_tested(contest) or all(is_unsure(contest, image) for image in range(noised.images))
+    first = "label ahead" if unsure else "winner"
     sentences = [f"Log-odds against the {first} in nats, over all {noised.steps} steps and up to {count}. {NATS}"]
     opposite = "; an antithetic pair counts as one" if noised.antithetic else ""
-    if noised.estimates < 2:
+    if not is_tested(contest):
         sentences.append(f"No standard error and no test: that takes 2 independent samples or more{opposite}.")
     else:
         sentences.append(
