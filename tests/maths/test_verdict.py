@@ -282,15 +282,17 @@ def test_where_the_interval_holds_0_it_is_undecided_and_says_so(spread: float, u
     assert ("Undecided between “zebra” and “horse”: 2.00 ± 0.17 nats" in text) == undecided
     assert "If the 95% interval contains 0, it is undecided." in text
     assert ("The 95% interval is −0.16 to 4.16 nats" in text) == undecided
-    assert ("1 of 1 steps speak for “zebra”" in text) == undecided
+    assert "1 of 1 steps" not in text, "one step agrees with itself"
 
 
 def test_one_sample_has_no_error_and_the_text_says_what_it_takes() -> None:
     verdict = judge(predictions_saying([[[5.0]]]))
     assert verdict.error is None and verdict.step_error is None and verdict.half_width is None and verdict.sums_half_width is None
-    text = report(verdict)
-    assert "The model prefers “zebra” by 5 nats." in text and "±" not in text
+    text = report(replace(verdict, temperature=13.0))
+    assert "“zebra” is ahead by 5 nats." in text and not any(word in text for word in ("prefers", "±", "Probability"))
     assert "Uncertainty unknown: take 2 or more noise samples." in text
+    few = report(judge(part_of(predictions_saying([[[5.0]] * 9]), (2, 6), 1)))
+    assert "Uncertainty unknown: take 2 or more noise samples, at quality exact." in few
 
 
 @pytest.mark.parametrize(
@@ -452,7 +454,7 @@ def test_what_a_verdict_carries_has_the_shapes_it_says() -> None:
 
 def test_a_fitted_temperature_gives_a_probability_and_without_one_there_is_none() -> None:
     """20 nats at temperature 10: 1 / (1 + e^-2) = 88.08 %. What is typed goes before what was fitted."""
-    predictions = predictions_saying([[[20.0]]])
+    predictions = predictions_saying([[[20.5]], [[19.5]]])
     assert "Probability" not in report(known(judge(predictions)))
     fitted = replace(predictions, temperature=10.0)
     assert "Probability of “zebra” at temperature 10: 88.08%." in report(known(judge(fitted)))

@@ -124,7 +124,7 @@ class Verdict:
         half_width = self._half_width(self.end)
         if half_width is None or self.asked is None:
             return None if half_width is None else half_width + schedule_error(self)
-        return torch.stack([half_width, assumed(self), schedule_error(self)]).norm(dim=0)
+        return torch.stack([half_width, assumed(self), schedule_error(self)]).square().sum(dim=0).sqrt()
 
     def _half_width(self, end: int) -> Tensor | None:
         steps = slice(self.start, end)
@@ -161,11 +161,20 @@ class Verdict:
         If none is known, how the steps scatter stands for it, see `scatter`; and where that is unknown too, whether they
         are not 0. Never where the model does not know the image, or hardly.
         """
-        half_width = self.half_width
-        if half_width is None and (found := self._scatter_of(self._counting)) is not None:
-            half_width = _half_width(*found)
+        half_width = self._tested
         sure = self.log_odds != 0 if half_width is None else (self.log_odds != 0) & (self.log_odds.abs() >= half_width)
         return self.differs & sure & ~self.strange
+
+    @property
+    def tested(self) -> bool:
+        """Whether anything is known of how sure the log-odds are: not from one sample at one or two steps."""
+        return self._tested is not None
+
+    @property
+    def _tested(self) -> Tensor | None:
+        """Half the width of the interval that decides, [B]: `half_width`, or from how the steps scatter."""
+        found = self._scatter_of(self._counting) if self.half_width is None else None
+        return self.half_width if found is None else _half_width(*found)
 
     @property
     def _counting(self) -> list[int]:
@@ -317,6 +326,8 @@ def headline(verdict: Verdict, image: int) -> str:
         return f"No label is preferred, because {_why_not(verdict, image)}: {leading}"
     if not verdict.decided[image]:
         return f"Undecided between {target} and {contrast}: {_with_error(verdict, image, nats)} nats"
+    if not verdict.tested:
+        return f"{_leading(verdict, image)} is ahead by {_with_error(verdict, image, abs(nats))} nats"
     return f"The model prefers {_leading(verdict, image)} by {_with_error(verdict, image, abs(nats))} nats"
 
 
@@ -355,13 +366,13 @@ def details(verdict: Verdict, image: int) -> list[str]:
     sentences = []
     if verdict.differs[image]:
         # at temperature 1 the log-odds are far too sure for a probability; of what is not known or not decided there is none
-        if verdict.temperature != 1 and verdict.decided[image]:
+        if verdict.temperature != 1 and verdict.decided[image] and verdict.tested:
             sentences.append(_probability_words(verdict, image))
-        sentences.append(_agreement_words(verdict, image))
-        sentences += _interval_words(verdict, image) + _assumed_words(verdict, image)
+        sentences += _agreement_words(verdict, image) + _interval_words(verdict, image) + _assumed_words(verdict, image)
     if verdict.differs[image] and verdict.error is None:
         enough = "4 or more noise samples, opposite ones count as one" if verdict.antithetic else "2 or more noise samples"
-        sentences.append(f"Uncertainty unknown: take {enough}.")
+        quality = "" if verdict.asked is None else ", at quality exact"
+        sentences.append(f"Uncertainty unknown: take {enough}{quality}.")
     sentences += [verdict.unseen] * bool(verdict.unseen)
     if verdict.cases is not None and (verdict.cases.neither[image] or not verdict.strange[image]):
         sentences += _case_words(verdict, verdict.cases, image)  # of what the model does not know, no words are said to fit
@@ -437,10 +448,10 @@ def _with_error(verdict: Verdict, image: int, nats: float) -> str:
     return format_with_error(nats, None if verdict.error is None else float(verdict.error[image]))
 
 
-def _agreement_words(verdict: Verdict, image: int) -> str:
+def _agreement_words(verdict: Verdict, image: int) -> list[str]:
     agreeing, counted = verdict.agreeing(image)
     says = "agree" if verdict.decided[image] else f"speak for {_leading(verdict, image)}"
-    return f"{agreeing} of {counted} steps {says}."
+    return [f"{agreeing} of {counted} steps {says}."] if counted > 1 else []
 
 
 def _probability_words(verdict: Verdict, image: int) -> str:
