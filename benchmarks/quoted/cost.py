@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .. import soak
 from .results import Figure, Results, Row
-from .writing import first, number, percent, span, table, with_interval
+from .writing import first, number, percent, share_with_interval, span, table, with_interval
 
 BUNDLED, SD15, SDXL = "bundled model, 256 px", "SD 1.5, 512 px", "SDXL, 1024 px"
 BARE, SINGLY, DIFFEDIT, PROCESSOR = (
@@ -28,6 +30,11 @@ SHOWING = {
 def settled(column: str, quality: str = "settled") -> Figure:
     """What an answer of this quality keeps of the exact one, with its interval."""
     return lambda results: with_interval(results.row("settled", quality=quality), f"÷ exact {column}")
+
+
+def settled_verdicts(column: str, written: Callable[[Row, str], str] = share_with_interval) -> Figure:
+    """What the verdicts of settled answers say beside those of exact ones, with its interval."""
+    return lambda results: written(results.row("settled_verdicts", quality="settled"), column)
 
 
 def speed(results: Results) -> str:

@@ -12,10 +12,6 @@ from ..method.order import Level
 from ..method.prediction import NoisePredictions
 from ..method.reached import reached_cells
 
-LONE_ERRORS, PAIR_ERRORS = 3.0, 1.0
-"""By how many standard errors both labels must part for that to be enough: on lone noise samples, and on pairs of opposite noise,
-in which most of it cancels. Chosen on 90 drawings and reported on others, where 2.5 and 0 had hidden twice that neither fits."""
-
 
 def find_cases(predictions: NoisePredictions, few: FewLevels, empty: Tensor) -> Cases | None:
     """How both prompts compare with the empty one, whose predictions [R,S,B,C,h,w] are of the few levels, as far as asked.
@@ -23,7 +19,6 @@ def find_cases(predictions: NoisePredictions, few: FewLevels, empty: Tensor) -> 
     None if one of the prompts says the same as the empty one: it is then no rival of it. Only cells count that the empty prompt
     reaches as well.
     """
-    empty = empty[: few.noised.samples]
     both = few.of(predictions.target), few.of(predictions.contrast)
     asked, steps = few.noised.asked_steps, range(few.noised.steps)
     if any(torch.equal(prompt[:, asked], empty[:, asked].to(prompt.dtype)) for prompt in both):
@@ -36,10 +31,7 @@ def find_cases(predictions: NoisePredictions, few: FewLevels, empty: Tensor) -> 
 
 @dataclass(eq=False)
 class UntilDecided:
-    """The plan (`kept.Plan`) of an answer that was not asked to the end: until the labels are `Cases.apart`.
-
-    A lone sample of the middle level is asked first, then the other one of its pair, and then a level at a time.
-    """
+    """The plan (`kept.Plan`) of an answer that was not asked to the end: a level at a time, until `Cases.decided`."""
 
     predictions: NoisePredictions
     few: FewLevels
@@ -59,8 +51,7 @@ class UntilDecided:
 
     def enough(self, done: int, arrays: list[Tensor], bar: object = None) -> bool:
         """Whether more than the first `done` of the order would hardly change what is said of any image; shows nothing."""
-        if done > 1 and done % self.group:
+        if done % self.group:
             return False
-        few = self.few.first(done)
-        self.cases = find_cases(self.predictions, few, arrays[0])
-        return self.cases is None or bool(self.cases.apart(PAIR_ERRORS if few.noised.antithetic else LONE_ERRORS).all())
+        self.cases = find_cases(self.predictions, self.few.first(done // self.group), arrays[0])
+        return self.cases is None or bool(self.cases.decided.all())

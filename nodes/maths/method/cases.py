@@ -55,14 +55,15 @@ class Cases:
             for no, yes, ahead in zip(self.neither.tolist(), both.tolist(), (self.target >= self.contrast).tolist(), strict=True)
         ]
 
-    def apart(self, errors: float) -> Tensor:
-        """[B] whether one label helps and the other hinders, each by more than so many standard errors.
+    @property
+    def decided(self) -> Tensor:
+        """[B] whether one label helps and the other hinders, each by more than a standard error.
 
         More evaluations will then hardly say that neither fits, or both: for that, one would have to come out beyond MARGIN
         and ERRORS on the other side of 0.
         """
         signs = [
-            nats.sign() * (nats.abs() > (torch.zeros_like(nats) if error is None else errors * error))
+            nats.sign() * (nats.abs() > (torch.zeros_like(nats) if error is None else error))
             for nats, error in ((self.target, self.target_error), (self.contrast, self.contrast_error))
         ]
         return signs[0] * signs[1] < 0
@@ -133,10 +134,10 @@ class FewLevels:
         steps = sorted(range(self.noised.steps), key=lambda step: (abs(2 * step - self.noised.steps + 1), -step))
         return [(sample, step) for step in steps for sample in range(self.noised.samples)]
 
-    def first(self, count: int) -> FewLevels:
-        """The same with the first of `order` asked about: one sample of a level, or some levels; they stand for the others."""
-        asked = {step for _, step in self.order[:count]}
-        return replace(self, noised=self.noised.only(asked, min(count, self.noised.samples)))
+    def first(self, levels: int) -> FewLevels:
+        """The same with the first so many levels of `order` asked about; they stand for the others."""
+        asked = {step for _, step in self.order[: levels * self.noised.samples]}
+        return replace(self, noised=self.noised.only(asked, self.noised.samples))
 
     def errors(self, predictions: Tensor, reached: Tensor) -> Tensor:
         """Delta-lambda/2 * sum over C of (noise - eps)^2 at reached cells, [R,S,B,h,w] nats; predictions of this part alone.
