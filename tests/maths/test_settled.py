@@ -8,7 +8,8 @@ import pytest
 import torch
 from sdexplain.nodes.maths.answers.verdict import judge
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, part_of
-from sdexplain.nodes.maths.method.settled import AGREEMENT, CONFIDENCE, FEWEST, agreement, scatter, stability
+from sdexplain.nodes.maths.method.settled import AGREEMENT, CONFIDENCE, FEWEST, agreement, stability
+from sdexplain.nodes.maths.method.uncertainty import scatter
 from sdexplain.nodes.maths.pictures.preview import preview, progress_words
 
 STEPS = 12

@@ -15,7 +15,7 @@ from ..method.familiarity import Familiarity, measure
 from ..method.noising import FALL, assumed_shares, step_shares
 from ..method.prediction import NoisePredictions
 from ..method.scalar import ROUNDING_PER_STEP
-from ..method.uncertainty import error_of_sum, scatter, sum_blocks, variance_of_mean, variance_of_total
+from ..method.uncertainty import error_of_sum, scatter_of_sum, sum_blocks, variance_of_mean, variance_of_total
 from ..wording import NATS, asked_words, differing_part, format_value, format_with_error, plain_text, quoted, shorten
 
 CONFIDENCE = 0.95  # a verdict is undecided if the interval of this confidence contains 0
@@ -122,8 +122,10 @@ class Verdict:
         `assumed` of the ends may be all wrong: then the squares of all three are added, as the schedule's error is of ends too.
         """
         half_width = self._half_width(self.end)
-        if half_width is None or self.asked is None:
-            return None if half_width is None else half_width + schedule_error(self)
+        if half_width is None:
+            return None
+        if self.asked is None:
+            return half_width + schedule_error(self)
         return torch.stack([half_width, assumed(self), schedule_error(self)]).square().sum(dim=0).sqrt()
 
     def _half_width(self, end: int) -> Tensor | None:
@@ -142,12 +144,9 @@ class Verdict:
         return self._scatter_of([step for step in self.asked or () if self.start <= step < end])
 
     def _scatter_of(self, steps: list[int]) -> tuple[Tensor, Tensor] | None:
-        if len(steps) < 3 or not self.fresh_noise or not torch.isfinite(self.log_snr[steps]).all():
-            return None
-        shares = step_shares(self.log_snr, self.asked)[steps, None]
-        variance, degrees = scatter(self.step_evidence[steps] / shares, self.log_snr[steps])
-        total = (variance * shares.square()).sum(dim=0)
-        return total, torch.full_like(total, degrees)
+        shares, log_snr = step_shares(self.log_snr, self.asked)[steps], self.log_snr[steps]
+        variance, degrees = scatter_of_sum(self.step_evidence[steps] / shares[:, None], shares, log_snr)
+        return (variance, torch.full_like(variance, degrees)) if degrees and self.fresh_noise else None
 
     @property
     def probability(self) -> Tensor:
@@ -173,8 +172,9 @@ class Verdict:
     @property
     def _tested(self) -> Tensor | None:
         """Half the width of the interval that decides, [B]: `half_width`, or from how the steps scatter."""
-        found = self._scatter_of(self._counting) if self.half_width is None else None
-        return self.half_width if found is None else _half_width(*found)
+        half_width = self.half_width
+        found = self._scatter_of(self._counting) if half_width is None else None
+        return half_width if found is None else _half_width(*found)
 
     @property
     def _counting(self) -> list[int]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from .familiarity import recognise
 from .noising import NoisedLatents, to_vae_space
 from .prediction import NoisePredictions
-from .uncertainty import Spread, error_of_sum, scatter
+from .uncertainty import Spread, error_of_sum, scatter_of_sum
 
 Reading = Literal["difference", "absolute", "information", "evidence", "combined"]
 Weighting = Literal["uniform", "information"]
@@ -151,7 +151,7 @@ def sum_steps(
         estimates=noised.estimates,
         familiarity=tuple(map(str, familiarity)),
         strange=strange,
-        total_error=_total_error(torch.stack(totals, dim=1), noised, asked, weights[asked, None]),
+        total_error=_total_error(torch.stack(totals, dim=1), noised, asked, weights[asked]),
         reading=reading,
         weighting=weighting,
         start=start,
@@ -168,15 +168,15 @@ def sum_steps(
 
 
 def _total_error(totals: Tensor, noised: NoisedLatents, asked: list[int], weights: Tensor) -> Tensor | None:
-    """Standard error [B] of the sum of each asked step's total, [R,n,B] with its weight [n,1] in it, as a verdict has it.
+    """Standard error [B] of the sum of each asked step's total, [R,n,B] with its weight [n] in it, as a verdict has it.
 
     From the noise samples; where they give none and only some steps were asked, from how the steps scatter about each other.
     """
     error = error_of_sum(totals, noised.antithetic, noised.fresh_noise)
     if error is not None or noised.asked is None or not noised.fresh_noise:
         return error
-    variance, degrees = scatter(totals.mean(dim=0) / weights, noised.log_snr[asked])
-    return (variance * weights.square()).sum(dim=0).sqrt() if degrees else None
+    variance, degrees = scatter_of_sum(totals.mean(dim=0) / weights[:, None], weights, noised.log_snr[asked])
+    return variance.sqrt() if degrees else None
 
 
 def join_images(sums: list[NoiseDifference]) -> NoiseDifference:

@@ -295,15 +295,15 @@ def step_shares(log_snrs: Tensor, asked: Sequence[int] | None = None) -> Tensor:
     places = log_snrs[counted]
     if places.numel() == 0 or axis[0] == axis[-1]:
         return counted.to(log_snrs) / max(1, places.numel())
-    before, behind = _fallen(places[:1] - axis[:1]), _fallen(axis[-1:] - places[-1:])
-    edges = torch.cat([places[:1] - before, (places[1:] + places[:-1]) / 2, places[-1:] + behind])
-    return torch.zeros_like(log_snrs).masked_scatter(counted, edges.diff())
+    edges = torch.cat([places[:1], (places[1:] + places[:-1]) / 2, places[-1:]])
+    return torch.zeros_like(log_snrs).masked_scatter(counted, edges.diff()) + assumed_shares(log_snrs, asked)
 
 
 def assumed_shares(log_snrs: Tensor, asked: Sequence[int] | None = None) -> Tensor:
     """Which part of `step_shares` stands for the ends of the axis that no step was asked at, [S]."""
     counted, axis = _asked_axis(log_snrs, asked)
-    places, shares = log_snrs[counted], torch.zeros(int(counted.sum()))
+    places = log_snrs[counted]
+    shares = torch.zeros_like(places)
     if places.numel() and axis[0] != axis[-1]:
         shares[0] += _fallen(places[0] - axis[0])
         shares[-1] += _fallen(axis[-1] - places[-1])

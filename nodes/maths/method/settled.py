@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .difference import read_step
 from .prediction import NoisePredictions
-from .uncertainty import scatter
+from .uncertainty import scatter_of_sum
 
 Quality = Literal["quick", "settled", "exact"]
 QUICK = 6
@@ -76,8 +76,7 @@ def agreement(maps: Tensor) -> Tensor:
 def _interval(density: Tensor, log_snr: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
     """The sum of densities [n,B] times shares of the log-SNR axis [n], and half the width of its confidence interval."""
     total = (density * shares[:, None]).sum(dim=0)
-    variance, degrees = scatter(density, log_snr)
+    variance, degrees = scatter_of_sum(density, shares, log_snr)
     if degrees == 0:
         return total, torch.full_like(total, torch.inf)
-    error = (variance * shares[:, None].square()).sum(dim=0).sqrt()
-    return total, float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * error
+    return total, float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * variance.sqrt()

@@ -167,3 +167,9 @@ def scatter(density: Tensor, log_snr: Tensor) -> tuple[Tensor, float]:
     residuals = density[1:-1] - c * density[:-2] - (1 - c) * density[2:]
     inner = residuals.square() / (1 + c.square() + (1 - c).square())
     return torch.cat([inner[:1], inner, inner[-1:]]), max(1.0, (len(density) - 2) / 2)
+
+
+def scatter_of_sum(density: Tensor, weights: Tensor, log_snr: Tensor) -> tuple[Tensor, float]:
+    """Squared standard error [B] of the sum of densities [n,B] times weights [n], and its degrees of freedom: see `scatter`."""
+    variance, degrees = scatter(density, log_snr)
+    return (variance * weights[:, None].square()).sum(dim=0), degrees
