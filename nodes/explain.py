@@ -72,7 +72,7 @@ class ExplainImage(io.ComfyNode):
                     min=1,
                     max=64,
                     tooltip="How often the model is asked at each level, each time with other noise. The time grows with it; 1 "
-                    "is quickest. 4 or more also tell how sure the verdict is.",
+                    "is quickest. 4 or more also tell how sure each cell is.",
                 ),
                 io.Int.Input(
                     "seed",

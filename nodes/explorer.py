@@ -99,7 +99,8 @@ class Explorer(io.ComfyNode):
                     default=0,
                     min=0,
                     max=9999,
-                    tooltip="0: the mean over the noise samples. 1 and more: that sample alone, which has no standard error.",
+                    tooltip="0: the mean over the noise samples. 1 and more: that sample alone, whose cells have no standard "
+                    "error.",
                 ),
                 io.Int.Input(
                     "shown_image",
@@ -204,8 +205,8 @@ class Explorer(io.ComfyNode):
         steps, chosen, scaling, drawn = collect(given, step_range.StepRange, Quantity, Scaling, Appearance)
         x0, pictures = predictions.noised.x0, pictures_of(predictions, image)
         readings: tuple[Reading, ...] = (chosen.reading, "difference")
-        sums = [sum_steps(predictions, steps.start, steps.stop, reading, chosen.weighting) for reading in readings]
-        summed, signed = (one_sample(each, sample - 1) if sample else each for each in sums)
+        shown = one_sample(predictions, sample - 1) if sample else predictions
+        summed, signed = (sum_steps(shown, steps.start, steps.stop, reading, chosen.weighting) for reading in readings)
         heatmap = make_heatmap(read_map(summed, chosen.scalar), **asdict(replace(scaling, shared=False)))
         outputs = draw_heatmap(pictures, heatmap, sign, drawn)
         change = latent(signed, x0, "target - contrast", "difference alone")

@@ -93,8 +93,8 @@ class NoiseLatent(io.ComfyNode):
                     default=True,
                     optional=True,
                     tooltip="On: an even number of samples comes in antithetic pairs, that is, the same noise once with + and "
-                    "once with −. Much of the noise in the evidence then cancels; a standard error needs 4 samples or more. "
-                    "Off, or an odd number: all samples are independent.",
+                    "once with −. Much of the noise in the evidence then cancels; a cell's standard error needs 4 samples or "
+                    "more. Off, or an odd number: all samples are independent.",
                 ),
             ],
             outputs=[

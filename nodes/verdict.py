@@ -38,8 +38,8 @@ class LabelVerdict(io.ComfyNode):
             inputs=[
                 types.NoisePredictions.Input(
                     "predictions",
-                    tooltip="From Collect Noise Predictions or Explain Image. With 2 or more noise samples (4 or more in "
-                    "antithetic pairs) the verdict has a standard error.",
+                    tooltip="From Collect Noise Predictions or Explain Image. More noise samples (4 or more in antithetic pairs) "
+                    "tell the standard error better than how the steps scatter.",
                 ),
                 *shared("start", "end"),
                 io.Float.Input(
@@ -79,8 +79,9 @@ class LabelVerdict(io.ComfyNode):
                 io.Float.Output(
                     display_name="standard_error",
                     is_output_list=True,
-                    tooltip="The standard error of each image's log-odds over the noise samples, in nats; not a number (nan) "
-                    "if there is only one independent sample.",
+                    tooltip="The standard error of each image's log-odds, in nats: over the noise samples, or of a single one or "
+                    "a single pair from how the steps scatter. Not a number (nan) if that is 1 or 2 steps, or steps with the "
+                    "same noise.",
                 ),
                 io.Float.Output(
                     display_name="probability",

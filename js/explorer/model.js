@@ -236,8 +236,8 @@ export class Model {
     }
 
     /**
-     * What all cells say in all of a range's steps, with its standard error: from the samples, or where they give none and
-     * only some steps were asked, from how these scatter.
+     * What all cells say in all of a range's steps, with its standard error: from the samples, or where they are a single
+     * estimate, from how the steps scatter, unless these share one noise.
      * @param {View} view @param {string} reading @param {number} start @param {number} end
      */
     total(view, reading, start, end) {
@@ -249,10 +249,9 @@ export class Model {
             weights[step] * curves[((base + (one < 0 ? sample : one)) * steps + step) * images + image]
         const layout = { samples: one < 0 ? samples : 1, antithetic: antithetic && one < 0, fresh, steps, channels: 1, cells: 1 }
         const found = total(read, layout, start, end)
-        if (found.error !== null || one >= 0 || !fresh || this.asked.length === steps) return found
-        const asked = this.asked.filter(step => start <= step && step < end), own = asked.map(step => weights[step])
-        const totals = asked.map(step => total(read, layout, step, step + 1).value)
-        return { ...found, error: errorOfScatter(totals, own, asked.map(step => this.header.log_snr[step])) }
+        if (found.error !== null || !fresh) return found
+        const totals = Array.from({ length: end - start }, (_, i) => total(read, layout, start + i, start + i + 1).value)
+        return { ...found, error: errorOfScatter(totals, [...weights.subarray(start, end)], this.header.log_snr.slice(start, end)) }
     }
 
     /**

@@ -242,20 +242,21 @@ export function varianceOfMean(values) {
 
 /**
  * The standard error of the sum of steps' totals from how far each lies off the line between its neighbours: `scatter` of
- * nodes/maths/method/uncertainty.py. Null for less than 3 steps, or with pure noise among them.
+ * nodes/maths/method/uncertainty.py. Null for less than 3 steps that count.
  * @param {number[]} totals with their weights in them
  * @param {number[]} weights
- * @param {(number | null)[]} logSnr
+ * @param {(number | null)[]} logSnr null for pure noise
  */
 export function errorOfScatter(totals, weights, logSnr) {
-    if (totals.length < 3 || logSnr.includes(null)) return null
-    const places = /** @type {number[]} */ (logSnr), density = totals.map((value, i) => value / weights[i])
+    const counting = [...totals.keys()].filter(i => weights[i] > 0)
+    if (counting.length < 3) return null
+    const places = counting.map(i => logSnr[i] ?? -Infinity), density = counting.map(i => totals[i] / weights[i])
     const inner = density.slice(1, -1).map((value, i) => {
-        const length = places[i + 2] - places[i], c = length ? (places[i + 2] - places[i + 1]) / length : 0.5
+        const length = places[i + 2] - places[i], c = length > 0 ? (places[i + 2] - places[i + 1]) / length : 0.5
         return (value - c * density[i] - (1 - c) * density[i + 2]) ** 2 / (1 + c ** 2 + (1 - c) ** 2)
     })
     const variances = [inner[0], ...inner, inner[inner.length - 1]]
-    return Math.sqrt(variances.reduce((sum, variance, i) => sum + variance * weights[i] ** 2, 0))
+    return Math.sqrt(variances.reduce((sum, variance, i) => sum + variance * weights[counting[i]] ** 2, 0))
 }
 
 /**

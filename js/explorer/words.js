@@ -32,8 +32,7 @@ export function totalWords(model, view) {
     const unit = model.words({ ...view, reading: 'evidence' }).summed_unit, label = model.header.short[value > 0 ? 0 : 1]
     const total = model.say('total', { value: withError(Math.abs(value), error), unit, label })
     if (error !== null) return { value, says: total, unsure: '' }
-    const unsure = model.say(model.sample(view) >= 0 || model.header.samples < 2 ? 'one_sample' : 'one_pair', {})
-    return { value, says: model.say('unsure_total', { total }), unsure }
+    return { value, says: model.say('unsure_total', { total }), unsure: model.say('take_more', {}) }
 }
 
 /**

@@ -22,8 +22,7 @@ SENTENCES = {
     "total": "Whole picture: {value} {unit} for {label}",
     "no_total": "Whole picture: no evidence either way",
     "unsure_total": "{total}, standard error unknown",
-    "one_sample": "One noise sample has none: take 4 samples or more at quality exact",
-    "one_pair": "Two samples of opposite noise have none: take 4 samples or more at quality exact",
+    "take_more": "Take 4 samples or more at quality exact, or 3 steps or more with fresh noise per step",
     "reliable": "Beyond {threshold} standard errors: {count} of {cells} cells (by chance at most {expected})",
     "not_reliable": "No reliable {noun}: the noise samples agree in {agreeing} of {compared} comparisons, by chance in half of "
     "them",

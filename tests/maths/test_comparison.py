@@ -44,6 +44,7 @@ def a_difference(values: Tensor, reading: str = "evidence", **changes: Any) -> N
         contrast_label=HORSE,
         latent_scale=torch.ones(4),
         latent_shift=torch.zeros(4),
+        total_error=torch.full((len(values),), torch.nan),
     )
     return replace(difference, **changes)
 

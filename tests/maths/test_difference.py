@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import analytic
+import numpy as np
 import pytest
 import torch
 from sdexplain.nodes.maths.method import difference
@@ -178,14 +179,40 @@ def test_with_one_noise_for_the_schedule_the_sums_vary(predictions: NoisePredict
     assert summed.agreeing is None, "steps that share one noise say the same thing again"
 
 
-def test_one_sample_or_one_pair_has_no_standard_error(predictions: NoisePredictions) -> None:
-    noise = predictions.noised.noise
-    paired = replace(predictions.noised, noise=torch.cat([noise[:1], -noise[:1]]), antithetic=True)
-    one = replace(predictions.noised, noise=noise[:1])
-    for noised, samples in ((paired, 2), (one, 1)):
-        few = NoisePredictions(noised, predictions.target[:samples], predictions.contrast[:samples], "a", "b")
-        summed = difference.sum_steps(few, reading="evidence")
-        assert summed.variance is summed.agreeing is summed.total_error is None
+def scattered(density: np.ndarray, places: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """The standard error of sum(shares * density), [n,B] to [B], by lines through each step's neighbours."""
+    variances = []
+    for step in range(1, len(places) - 1):
+        around = [step - 1, step + 1]
+        line = np.array([np.interp(places[step], places[around], values[around]) for values in density.T])
+        near = np.interp(places[step], places[around], [1.0, 0.0])
+        variances.append((density[step] - line) ** 2 / (1 + near**2 + (1 - near) ** 2))
+    return np.sqrt(np.sum(shares[:, None] ** 2 * [variances[0], *variances, variances[-1]], axis=0))
+
+
+@pytest.mark.parametrize("weighting", ["uniform", "information"])
+@pytest.mark.parametrize("samples", [1, 2])
+def test_a_single_estimate_has_the_error_of_its_total_from_its_steps_and_none_of_a_cell(
+    predictions: NoisePredictions, samples: int, weighting: str
+) -> None:
+    few = single(predictions, samples)
+    summed = difference.sum_steps(few, 1, 5, "evidence", weighting)
+    weights = difference.step_weights(few.noised, weighting)[1:5].numpy()
+    noise, target, contrast = few.noised.noise[:, 1:5, None], few.target[:, 1:5], few.contrast[:, 1:5]
+    density = ((noise - contrast) ** 2 - (noise - target) ** 2).sum((3, 4, 5)).mean(0) / 2
+    expected = scattered(density.numpy(), few.noised.log_snr[1:5].numpy(), weights)
+    np.testing.assert_allclose(summed.total_error, expected, rtol=1e-3)
+    assert summed.variance is summed.agreeing is None
+    assert difference.sum_steps(few, 1, 3, "evidence", weighting).total_error.isnan().all(), "a line goes through two steps"
+    same = replace(few, noised=replace(few.noised, noise=few.noised.noise[:, :1]))
+    assert difference.sum_steps(same, 1, 5, "evidence", weighting).total_error.isnan().all(), "one noise scatters with none"
+
+
+def single(predictions: NoisePredictions, samples: int) -> NoisePredictions:
+    """A single independent estimate: one sample, or two of opposite noise."""
+    noise = predictions.noised.noise[:1]
+    noised = replace(predictions.noised, noise=torch.cat([noise, -noise])[:samples], antithetic=samples == 2)
+    return NoisePredictions(noised, predictions.target[:samples], predictions.contrast[:samples], "a", "b")
 
 
 def test_joined_sums_keep_each_images_own_error(predictions: NoisePredictions) -> None:
@@ -195,6 +222,8 @@ def test_joined_sums_keep_each_images_own_error(predictions: NoisePredictions) -
     assert torch.equal(joined.total, torch.cat([part.total for part in parts]))
     for name in ("variance", "agreeing", "total_error"):
         assert torch.equal(getattr(joined, name)[2:], getattr(parts[1], name))
+    of_ranges = difference.sum_ranges(single(predictions, 1), [(0, 3), (3, 5)], "evidence", "information")
+    assert of_ranges.total_error.isnan().tolist() == [False, False, True, True]
 
 
 # ------------------------------------------------------------------------------------------------------------- bad input

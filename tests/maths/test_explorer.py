@@ -195,12 +195,12 @@ def test_equal_predictions_leave_the_decoder_only_its_constant() -> None:
     assert not colours[:, :-1].any() and (fit == 1).all()
 
 
-def test_one_sample_alone_has_no_standard_error_and_must_be_there() -> None:
-    summed = sum_steps(made(), reading="evidence")
-    torch.testing.assert_close(one_sample(summed, 2).mean, summed.values[2])
-    assert one_sample(summed, 2).variance is None
+def test_one_sample_alone_has_no_error_of_a_cell_and_must_be_there() -> None:
+    summed, alone = (sum_steps(given, reading="evidence") for given in (made(), one_sample(made(), 2)))
+    torch.testing.assert_close(alone.mean, summed.values[2])
+    assert alone.variance is None
     with pytest.raises(ValueError, match="no noise sample 5"):
-        one_sample(summed, 4)
+        one_sample(made(), 4)
 
 
 @pytest.mark.parametrize("weighting", ["uniform", "information"])
@@ -254,15 +254,21 @@ def test_page_and_legend_say_the_same_words(
 @pytest.mark.parametrize(
     ("shape", "view"), [({}, {"sample": 2}), ({"samples": 1}, {}), ({"samples": 2, "antithetic": True}, {})], ids=str
 )
-def test_page_and_legend_say_alike_that_a_total_is_unsure(
-    page_says: Callable[..., dict[str, Any]], shape: dict[str, Any], view: dict[str, int]
+@pytest.mark.parametrize(("fresh", "end"), [(True, 4), (True, 3), (False, 4)], ids=["three steps", "two steps", "one noise"])
+def test_page_legend_and_verdict_know_alike_how_a_single_estimate_scatters(
+    page_says: Callable[..., dict[str, Any]], shape: dict[str, Any], view: dict[str, int], fresh: bool, end: int
 ) -> None:
-    predictions = made(**shape)
-    verdict = page_says(predictions, **view)["verdict"]
-    summed = sum_steps(predictions, 1, 4, "evidence", "information")
-    summed = one_sample(summed, view["sample"] - 1) if view else summed
-    assert f"{verdict['says']}. {verdict['unsure']}." == read_map(summed).totals[1]
-    assert "standard error unknown" in verdict["says"]
+    predictions = made(**shape, fresh_noise=fresh)
+    said = page_says(predictions, **view, end=end)
+    alone = one_sample(predictions, view["sample"] - 1) if view else predictions
+    summed, error = sum_steps(alone, 1, end, "evidence", "information"), judge(alone, 1, end).error
+    total = read_map(summed).totals[1]
+    if (fresh, end) == (True, 4):
+        assert said["verdict"]["says"] == total and "±" in total
+        assert said["total"]["error"] == pytest.approx(error[1].item(), rel=1e-4) == summed.total_error[1].item()
+    else:
+        assert f"{said['verdict']['says']}. {said['verdict']['unsure']}." == total and "standard error unknown" in total
+        assert said["total"]["error"] is error is None and summed.total_error.isnan().all()
 
 
 def test_a_cell_is_counted_per_cell_and_a_box_or_a_step_is_not(page_says: Callable[..., dict[str, Any]]) -> None:
@@ -318,7 +324,8 @@ def test_page_and_python_agree_on_every_size(page_says: Callable[..., dict[str, 
     assert said["note"] == heatmap.note(image - 1) and said["total"]["value"] == pytest.approx(
         summed.total[image - 1].item(), rel=1e-4
     )
-    assert (said["errors"] is None) == (predictions.noised.samples == 1) == (said["total"]["error"] is None)
+    assert (said["errors"] is None) == (predictions.noised.samples == 1)
+    assert (said["total"]["error"] is None) == summed.total_error.isnan().all()
 
 
 @pytest.mark.parametrize(("fresh", "antithetic"), [(True, True), (False, False), (False, True)])
@@ -331,17 +338,20 @@ def test_page_and_python_agree_on_errors_for_every_kind_of_noise(
     assert said["total"]["error"] == pytest.approx(summed.total_error[1].item(), rel=1e-4)
 
 
-@pytest.mark.parametrize(("end", "known"), [(9, True), (5, False)], ids=["four steps", "two steps"])
-def test_page_legend_and_verdict_know_alike_how_few_steps_scatter(
-    page_says: Callable[..., dict[str, Any]], end: int, known: bool
+@pytest.mark.parametrize("weighting", ["uniform", "information"])
+@pytest.mark.parametrize("end", [9, 5], ids=["four steps", "two steps"])
+def test_page_and_legend_know_alike_how_few_steps_scatter(
+    page_says: Callable[..., dict[str, Any]], end: int, weighting: str
 ) -> None:
+    """And the first of them is pure noise, as of flow models: it has no share, and an equal weight."""
     predictions = part_of(made(samples=2, antithetic=True, steps=9), (0, 2, 5, 7), 2)
-    said, summed = page_says(predictions, start=0, end=end), sum_steps(predictions, 0, end, "evidence", "information")
-    assert said["verdict"]["says"].endswith("standard error unknown") != known
-    if known:
-        torch.testing.assert_close(summed.total_error, judge(predictions, 0, end).error, rtol=1e-4, atol=0)
-        assert said["total"]["error"] == pytest.approx(summed.total_error[1].item(), rel=1e-4)
-        assert said["verdict"]["says"] == read_map(summed).totals[1]
+    noised = replace(predictions.noised, alphas=torch.tensor([0.0, *[1.0] * 8]))
+    predictions = replace(predictions, noised=noised)
+    said = page_says(predictions, start=0, end=end, weighting=weighting)
+    summed = sum_steps(predictions, 0, end, "evidence", weighting)
+    assert said["verdict"]["says"] == read_map(summed).totals[1].partition(". Take")[0]
+    assert ("±" in said["verdict"]["says"]) == (end == 9)
+    assert (said["total"]["error"] or 0) == pytest.approx(summed.total_error.nan_to_num()[1].item(), rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -366,10 +376,10 @@ def test_page_and_python_agree_on_one_sample_and_one_side(page_says: Callable[..
     predictions = made()
     said = page_says(predictions, sample=3, sign="negative", end=-1)
     heatmap = make_heatmap(
-        read_map(one_sample(sum_steps(predictions, 1, None, "evidence", "information"), 2)), percentile=97, shared=False
+        read_map(sum_steps(one_sample(predictions, 2), 1, None, "evidence", "information")), percentile=97, shared=False
     )
     np.testing.assert_allclose(said["levels"], show_only(heatmap, "negative").levels[1].flatten(), rtol=1e-4, atol=1e-5)
-    assert said["errors"] is None and said["total"]["error"] is None
+    assert said["errors"] is None
 
 
 def test_equal_predictions_are_said_to_be_no_difference(page_says: Callable[..., dict[str, Any]]) -> None:

@@ -131,13 +131,15 @@ def test_long_prompts_keep_the_word_that_tells_them_apart() -> None:
 
 @pytest.mark.parametrize("words", [20, 200])
 def test_long_prompts_leave_the_picture_more_than_half_of_its_sheet(words: int) -> None:
-    """And break no sentence: of one sample, the standard error is unknown, and a person should read why."""
+    """And break no sentence: where the standard error is unknown, a person should read what gives one."""
     labels = (f"{'a wide green meadow at noon ' * (words // 5)}with a {name} in it" for name in ("zebra", "horse"))
     difference = a_difference(torch.ones(1, 1, 4, 32, 32), target_label=next(labels), contrast_label=next(labels))
     heatmap = make_heatmap(read_map(replace(difference, reading="evidence", weighting="information"), "channel norm"))
     assert draw_legend(heatmap, 0, LENGTHS).height < 0.6 * LENGTHS.width
     told = " ".join(joined(text.lines) for text in finding_lines(heatmap, 0, LENGTHS))
-    assert "standard error unknown. One noise sample has none: take 4 samples or more at quality exact." in told
+    assert (
+        "standard error unknown. Take 4 samples or more at quality exact, or 3 steps or more with fresh noise per step." in told
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import ImageColor
 from sdexplain.nodes.maths.answers.verdict import Verdict, schedule_error
 from sdexplain.nodes.maths.pictures.plot import LENGTHS, SPEAKS_AGAINST, SPEAKS_FOR, draw_key, draw_plot, dress
-from sdexplain.nodes.maths.pictures.verdict_plot import RANGE, draw_sums, draw_verdict, key_entries, plot_verdict
+from sdexplain.nodes.maths.pictures.verdict_plot import RANGE, draw_steps, draw_sums, draw_verdict, key_entries, plot_verdict
 
 STEPS = 10
 LABELS = [
@@ -38,7 +38,6 @@ def a_verdict(nats: list[float], samples: int = 2, start: int = 0, end: int | No
         evidence=evidence,
         blocks=evidence[..., None],
         differs=torch.tensor([any(nats)]),
-        counted=torch.ones(len(nats), dtype=torch.bool),
         log_snr=torch.linspace(-5, 7, len(nats)),
         start=start,
         end=len(nats) if end is None else end,
@@ -140,9 +139,19 @@ def test_the_whole_schedule_is_no_range_to_mark() -> None:
     assert not any("range" in words for _, words in key_entries(a_verdict([1.0] * STEPS)))
 
 
-def test_without_an_error_the_key_speaks_of_none() -> None:
-    assert any("standard error" in words for _, words in key_entries(a_verdict([1.0] * STEPS)))
-    assert not any("standard error" in words for _, words in key_entries(a_verdict([1.0] * STEPS, samples=1)))
+@pytest.mark.parametrize(
+    ("samples", "steps", "key"),
+    [(2, STEPS, "standard error, 95% interval"), (1, STEPS, "95% interval"), (1, 2, None)],
+    ids=["samples", "steps that scatter", "neither"],
+)
+def test_the_key_speaks_of_what_is_drawn(samples: int, steps: int, key: str | None) -> None:
+    verdict = a_verdict([1.0, 2.0] * (steps // 2), samples)
+    assert [words for _, words in key_entries(verdict)][2:] == ([key] if key else [])
+    axes = Figure().subplots()
+    draw_steps(axes, verdict, 0)
+    draw_sums(axes, verdict, 0)
+    bands = [path.vertices for part in axes.collections for path in part.get_paths()]
+    assert any(np.ptp(band[:, 1]) > 0 for band in bands) == bool(key)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 50, 400])

@@ -264,11 +264,11 @@ def without_error(samples: int) -> NoiseDifference:
         (lambda: make_heatmap(read_map(without_error(2)), reliability="some"), "'some'; expected one of all, reliable only"),
         (
             lambda: make_heatmap(read_map(without_error(1)), reliability="reliable only"),
-            "needs a standard error. One noise sample has none: take 4 samples or more at quality exact, or choose",
+            "needs a standard error. One noise sample gives a cell none: take 4 samples or more at quality exact, or choose",
         ),
         (
             lambda: make_heatmap(read_map(without_error(2)), reliability="standard errors"),
-            "Two samples of opposite noise have none: take 4 samples or more .* or choose the reliability 'all'",
+            "Two samples of opposite noise give a cell none: take 4 samples or more .* or choose the reliability 'all'",
         ),
         (
             lambda: make_heatmap(

@@ -11,6 +11,7 @@ import torch
 from analytic import noised_latents
 from sdexplain.nodes.maths.answers import sanity
 from sdexplain.nodes.maths.answers.no_words import find_cases
+from sdexplain.nodes.maths.answers.verdict import judge
 from sdexplain.nodes.maths.method.cases import Cases, FewLevels, few_levels
 from sdexplain.nodes.maths.method.familiarity import measure
 from sdexplain.nodes.maths.method.noising import in_pairs
@@ -186,10 +187,13 @@ def test_a_nearly_deaf_model_has_too_little_evidence_however_few_the_samples(sam
     assert outcome["same"] and outcome["evidence"] is False, "the predictions do differ, though by nothing that counts"
 
 
-def test_a_single_estimate_tells_no_standard_error_but_its_steps_can_be_compared() -> None:
+def test_of_a_single_estimate_the_steps_are_compared() -> None:
     noised = noised_latents(0.5 * drawn(1)[None] + 0.5 * drawn(7)[None], steps=20, samples=1)
     first = collect(noised, TRAINED, target_label="zebra", contrast_label="horse")
-    assert sanity.check_evidence(first).passed is None and "uncertainty unknown" in sanity.check_evidence(first).figure
+    found = judge(first)
+    assert sanity.check_evidence(first).passed == bool(found.log_odds.abs() >= found.half_width)
+    two = sanity.check_evidence(collect(sanity.take_part(noised, 2, 1), TRAINED))
+    assert two.passed is None and "uncertainty unknown" in two.figure
     assert sanity.check_other_noise(first).passed
     few = sanity.check_other_noise(collect(sanity.take_part(noised, 5, 1), TRAINED))
     assert few.passed is None and "Too few" in few.words

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import analytic
 import numpy as np
 import pytest
@@ -57,6 +59,14 @@ def test_a_line_has_no_scatter_and_two_points_have_no_degrees() -> None:
     line = torch.linspace(0, 1, 5)[:, None]
     assert scatter(line, torch.linspace(0, 1, 5))[0].abs().max() < 1e-10
     assert scatter(line[:2], torch.linspace(0, 1, 5)[:2])[1] == 0
+
+
+def test_beside_pure_noise_a_step_is_compared_with_the_next_alone() -> None:
+    """And so as if pure noise were further and further away."""
+    density = torch.tensor([[9.0], [1.0], [4.0], [2.0]])
+    found, far = (scatter(density, torch.tensor([first, 0.0, 1.0, 3.0]))[0] for first in (-math.inf, -1e6))
+    assert found[1].item() == (1 - 4) ** 2 / 2
+    torch.testing.assert_close(found, far, rtol=1e-4, atol=0)
 
 
 def test_the_log_odds_are_the_verdicts() -> None:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 
 def a_difference(values: Tensor, **changes: Any) -> NoiseDifference:
-    channels = values.shape[2]
+    channels, unknown = values.shape[2], torch.full((values.shape[1],), torch.nan)
     difference = NoiseDifference(
-        values, "difference", "uniform", 10, 20, 50, "zebra", "horse", torch.ones(channels), torch.zeros(channels), 8
+        values, "difference", "uniform", 10, 20, 50, "zebra", "horse", torch.ones(channels), torch.zeros(channels), unknown
     )
     return replace(difference, **changes)
 

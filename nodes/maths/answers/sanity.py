@@ -253,7 +253,7 @@ def check_evidence(first: NoisePredictions) -> Check:
         words = f"Less than {LEAST_EVIDENCE:g} nat in all: the prompts hardly matter to the model, or both fit this picture."
         return Check(name, False, f"{figure}, bound {LEAST_EVIDENCE:g}", words)
     if half_width is None:
-        words = f"Its uncertainty is unknown. Take {4 if first.noised.antithetic else 2} noise samples or more."
+        words = "Its uncertainty is unknown. Take 4 noise samples or more, or 3 steps or more with fresh noise per step."
         return Check(name, None, f"{figure}, uncertainty unknown", words)
     figure += f", bound ± {format_value(half_width)}"
     words = f"The {CONFIDENCE:.0%} interval of the verdict over these steps: noise, and that the steps are few."

@@ -15,8 +15,8 @@ from ..method.familiarity import Familiarity, measure
 from ..method.noising import FALL, assumed_shares, step_shares
 from ..method.prediction import NoisePredictions
 from ..method.scalar import ROUNDING_PER_STEP
-from ..method.uncertainty import error_of_sum, scatter_of_sum, sum_blocks, variance_of_mean, variance_of_total
-from ..wording import NATS, asked_words, differing_part, format_value, format_with_error, plain_text, quoted, shorten
+from ..method.uncertainty import error_of_sum, error_of_total, scatter_of_total, sum_blocks, variance_of_mean, variance_of_total
+from ..wording import NATS, asked_words, differing_part, format_value, format_with_error, plain_text, quoted, say, shorten
 
 CONFIDENCE = 0.95  # a verdict is undecided if the interval of this confidence contains 0
 LONGEST_LABEL = 60  # characters, of a label within a sentence
@@ -38,8 +38,6 @@ class Verdict:
     """[R,S,B,P] the same in each of P blocks of the picture."""
     differs: Tensor
     """[B] whether the predictions differ at all within the range."""
-    counted: Tensor
-    """[S] which steps count: those with a share of the log SNR axis, and so not pure noise (log SNR -inf)."""
     log_snr: Tensor
     """[S] lambda of each step, rising."""
     start: int
@@ -79,13 +77,23 @@ class Verdict:
         return (self.start, self.end) == (0, self.steps)
 
     @property
+    def shares(self) -> Tensor:
+        """[S] each step's share of the log SNR axis, see `step_shares`."""
+        return step_shares(self.log_snr, self.asked)
+
+    @property
+    def counted(self) -> Tensor:
+        """[S] which steps count: those with a share of the log SNR axis, and so not pure noise (log SNR -inf)."""
+        return self.shares > 0
+
+    @property
     def step_evidence(self) -> Tensor:
         """[S,B] nats of each step, the mean over the noise samples."""
         return self.evidence.mean(dim=0)
 
     @property
     def step_error(self) -> Tensor | None:
-        """[S,B] its standard error, None if it is unknown."""
+        """[S,B] its standard error over the samples, None if these are a single estimate."""
         return error_of_sum(self.evidence[:, None], self.antithetic, self.fresh_noise)
 
     @property
@@ -94,13 +102,11 @@ class Verdict:
         return self.step_evidence[self.start : self.end].cumsum(dim=0)
 
     @property
-    def sums_half_width(self) -> Tensor | None:
-        """[end-start,B] half the width of their confidence intervals, None if it is unknown."""
-        half_widths = [self._half_width(end) for end in range(self.start + 1, self.end + 1)]
-        if half_widths[-1] is None:
-            return None
-        unknown = torch.full_like(half_widths[-1], torch.nan)
-        return torch.stack([unknown if half_width is None else half_width for half_width in half_widths])
+    def sums_half_width(self) -> Tensor:
+        """[end-start,B] half the width of their confidence intervals, without the schedule's own error; NaN where unknown."""
+        unknown = torch.full((self.images,), torch.nan)
+        known = [self._sampled(end) or self._scattered(end) for end in range(self.start + 1, self.end + 1)]
+        return torch.stack([unknown if found is None else _reach(*found) for found in known])
 
     @property
     def log_odds(self) -> Tensor:
@@ -109,44 +115,32 @@ class Verdict:
 
     @property
     def error(self) -> Tensor | None:
-        """[B] the standard error of the log-odds, None if it is unknown."""
-        error = error_of_sum(self.evidence[:, self.start : self.end], self.antithetic, self.fresh_noise)
-        scattered = self._scatter(self.end) if error is None else None
-        return error if scattered is None else scattered[0].sqrt()
+        """[B] the standard error of the log-odds, see `error_of_total`; None if it is unknown."""
+        steps = slice(self.start, self.end)
+        return error_of_total(self.evidence[:, steps], self.shares[steps], self.log_snr[steps], self.antithetic, self.fresh_noise)
 
     @property
     def half_width(self) -> Tensor | None:
         """[B] half the width of the confidence interval of the log-odds, None if it is unknown.
 
-        By Student's t, which few samples widen; the schedule's own error is added. Where only some steps were asked, what is
-        `assumed` of the ends may be all wrong: then the squares of all three are added, as the schedule's error is of ends too.
+        By Student's t, which few samples and steps widen. The schedule's own error is added, and what is `assumed` of the ends,
+        which may be all wrong. How steps scatter has a part of these in it: then the squares are added.
         """
-        half_width = self._half_width(self.end)
-        if half_width is None:
-            return None
-        if self.asked is None:
-            return half_width + schedule_error(self)
-        return torch.stack([half_width, assumed(self), schedule_error(self)]).square().sum(dim=0).sqrt()
+        others = torch.stack([schedule_error(self), assumed(self).abs()])
+        sampled, scattered = self._sampled(self.end), self._scattered(self.end)
+        if sampled is not None:
+            return _reach(*sampled) + others.sum(dim=0)
+        return None if scattered is None else torch.stack([_reach(*scattered), *others]).square().sum(dim=0).sqrt()
 
-    def _half_width(self, end: int) -> Tensor | None:
+    def _sampled(self, end: int) -> tuple[Tensor, Tensor] | None:
+        """Squared standard error and degrees of freedom of the sum up to a step, [B], over samples: see `variance_of_total`."""
         steps = slice(self.start, end)
-        found = variance_of_total(self.evidence[:, steps], self.blocks[:, steps], self.antithetic, self.fresh_noise)
-        found = self._scatter(end) if found is None else found
-        if found is None:
-            return None
-        return _half_width(*found)
+        return variance_of_total(self.evidence[:, steps], self.blocks[:, steps], self.antithetic, self.fresh_noise)
 
-    def _scatter(self, end: int) -> tuple[Tensor, Tensor] | None:
-        """Squared standard error [B] and its degrees of freedom where samples give none: from how the asked steps scatter.
-
-        None if all steps were asked, as it was before there was a choice, and for less than 3 steps: see `uncertainty.scatter`.
-        """
-        return self._scatter_of([step for step in self.asked or () if self.start <= step < end])
-
-    def _scatter_of(self, steps: list[int]) -> tuple[Tensor, Tensor] | None:
-        shares, log_snr = step_shares(self.log_snr, self.asked)[steps], self.log_snr[steps]
-        variance, degrees = scatter_of_sum(self.step_evidence[steps] / shares[:, None], shares, log_snr)
-        return (variance, torch.full_like(variance, degrees)) if degrees and self.fresh_noise else None
+    def _scattered(self, end: int) -> tuple[Tensor, Tensor] | None:
+        """The same from how the steps scatter: see `scatter_of_total`."""
+        steps = slice(self.start, end)
+        return scatter_of_total(self.evidence[:, steps], self.shares[steps], self.log_snr[steps], self.fresh_noise)
 
     @property
     def probability(self) -> Tensor:
@@ -157,29 +151,11 @@ class Verdict:
     def decided(self) -> Tensor:
         """[B] whether the confidence interval of the log-odds lies on one side of 0.
 
-        If none is known, how the steps scatter stands for it, see `scatter`; and where that is unknown too, whether they
-        are not 0. Never where the model does not know the image, or hardly.
+        If none is known, whether they are not 0. Never where the model does not know the image, or hardly.
         """
-        half_width = self._tested
-        sure = self.log_odds != 0 if half_width is None else (self.log_odds != 0) & (self.log_odds.abs() >= half_width)
-        return self.differs & sure & ~self.strange
-
-    @property
-    def tested(self) -> bool:
-        """Whether anything is known of how sure the log-odds are: not from one sample at one or two steps."""
-        return self._tested is not None
-
-    @property
-    def _tested(self) -> Tensor | None:
-        """Half the width of the interval that decides, [B]: `half_width`, or from how the steps scatter."""
         half_width = self.half_width
-        found = self._scatter_of(self._counting) if half_width is None else None
-        return half_width if found is None else _half_width(*found)
-
-    @property
-    def _counting(self) -> list[int]:
-        """The steps of the range that count."""
-        return [step for step in range(self.start, self.end) if self.counted[step]]
+        sure = self.log_odds.abs() >= (0 if half_width is None else half_width)
+        return self.differs & (self.log_odds != 0) & sure & ~self.strange
 
     @property
     def strange(self) -> Tensor:
@@ -196,7 +172,7 @@ class Verdict:
         return int((signs[counted] == self.log_odds[image].sign()).sum()), int(counted.sum())
 
 
-def _half_width(variance: Tensor, degrees: Tensor) -> Tensor:
+def _reach(variance: Tensor, degrees: Tensor) -> Tensor:
     """Half the width of the confidence interval for a variance and its degrees of freedom, both [B]."""
     return (torch.from_numpy(stats.t.ppf((1 + CONFIDENCE) / 2, degrees.numpy())) * variance.sqrt()).float()
 
@@ -217,13 +193,12 @@ def judge(predictions: NoisePredictions, start: int = 0, end: int | None = None,
     if not torch.isfinite(evidence).all():
         raise ValueError("The noise predictions contain NaN or infinity. Check the latent, the prompts and the model.")
     end = noised.steps if end is None else end
-    counted = noised.step_shares > 0
-    differs = torch.stack([_differs(predictions, step) & counted[step] for step in range(start, end)]).any(dim=0)
+    counts = noised.step_shares > 0
+    differs = torch.stack([_differs(predictions, step) & counts[step] for step in range(start, end)]).any(dim=0)
     return Verdict(
         evidence=evidence,
         blocks=blocks,
         differs=differs,
-        counted=counted,
         log_snr=noised.log_snr,
         start=start,
         end=end,
@@ -268,7 +243,7 @@ def schedule_error(verdict: Verdict) -> Tensor:
     steps = torch.arange(verdict.start, verdict.end)[verdict.counted[verdict.start : verdict.end]]
     if len(steps) < 3:
         return torch.zeros(verdict.images)
-    density = verdict.evidence[:, steps] / step_shares(verdict.log_snr, verdict.asked)[steps, None]
+    density = verdict.evidence[:, steps] / verdict.shares[steps, None]
     half = torch.zeros(len(steps))
     kept = sorted({*range(0, len(steps), 2), len(steps) - 1})
     half[kept] = step_shares(verdict.log_snr[steps][kept])
@@ -285,8 +260,7 @@ def assumed(verdict: Verdict) -> Tensor:
 
     The first and the last step that were asked have shares beyond them, see `assumed_shares`.
     """
-    shares = step_shares(verdict.log_snr, verdict.asked)
-    parts = assumed_shares(verdict.log_snr, verdict.asked) / torch.where(shares > 0, shares, 1)
+    parts = assumed_shares(verdict.log_snr, verdict.asked) / torch.where(verdict.shares > 0, verdict.shares, 1)
     steps = slice(verdict.start, verdict.end)
     return (parts[steps, None] * verdict.step_evidence[steps]).sum(dim=0)
 
@@ -326,7 +300,7 @@ def headline(verdict: Verdict, image: int) -> str:
         return f"No label is preferred, because {_why_not(verdict, image)}: {leading}"
     if not verdict.decided[image]:
         return f"Undecided between {target} and {contrast}: {_with_error(verdict, image, nats)} nats"
-    if not verdict.tested:
+    if verdict.error is None:
         return f"{_leading(verdict, image)} is ahead by {_with_error(verdict, image, abs(nats))} nats"
     return f"The model prefers {_leading(verdict, image)} by {_with_error(verdict, image, abs(nats))} nats"
 
@@ -366,13 +340,11 @@ def details(verdict: Verdict, image: int) -> list[str]:
     sentences = []
     if verdict.differs[image]:
         # at temperature 1 the log-odds are far too sure for a probability; of what is not known or not decided there is none
-        if verdict.temperature != 1 and verdict.decided[image] and verdict.tested:
+        if verdict.temperature != 1 and verdict.decided[image] and verdict.error is not None:
             sentences.append(_probability_words(verdict, image))
         sentences += _agreement_words(verdict, image) + _interval_words(verdict, image) + _assumed_words(verdict, image)
     if verdict.differs[image] and verdict.error is None:
-        enough = "4 or more noise samples, opposite ones count as one" if verdict.antithetic else "2 or more noise samples"
-        quality = "" if verdict.asked is None else ", at quality exact"
-        sentences.append(f"Uncertainty unknown: take {enough}{quality}.")
+        sentences.append(f"Uncertainty unknown. {say('take_more')}.")
     sentences += [verdict.unseen] * bool(verdict.unseen)
     if verdict.cases is not None and (verdict.cases.neither[image] or not verdict.strange[image]):
         sentences += _case_words(verdict, verdict.cases, image)  # of what the model does not know, no words are said to fit

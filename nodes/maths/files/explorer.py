@@ -18,7 +18,7 @@ from safetensors import torch as files
 from torch import Tensor
 
 from ..images import Size
-from ..method.difference import COMBINED, SIGNED, NoiseDifference, Reading, Weighting, read_step, step_weights, sum_steps
+from ..method.difference import COMBINED, SIGNED, Reading, Weighting, read_step, step_weights, sum_steps
 from ..method.familiarity import recognise
 from ..method.noising import NoisedLatents
 from ..method.placing import covered_box
@@ -176,19 +176,25 @@ def layers(noised: NoisedLatents) -> str:
     return "samples" if noised.samples * noised.steps * noised.x0[0].numel() <= MOST_VALUES else "mean"
 
 
-def one_sample(difference: NoiseDifference, sample: int) -> NoiseDifference:
-    """The sum of one noise sample alone, which has no standard error.
+def one_sample(predictions: NoisePredictions, sample: int) -> NoisePredictions:
+    """The predictions for one noise sample alone.
 
     Raises:
         ValueError: there is no such sample.
     """
-    if not 0 <= sample < len(difference.values):
+    noised = predictions.noised
+    if not 0 <= sample < noised.samples:
         raise ValueError(
-            f"There is no noise sample {sample + 1}: the predictions have {len(difference.values)}. Choose 1 to "
-            f"{len(difference.values)}, or 0 for their mean."
+            f"There is no noise sample {sample + 1}: the predictions have {noised.samples}. Choose 1 to {noised.samples}, or 0 "
+            "for their mean."
         )
-    alone = difference.values[sample : sample + 1]
-    return replace(difference, values=alone, variance=None, tested=None, agreeing=None, compared=0, total_error=None)
+    alone = slice(sample, sample + 1)
+    return replace(
+        predictions,
+        noised=replace(noised, noise=noised.noise[alone], antithetic=False),
+        target=predictions.target[alone],
+        contrast=predictions.contrast[alone],
+    )
 
 
 def curve(predictions: NoisePredictions, reading: Reading) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from .familiarity import recognise
 from .noising import NoisedLatents, to_vae_space
 from .prediction import NoisePredictions
-from .uncertainty import Spread, error_of_sum, scatter_of_sum
+from .uncertainty import Spread, error_of_total
 
 Reading = Literal["difference", "absolute", "information", "evidence", "combined"]
 Weighting = Literal["uniform", "information"]
@@ -55,6 +55,8 @@ class NoiseDifference:
     """[C] VAE-space latent = model-space latent * latent_scale + latent_shift."""
     latent_shift: Tensor
     """[C] see latent_scale."""
+    total_error: Tensor
+    """[B] standard error of `total`, see `error_of_total`; NaN where it is unknown."""
     downscale: int = 8
     """Image pixels per latent cell, along one side."""
     single_frame: bool = False
@@ -75,8 +77,6 @@ class NoiseDifference:
     """Whether the model knows each image, in words; () if that is not known."""
     strange: tuple[bool, ...] = ()
     """Whether no sure answer is in order for each image: the model does not know it, or hardly."""
-    total_error: Tensor | None = None
-    """[B] standard error of `total`; None as above, unless only some steps were asked: then how these scatter gives one."""
     asked: int | None = None
     """At how many steps of the range the model was asked, where that is not all of them."""
 
@@ -167,16 +167,10 @@ def sum_steps(
     )
 
 
-def _total_error(totals: Tensor, noised: NoisedLatents, asked: list[int], weights: Tensor) -> Tensor | None:
-    """Standard error [B] of the sum of each asked step's total, [R,n,B] with its weight [n] in it, as a verdict has it.
-
-    From the noise samples; where they give none and only some steps were asked, from how the steps scatter about each other.
-    """
-    error = error_of_sum(totals, noised.antithetic, noised.fresh_noise)
-    if error is not None or noised.asked is None or not noised.fresh_noise:
-        return error
-    variance, degrees = scatter_of_sum(totals.mean(dim=0) / weights[:, None], weights, noised.log_snr[asked])
-    return variance.sqrt() if degrees else None
+def _total_error(totals: Tensor, noised: NoisedLatents, asked: list[int], weights: Tensor) -> Tensor:
+    """Standard error [B] of the sum of each asked step's total, [R,n,B] with its weight [n] in it; NaN if it is unknown."""
+    error = error_of_total(totals, weights, noised.log_snr[asked], noised.antithetic, noised.fresh_noise)
+    return torch.full(totals.shape[2:], math.nan) if error is None else error
 
 
 def join_images(sums: list[NoiseDifference]) -> NoiseDifference:
@@ -187,7 +181,7 @@ def join_images(sums: list[NoiseDifference]) -> NoiseDifference:
         variance=_joined([part.variance for part in sums]),
         tested=_joined([part.tested for part in sums]),
         agreeing=_joined([part.agreeing for part in sums]),
-        total_error=_joined([part.total_error for part in sums]),
+        total_error=torch.cat([part.total_error for part in sums]),
         familiarity=tuple(words for part in sums for words in part.familiarity),
         strange=tuple(strange for part in sums for strange in part.strange),
     )

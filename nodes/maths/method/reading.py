@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -88,23 +90,23 @@ def standard_error(difference: NoiseDifference, scalar: Scalar) -> Tensor | None
 def evidence_totals(difference: NoiseDifference) -> tuple[str, ...]:
     """Each image's evidence added up over its cells, in words: the log-odds if weighted by information; () for other readings.
 
-    The standard error is that of the mean over the noise samples; if they are too few, the words say so.
+    With its standard error; if that is unknown, the words say so.
     """
     if difference.reading != "evidence":
         return ()
-    errors, words = difference.total_error, []
-    for image, mean in enumerate(difference.total.tolist()):
+    words = []
+    for mean, error in zip(difference.total.tolist(), difference.total_error.tolist(), strict=True):
         if mean == 0:
             words.append(say("no_total"))
             continue
         labels = difference.target_label, difference.contrast_label
         total = say(
             "total",
-            value=format_with_error(abs(mean), None if errors is None else errors[image].item()),
+            value=format_with_error(abs(mean), None if math.isnan(error) else error),
             unit=UNITS[difference.weighting],
             label=quoted(differing_part(*(labels if mean > 0 else labels[::-1]))),
         )
-        words.append(f"{say('unsure_total', total=total)}. {_few_samples(difference)}." if errors is None else total)
+        words.append(f"{say('unsure_total', total=total)}. {say('take_more')}." if math.isnan(error) else total)
     return tuple(words)
 
 
@@ -114,12 +116,8 @@ def _why_no_error(difference: NoiseDifference, scalar: Scalar) -> str:
             ", which the scalar 'decoded luminance' does not have. Choose the scalar 'channel norm' or 'channel mean', or the "
             "reliability 'all'."
         )
-    return f". {_few_samples(difference)}, or choose the reliability 'all'."
-
-
-def _few_samples(difference: NoiseDifference) -> str:
-    """Why a sum has no standard error, and what to do, without a full stop."""
-    return say("one_sample" if len(difference.values) == 1 else "one_pair")
+    few = "One noise sample gives" if len(difference.values) == 1 else "Two samples of opposite noise give"
+    return f". {few} a cell none: take 4 samples or more at quality exact, or choose the reliability 'all'."
 
 
 def _words(difference: NoiseDifference, scalar: Scalar) -> tuple[str, str, str, str]:

@@ -107,6 +107,18 @@ def variances_of_sum(parts: Tensor, antithetic: bool, fresh_noise: bool) -> Tens
     return variance_of_mean(parts if fresh_noise else parts.sum(dim=1, keepdim=True), antithetic)
 
 
+def error_of_total(totals: Tensor, weights: Tensor, log_snr: Tensor, antithetic: bool, fresh_noise: bool) -> Tensor | None:
+    """Standard error [B] of the sum of the steps' totals, [R,n,B] with their weights [n] in them.
+
+    From the samples; where they are a single estimate, from how the steps scatter, see `scatter_of_total`; None if neither tells.
+    """
+    error = error_of_sum(totals, antithetic, fresh_noise)
+    if error is not None:
+        return error
+    scattered = scatter_of_total(totals, weights, log_snr, fresh_noise)
+    return None if scattered is None else scattered[0].sqrt()
+
+
 def sum_blocks(values: Tensor) -> Tensor:
     """Sums over the blocks of a picture, [...,h,w] to [...,P]: at most `BLOCKS` along either side, nearly equal in size."""
     height, width = values.shape[-2:]
@@ -158,9 +170,10 @@ def scatter(density: Tensor, log_snr: Tensor) -> tuple[Tensor, float]:
 
     r_i = y_i - c y_(i-1) - (1 - c) y_(i+1), the straight line's c; variance r_i^2 / (1 + c^2 + (1 - c)^2): the estimator of
     Gasser, Sroka and Jennen-Steinmetz (1986). What curves counts as scatter too. The ends have their neighbour's. Neighbouring
-    residuals share steps, so that two count as one degree. No degrees for less than 3 steps, or with pure noise among them.
+    residuals share steps, so that two count as one degree. No degrees for less than 3 steps. Pure noise (log SNR -inf) is too far
+    away for a line: the step after it is compared with the one that follows.
     """
-    if len(density) < 3 or not torch.isfinite(log_snr).all():
+    if len(density) < 3:
         return torch.full_like(density, torch.inf), 0.0
     before, here, after = log_snr[:-2], log_snr[1:-1], log_snr[2:]
     c = ((after - here) / (after - before))[:, None].nan_to_num(0.5)
@@ -173,3 +186,14 @@ def scatter_of_sum(density: Tensor, weights: Tensor, log_snr: Tensor) -> tuple[T
     """Squared standard error [B] of the sum of densities [n,B] times weights [n], and its degrees of freedom: see `scatter`."""
     variance, degrees = scatter(density, log_snr)
     return (variance * weights[:, None].square()).sum(dim=0), degrees
+
+
+def scatter_of_total(totals: Tensor, weights: Tensor, log_snr: Tensor, fresh_noise: bool) -> tuple[Tensor, Tensor] | None:
+    """Squared standard error of the mean over samples of steps' totals, [R,n,B] with their weights [n] in them, and degrees; [B].
+
+    From how the steps that count scatter. None for less than 3 of them, and if all have the same noise: that scatters with none.
+    """
+    counts = weights > 0
+    density = totals[:, counts].mean(dim=0) / weights[counts, None]
+    variance, degrees = scatter_of_sum(density, weights[counts], log_snr[counts])
+    return (variance, torch.full_like(variance, degrees)) if degrees and fresh_noise else None

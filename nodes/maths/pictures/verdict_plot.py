@@ -46,7 +46,8 @@ def key_entries(verdict: Verdict) -> list[tuple[str, str]]:
     target, contrast = label_words(verdict)
     entries = [(SPEAKS_FOR, f"speaks for {target}"), (SPEAKS_AGAINST, f"speaks for {contrast}")]
     if verdict.error is not None:
-        entries.append((BAND, f"standard error, {CONFIDENCE:.0%} interval"))
+        bars = "" if verdict.step_error is None else "standard error, "
+        entries.append((BAND, f"{bars}{CONFIDENCE:.0%} interval"))
     if not verdict.whole:
         entries.append((RANGE, f"chosen range: {range_words(verdict)}"))
     return entries
@@ -85,10 +86,8 @@ def draw_sums(axes: Axes, verdict: Verdict, image: int) -> None:
     """
     nats = np.concatenate([[0.0], verdict.sums[:, image].numpy()])
     edges = np.arange(verdict.start, verdict.end + 1) - 0.5
-    half_widths = verdict.sums_half_width
-    if half_widths is not None:
-        half_width = np.concatenate([[0.0], half_widths[:, image].numpy()])
-        axes.fill_between(edges, nats - half_width, nats + half_width, color=BAND, alpha=0.45, linewidth=0, zorder=2)
+    half_width = np.concatenate([[0.0], verdict.sums_half_width[:, image].numpy()])
+    axes.fill_between(edges, nats - half_width, nats + half_width, color=BAND, alpha=0.45, linewidth=0, zorder=2)
     if verdict.half_width is not None:
         whole = float(verdict.half_width[image])
         axes.vlines(edges[-1:], nats[-1] - whole, nats[-1] + whole, color=BAND, linewidth=LENGTHS(3), zorder=3, clip_on=False)
