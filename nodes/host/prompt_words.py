@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from os.path import commonprefix
+from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from comfy.sd1_clip import escape_important, token_weights, unescape_important
@@ -21,6 +22,7 @@ HELD_INPUTS = ("value", "text", "string", "prompt")
 """What nodes that do nothing but hold a text (PrimitiveString) call it."""
 SAME_WORDS = {
     **dict.fromkeys(("FluxGuidance", "ConditioningSetTimestepRange", "ConditioningSetMask"), ("conditioning",)),
+    "ConditioningSetProperties": ("cond_NEW",),
     **dict.fromkeys(("ConditioningSetArea", "ConditioningSetAreaPercentage", "ControlNetApply"), ("conditioning",)),
     **dict.fromkeys(("ControlNetApplyAdvanced", "ControlNetApplySD3", "InpaintModelConditioning"), ("positive", "negative")),
 }
@@ -33,14 +35,18 @@ AT_THE_ENDS = " ,.;:"
 NO_WORDS = {"target": "no words at all", "contrast": "anything"}
 """What an empty prompt is called. An empty target is hardly ever intended."""
 
+ADDED_INPUTS = ("lora_name", "ckpt_name", "control_net_name")
+"""What nodes call the file of what one side may have and the other not: a LoRA, a model, a ControlNet."""
+
 
 def side_labels(graph: DynamicPrompt, node: str, target_label: str, contrast_label: str) -> tuple[str, str]:
-    """The labels that were typed for `node`, and for an empty one what its prompt says; empty if the graph does not show it."""
-    target, contrast = (prompt_text(graph, node, side) for side in ("target", "contrast"))
-    if target is not None and contrast is not None:
-        found = differing_words(target, contrast)
-    else:
-        found = target and target.strip(), contrast and contrast.strip()
+    """The labels that were typed for `node`, and for an empty one what its prompt says; empty if the graph does not show it.
+
+    If both say the same, they are called by the LoRA or the like that only one has: "with detailer" and "without detailer".
+    """
+    target, contrast = (text and text.strip() for text in prompt_texts(graph, node))
+    added = by_additions(graph, node) if target == contrast else None
+    found = added or differing_words(target, contrast)
     return target_label.strip() or found[0] or "", contrast_label.strip() or found[1] or ""
 
 
@@ -48,7 +54,7 @@ def differing_words(target: Any, contrast: Any) -> tuple[Any, Any]:
     """The words of each prompt that the other one lacks, "zebra" of "a photo of a zebra"; links, which are not texts, stay links.
 
     Commas and the like at their ends are no part of them. Where nothing would be left of a prompt, both are called by all their
-    words.
+    words, and where these are the same, by their side as well.
     """
     if not isinstance(target, str) or not isinstance(contrast, str):
         return target, contrast
@@ -61,7 +67,36 @@ def differing_words(target: Any, contrast: Any) -> tuple[Any, Any]:
         return bare
     if own and others:
         return own, others
+    if ours == theirs and ours:
+        return f"{target.strip()} (target)", f"{contrast.strip()} (contrast)"
     return target.strip() or NO_WORDS["target"], contrast.strip() or NO_WORDS["contrast"]
+
+
+def by_additions(graph: DynamicPrompt, node: str) -> tuple[str, str] | None:
+    """What to call the sides of a node by the files that only one of them comes from; None if there are none."""
+    ours, theirs = (additions(graph, node, side) for side in ("target", "contrast"))
+    if ours == theirs:
+        return None
+    own, others = ([name for name in names if name not in rest] for names, rest in ((ours, theirs), (theirs, ours)))
+    return with_or_without(own, others), with_or_without(others, own)
+
+
+def with_or_without(own: list[str], others: list[str]) -> str:
+    """What to call a side that has files of its `own`, or lacks what the other side has."""
+    return f"with {' and '.join(own)}" if own else f"without {' and '.join(others)}"
+
+
+def additions(graph: DynamicPrompt, node: str, side: str) -> list[str]:
+    """The files that the conditioning at the input `side` of a node comes from, by `ADDED_INPUTS`, without folder and ending."""
+    waiting, seen, found = [inputs_of(graph, node).get(side)], set(), set()
+    while waiting:
+        link = waiting.pop()
+        if is_link(link) and str(link[0]) not in seen:
+            seen.add(str(link[0]))
+            inputs = inputs_of(graph, link[0])
+            found |= {inputs[name] for name in ADDED_INPUTS if isinstance(inputs.get(name), str)}
+            waiting.extend(inputs.values())
+    return sorted(PureWindowsPath(name).stem for name in found)  # which knows both signs between folders
 
 
 def prompt_texts(graph: DynamicPrompt, node: str) -> list[str | None]:

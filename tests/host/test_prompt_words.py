@@ -44,6 +44,7 @@ def encode(text: Any) -> dict[str, Any]:
         ("zebra", "zebra.", ("zebra", "zebra.")),
         ("a photo of a zebra", " ", ("a photo of a zebra", "anything")),
         ("", "a photo of a horse", ("no words at all", "a photo of a horse")),
+        ("a horse", " a horse", ("a horse (target)", "a horse (contrast)")),
         ("", "", ("no words at all", "anything")),
     ],
 )
@@ -96,6 +97,32 @@ def test_nodes_that_keep_the_words_are_passed_and_others_are_not() -> None:
     zeroed = node("ConditioningZeroOut", conditioning=["cat", 0])
     combined = node("ConditioningCombine", conditioning_1=["cat", 0], conditioning_2=["dog", 0])
     assert called(graph(zeroed, combined, **words)) == ("", "")
+
+
+def hooked(*names: str, text: str = "a horse") -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """A prompt whose CLIP has LoRAs by hooks, one after the other, and the nodes before it."""
+    hooks, before = {}, {}
+    for place, name in enumerate(names):
+        hooks[f"{name} {place}"] = node("CreateHookLora", lora_name=name, strength_model=1.0, **before)
+        before = {"prev_hooks": [f"{name} {place}", 0]}
+    clip = node("SetClipHooks", clip=["load", 1], hooks=before.get("prev_hooks"))
+    return node("CLIPTextEncode", text=text, clip=["hooked", 0]), {**hooks, "hooked": clip}
+
+
+def test_sides_of_the_same_words_are_called_by_what_only_one_has() -> None:
+    loader = {"load": node("LoraLoader", lora_name="common.safetensors", model=["file", 0], clip=["file", 1])}
+    target, before = hooked("style/detailer.safetensors")
+    assert called(graph(target, encode("a horse"), **before, **loader)) == ("with detailer", "without detailer")
+    assert called(graph(encode("a horse"), target, **before, **loader)) == ("without detailer", "with detailer")
+    two, before = hooked("style\\ink.safetensors", "detailer.pt")
+    assert called(graph(two, encode("a horse"), **before, **loader))[0] == "with detailer and ink"
+    assert called(graph(two, encode("a zebra"), **before, **loader)) == ("horse", "zebra")
+    applied = node("ControlNetApplyAdvanced", positive=["plain", 0], negative=["plain", 0], control_net=["net", 0])
+    net = {"net": node("ControlNetLoader", control_net_name="canny.safetensors"), "plain": encode("a horse")}
+    assert called(graph(applied, node("ConditioningSetProperties", cond_NEW=["plain", 0]), **net)) == (
+        "with canny",
+        "without canny",
+    )
 
 
 def test_a_graph_without_the_node_or_its_links_says_nothing() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from sdexplain.tools.graphs import node, noising, prompt, summing, zebra_against_horse
 from sdexplain.tools.graphs import rivals as rival_labels
 from sdexplain.training import architecture
@@ -137,6 +138,32 @@ def test_the_same_prompt_twice_decodes_to_the_zero_latent(counter: Counter) -> N
     counter.graph["sum"]["inputs"]["latent_strength"] = 0.0
     nothing, other = counter.pixels(run), counter.pixels(counter.run()[1])
     assert (nothing == other).all()
+
+
+def save_lora(folder: Path) -> str:
+    """A LoRA of random weights for the small pipeline, and its name."""
+    layer = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_v"
+    up, down = torch.randn(32, 2, generator=torch.Generator().manual_seed(1)), torch.ones(2, 32)
+    folder.mkdir(exist_ok=True)
+    save_file({f"{layer}.lora_up.weight": up, f"{layer}.lora_down.weight": down}, folder / "detailer.safetensors")
+    return "detailer.safetensors"
+
+
+def test_a_lora_on_one_side_alone_is_what_differs(counter: Counter, comfyui_server: Server) -> None:
+    name = save_lora(comfyui_server.base / "models" / "loras")
+    hook = node("CreateHookLora", lora_name=name, strength_model=0.0, strength_clip=0.0)
+    clip = node("SetClipHooks", clip=["load", 1], hooks=["hook", 0], apply_to_conds=True, schedule_clip=False)
+    counter.graph |= {"hook": hook, "clip": clip, "verdict": node("SDExplainVerdict", predictions=["predict", 0])}
+    counter.graph["verdict"]["inputs"] |= {"start": 0, "end": -1, "temperature": 1.0}
+    counter.graph["predict"]["inputs"].update(target_label="", contrast_label="")
+    counter.graph["zebra"]["inputs"].update(clip=["clip", 0], text=counter.graph["horse"]["inputs"]["text"])
+    none = counter.pixels(counter.run()[1])
+    hook["inputs"]["strength_model"] = 1.0
+    _, run = counter.run()
+    assert (counter.pixels(run) != none).any()
+    assert run.outputs["verdict"]["text"][0].startswith("“with detailer” against “without detailer”")
+    counter.graph["sum"]["inputs"]["latent_strength"] = 0.0
+    assert (counter.pixels(counter.run()[1]) == none).all()
 
 
 def test_directions_and_bases_show(counter: Counter) -> None:
