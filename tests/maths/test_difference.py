@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import get_args
 
 import analytic
 import numpy as np
 import pytest
 import torch
 from sdexplain.nodes.maths.method import difference
+from sdexplain.nodes.maths.method.heatmap import make_heatmap
 from sdexplain.nodes.maths.method.prediction import NoisePredictions
+from sdexplain.nodes.maths.method.reading import read_map
 
 STEPS = 6
 
@@ -142,7 +145,7 @@ def test_with_noise_of_its_own_at_every_step_the_steps_variances_add_up(predicti
     # two samples: one comparison in each of four steps, of the maps of all cells and channels
     alike = (parts[0] * parts[1]).sum((2, 3, 4)) > 0
     assert torch.equal(summed.agreeing, alike.sum(0))
-    assert summed.compared == 4
+    assert summed.compared.tolist() == [4, 4]
 
 
 @UNSIGNED
@@ -166,7 +169,7 @@ def test_steps_without_weight_are_not_compared(predictions: NoisePredictions) ->
     sigmas[2] = sigmas[1] = sigmas[3]
     level = replace(predictions, noised=replace(predictions.noised, sigmas=sigmas))
     weighted, uniform = (difference.sum_steps(level, 1, 4, "evidence", weighting) for weighting in ("information", "uniform"))
-    assert (weighted.compared, uniform.compared) == (2, 3)
+    assert (weighted.compared.tolist(), uniform.compared.tolist()) == ([2, 2], [3, 3])
 
 
 @SIGNED
@@ -216,14 +219,27 @@ def single(predictions: NoisePredictions, samples: int) -> NoisePredictions:
 
 
 def test_joined_sums_keep_each_images_own_error(predictions: NoisePredictions) -> None:
-    parts = [difference.sum_steps(predictions, start, start + 2, "evidence") for start in (0, 4)]
+    parts = [difference.sum_steps(predictions, start, end, "evidence") for start, end in ((0, 2), (2, 6))]
     joined = difference.join_images(parts)
     assert joined.values.shape == (2, 4, 1, 3, 5)
     assert torch.equal(joined.total, torch.cat([part.total for part in parts]))
+    assert joined.compared.tolist() == [2, 2, 4, 4], "two samples are compared once a step"
     for name in ("variance", "agreeing", "total_error"):
         assert torch.equal(getattr(joined, name)[2:], getattr(parts[1], name))
     of_ranges = difference.sum_ranges(single(predictions, 1), [(0, 3), (3, 5)], "evidence", "information")
     assert of_ranges.total_error.isnan().tolist() == [False, False, True, True]
+
+
+@pytest.mark.parametrize("reading", get_args(difference.Reading))
+def test_a_range_of_pure_noise_alone_is_a_map_of_nothing(predictions: NoisePredictions, reading: str) -> None:
+    """A flow model at sigma = 1: that step has no share of the log SNR, and nothing beside it."""
+    flow = analytic.as_flow(predictions.noised)
+    first = torch.eye(STEPS)[0].bool()
+    pure = replace(flow, sigmas=flow.sigmas.masked_fill(first, 1.0), alphas=flow.alphas.masked_fill(first, 0.0))
+    ranges = difference.sum_ranges(replace(predictions, noised=pure), [(0, 1), (1, STEPS)], reading, "information")
+    heatmap = make_heatmap(read_map(ranges))
+    assert heatmap.values.flatten(1).any(1).tolist() == [False, False, True, True]
+    assert ranges.compared.tolist() == [0, 0, STEPS - 1, STEPS - 1]
 
 
 # ------------------------------------------------------------------------------------------------------------- bad input

@@ -373,8 +373,8 @@ def test_the_node_decodes_with_the_vae_that_is_connected(node: Any) -> None:
 
 def test_the_masks_follow_what_is_reliable(node: Any) -> None:
     values = torch.tensor([[[[9.0, -8.0, 2.0, -1.0]]]])
-    one = torch.ones(1, 1, 1, 4)
-    difference = evidence(values, variance=one, agreeing=torch.tensor([9]), compared=9, total_error=torch.ones(1))
+    one, nine = torch.ones(1, 1, 1, 4), torch.tensor([9])
+    difference = evidence(values, variance=one, agreeing=nine, compared=nine, total_error=torch.ones(1))
     settings = {"interpolation": "cells", "percentile": 100.0}
     every, reliable = (
         torch.stack(run(node, torch.rand(1, 8, 32, 3), difference, reliability=choice, **settings).result[2:4])[:, 0, 4, ::8]

@@ -125,8 +125,9 @@ def test_all_steps_asked_is_the_same_as_before(whole: NoisePredictions) -> None:
 
 
 def test_a_range_without_an_asked_step_is_refused(part: NoisePredictions) -> None:
-    with pytest.raises(ValueError, match=r"4 of 20 steps \(2, 5, 11, 17\), but at none of the range 6-11.*exact"):
-        sum_steps(part, 6, 11)
+    for answer in (sum_steps, judge):
+        with pytest.raises(ValueError, match=r"4 of 20 steps \(2, 5, 11, 17\), but at none of the range 6-11.*exact"):
+            answer(part, 6, 11)
 
 
 @pytest.mark.parametrize("asked", [(), (3, 3), (5, 2), (0, STEPS), (-1, 4)])

@@ -30,7 +30,7 @@ def with_error(values: Tensor, error: Tensor, agreeing: int = 20, estimates: int
         values[None, None],
         variance=error.square()[None, None],
         agreeing=torch.tensor([agreeing]),
-        compared=20,
+        compared=torch.tensor([20]),
         estimates=estimates,
         total_error=torch.ones(1),
     )
@@ -90,14 +90,14 @@ def test_few_samples_leave_more_to_chance() -> None:
 @pytest.mark.parametrize(("compared", "needed"), [(7, 7), (10, 10), (20, 16), (40, 28)])
 def test_more_agreement_is_asked_than_coins_give_in_one_of_a_hundred_maps(compared: int, needed: int) -> None:
     """By the table of the binomial distribution: P(X >= 16 of 20) = 0.0059, P(X >= 15) = 0.0207."""
-    difference = replace(with_error(VALUES, ERRORS, agreeing=needed), compared=compared)
+    difference = replace(with_error(VALUES, ERRORS, agreeing=needed), compared=torch.tensor([compared]))
     few = replace(difference, agreeing=torch.tensor([needed - 1]))
     assert make_heatmap(read_map(difference), reliability="reliable only").values.any()
     assert not make_heatmap(read_map(few), reliability="reliable only").values.any()
 
 
 def test_too_few_comparisons_are_said_to_be_so() -> None:
-    difference = replace(with_error(VALUES, ERRORS, agreeing=6), compared=6)
+    difference = replace(with_error(VALUES, ERRORS, agreeing=6), compared=torch.tensor([6]))
     note = make_heatmap(read_map(difference), reliability="reliable only").note(0)
     assert note.startswith("No reliable evidence: 6 comparisons of noise samples are too few to tell, 7 are needed.")
 
@@ -128,8 +128,8 @@ def test_all_shows_noise_and_calls_it_so() -> None:
 
 def test_an_image_with_nothing_reliable_stays_clear_beside_one_that_has_something() -> None:
     values = torch.rand(1, 2, 8, 8) + 4
-    known = {"agreeing": torch.tensor([8, 20]), "compared": 20, "estimates": 50, "total_error": torch.ones(2)}
-    batch = evidence(values, variance=torch.full((2, 1, 8, 8), 1.0), **known)
+    counts = {"agreeing": torch.tensor([8, 20]), "compared": torch.tensor([20, 20])}
+    batch = evidence(values, variance=torch.full((2, 1, 8, 8), 1.0), **counts, estimates=50, total_error=torch.ones(2))
     heatmap = make_heatmap(read_map(batch), reliability="reliable only")
     assert not heatmap.levels[0].any() and heatmap.levels[1].any()
     assert heatmap.note(0).startswith("No reliable evidence") and not heatmap.note(1)

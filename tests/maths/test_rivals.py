@@ -419,12 +419,14 @@ def test_the_maps_of_a_rival_are_on_the_scale_of_all() -> None:
     assert coloured([0, 1, 3]) < 0.8 * coloured([0, 1])
 
 
-def test_rivals_that_differ_by_noise_alone_stay_clear_when_only_what_is_reliable_is_shown() -> None:
-    noised = noised_latents(pictures_of(0), samples=8)
+@pytest.mark.parametrize("stop_early", [False, True])
+def test_rivals_that_differ_by_noise_alone_stay_clear_when_only_what_is_reliable_is_shown(stop_early: bool) -> None:
+    """A rival that was out after fewer samples, and so has fewer comparisons, must not stay clear for that."""
+    noised = noised_latents(pictures_of(0), samples=8, steps=15)
     zebra, _, _, taxi = gaussian_predictions(noised)
     jittered = zebra + 1e-3 * torch.randn(zebra.shape, generator=torch.Generator().manual_seed(0))
     predictions = [zebra, jittered, taxi]
-    contest = run(Contest(noised, ["zebra", "plains zebra", "taxi"], stop_early=False), predictions)
+    contest = run(Contest(noised, ["zebra", "plains zebra", "taxi"], stop_early=stop_early), predictions)
     grey = torch.full((1, 48, 40, 3), 0.5)
     sheet = rivals_sheet(grey, contest, predictions, [0], scaling=Scaling(reliability="reliable only"))[0]
     size = cell_size((48, 40), columns=2)

@@ -10,7 +10,7 @@ from scipy import stats
 from torch import Tensor
 
 from ..method.cases import Cases
-from ..method.difference import check_range, read_step, step_weights
+from ..method.difference import check_any_asked, check_range, read_step, step_weights
 from ..method.familiarity import Familiarity, measure
 from ..method.noising import FALL, assumed_shares, step_shares
 from ..method.prediction import NoisePredictions
@@ -183,16 +183,17 @@ def judge(predictions: NoisePredictions, start: int = 0, end: int | None = None,
     temperature: what the log-odds are divided by to be a probability; 1: what was fitted for the model, if that is known.
 
     Raises:
-        ValueError: an empty range or one that leaves the schedule, a temperature that is not above 0, NaN.
+        ValueError: a range that is empty, leaves the schedule or has no asked step, a temperature that is not above 0, NaN.
     """
     noised = predictions.noised
     check_range(start, end, noised.steps)
     if not 0 < temperature < math.inf:
         raise ValueError(f"The temperature is {temperature:g}; expected a number above 0, 1 to leave the log-odds as they are.")
+    end = noised.steps if end is None else end
+    check_any_asked(noised, start, end)
     evidence, blocks = _evidence(predictions)
     if not torch.isfinite(evidence).all():
         raise ValueError("The noise predictions contain NaN or infinity. Check the latent, the prompts and the model.")
-    end = noised.steps if end is None else end
     counts = noised.step_shares > 0
     differs = torch.stack([_differs(predictions, step) & counts[step] for step in range(start, end)]).any(dim=0)
     return Verdict(

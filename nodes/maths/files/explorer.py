@@ -154,10 +154,11 @@ def parts(predictions: NoisePredictions, reading: Reading, image: int) -> bytes:
     )
     sums = [sum_steps(one, step, step + 1, reading) for step in noised.asked_steps]
     values = at_steps(noised, [part.values[:, 0] for part in sums], dim=1)
-    header = {"kind": "parts", "reading": reading, "image": image, "compared": sums[0].compared}
+    compared = 0 if sums[0].compared is None else int(sums[0].compared)
+    header = {"kind": "parts", "reading": reading, "image": image, "compared": compared}
     whole = layers(noised) == "samples"
     arrays = {"values": values if whole else values.mean(dim=0, keepdim=True)}
-    if sums[0].compared:
+    if compared:
         arrays["agreeing"] = at_steps(noised, _of_the_image([part.agreeing for part in sums]))
         if reading not in SIGNED:
             arrays["tested"] = at_steps(noised, _of_the_image([part.tested for part in sums]))[:, 0]

@@ -341,5 +341,5 @@ def _spread(estimates: list[Tensor]) -> dict[str, Any]:
         "error": each.std(1) / GROUPS**0.5,
         "estimates": GROUPS,
         "agreeing": alike,
-        "compared": GROUPS // 2,
+        "compared": torch.full_like(alike, GROUPS // 2),
     }

@@ -69,8 +69,8 @@ class NoiseDifference:
     agreeing: Tensor | None = None
     """[B] in how many comparisons two independent estimates of a step's map are alike; None as above, and if all steps share
     one noise."""
-    compared: int = 0
-    """How many such comparisons there are: noise alone agrees in half of them."""
+    compared: Tensor | None = None
+    """[B] how many such comparisons there are: noise alone agrees in half of them. None as above."""
     estimates: int = 1
     """How many independent estimates there are of every step."""
     familiarity: tuple[str, ...] = ()
@@ -147,7 +147,7 @@ def sum_steps(
         variance=variance,
         tested=tested,
         agreeing=spread.agreeing,
-        compared=spread.compared,
+        compared=None if spread.agreeing is None else torch.full_like(spread.agreeing, spread.compared),
         estimates=noised.estimates,
         familiarity=tuple(map(str, familiarity)),
         strange=strange,
@@ -181,6 +181,7 @@ def join_images(sums: list[NoiseDifference]) -> NoiseDifference:
         variance=_joined([part.variance for part in sums]),
         tested=_joined([part.tested for part in sums]),
         agreeing=_joined([part.agreeing for part in sums]),
+        compared=_joined([part.compared for part in sums]),
         total_error=torch.cat([part.total_error for part in sums]),
         familiarity=tuple(words for part in sums for words in part.familiarity),
         strange=tuple(strange for part in sums for strange in part.strange),

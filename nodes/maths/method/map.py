@@ -53,8 +53,8 @@ class Map:
     """How many independent estimates the error rests on."""
     agreeing: Tensor | None = None
     """[B] in how many comparisons two independent estimates of a step's map are alike; None if that is not known."""
-    compared: int = 0
-    """How many such comparisons there are: noise alone agrees in half of them."""
+    compared: Tensor | None = None
+    """[B] how many such comparisons there are: noise alone agrees in half of them. None as above."""
     totals: tuple[str, ...] = ()
     """What all of each image's cells say together, with its standard error if one is known; () if they don't add up."""
     familiarity: tuple[str, ...] = ()

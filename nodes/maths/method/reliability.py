@@ -32,8 +32,8 @@ class Significance:
     """Whether a value may be below 0 by more than noise."""
     agreeing: Tensor
     """[B] in how many comparisons two independent estimates of a step's map are alike."""
-    compared: int
-    """How many such comparisons there are."""
+    compared: Tensor
+    """[B] how many such comparisons there are."""
     noun: str
     """What the maps show, in a word."""
 
@@ -53,9 +53,9 @@ class Significance:
         return self.ratios[0].numel()
 
     @property
-    def needed(self) -> int:
-        """In how many comparisons the estimates must agree, see `agreements_needed`."""
-        return agreements_needed(self.compared)
+    def needed(self) -> Tensor:
+        """[B] in how many comparisons the estimates must agree, see `agreements_needed`."""
+        return torch.tensor([agreements_needed(compared) for compared in self.compared.tolist()])
 
     @property
     def found(self) -> Tensor:
@@ -75,10 +75,9 @@ class Significance:
 
     def words(self, image: int) -> str:
         """How many cells of a map are reliable, or that it is no more than noise."""
-        agreeing = int(self.agreeing[image])
         if not self.found[image]:
-            few = "too_few" if self.needed > self.compared else "not_reliable"
-            return say(few, noun=self.noun, agreeing=agreeing, compared=self.compared, needed=self.needed)
+            agreeing, compared, needed = (int(counts[image]) for counts in (self.agreeing, self.compared, self.needed))
+            return say("too_few" if needed > compared else "not_reliable", noun=self.noun, agreeing=agreeing, compared=compared)
         expected = math.ceil(self.cells * self.chance)
         return say(
             "reliable",
@@ -133,14 +132,14 @@ def measure_significance(map: Map, threshold: float) -> Significance | None:
     if map.error is None:
         return None
     tested = map.values if map.tested is None else map.tested
-    agreeing = torch.zeros(len(map.values)) if map.agreeing is None else map.agreeing
+    none = torch.zeros(len(map.values), dtype=torch.long)
     return Significance(
         ratios=torch.where(map.values == 0, 0.0, tested / map.error.clamp(min=map.floor)),
         threshold=threshold,
         chance=exceedance(map, threshold),
         signed=map.tested is None,
-        agreeing=agreeing,
-        compared=map.compared,
+        agreeing=none if map.agreeing is None else map.agreeing,
+        compared=none if map.compared is None else map.compared,
         noun=map.noun,
     )
 

@@ -59,14 +59,18 @@ class Spread:
         self._variance = self._tested = self._products = torch.zeros(())
 
     def add(self, part: Tensor, difference: Tensor, weight: float) -> None:
-        """A step's reading with its weight in it, [R,B,K,h,w], and its difference d of the predictions without, [R,B,C,h,w]."""
-        if self.estimates < 2 or weight == 0:
+        """A step's reading with its weight in it, [R,B,K,h,w], and its difference d of the predictions without, [R,B,C,h,w].
+
+        What has no weight is not compared, but there all the same: a range may hold nothing else.
+        """
+        if self.estimates < 2:
             return
         products = products_of_pairs(part if self.signed else difference, self.antithetic)
         if self.fresh_noise:
-            alike = (products.sum(dim=(2, 3)) > 0).sum(dim=0)
+            counts = weight != 0
+            alike = counts * (products.sum(dim=(2, 3)) > 0).sum(dim=0)
             self.agreeing = alike if self.agreeing is None else self.agreeing + alike
-            self.compared += len(products)
+            self.compared += counts * len(products)
         if not self.signed:
             self._gather(weight / 2 * products[:, :, None])
         elif self.fresh_noise:
