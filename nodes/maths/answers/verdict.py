@@ -15,7 +15,7 @@ from ..method.familiarity import Familiarity, measure
 from ..method.noising import FALL, assumed_shares, step_shares
 from ..method.prediction import NoisePredictions
 from ..method.scalar import ROUNDING_PER_STEP
-from ..method.uncertainty import error_of_sum, error_of_total, scatter_of_total, sum_blocks, variance_of_mean, variance_of_total
+from ..method.uncertainty import error_of_sum, error_of_total, scatter_of_steps, sum_blocks, variance_of_mean, variance_of_total
 from ..wording import NATS, asked_words, differing_part, format_value, format_with_error, plain_text, quoted, say, shorten
 
 CONFIDENCE = 0.95  # a verdict is undecided if the interval of this confidence contains 0
@@ -102,11 +102,13 @@ class Verdict:
         return self.step_evidence[self.start : self.end].cumsum(dim=0)
 
     @property
-    def sums_half_width(self) -> Tensor:
-        """[end-start,B] half the width of their confidence intervals, without the schedule's own error; NaN where unknown."""
-        unknown = torch.full((self.images,), torch.nan)
-        known = [self._sampled(end) or self._scattered(end) for end in range(self.start + 1, self.end + 1)]
-        return torch.stack([unknown if found is None else _reach(*found) for found in known])
+    def sums_half_width(self) -> Tensor | None:
+        """[end-start,B] half the width of their confidence intervals, without the schedule's own error; None if it is unknown."""
+        sampled = [found for end in range(self.start, self.end) if (found := self._sampled(end + 1)) is not None]
+        if sampled:
+            return torch.stack([_reach(*found) for found in sampled])
+        scattered = self._scattered
+        return None if scattered is None else _reach(scattered[0].cumsum(dim=0), scattered[1])
 
     @property
     def log_odds(self) -> Tensor:
@@ -127,20 +129,23 @@ class Verdict:
         which may be all wrong. How steps scatter has a part of these in it: then the squares are added.
         """
         others = torch.stack([schedule_error(self), assumed(self).abs()])
-        sampled, scattered = self._sampled(self.end), self._scattered(self.end)
+        sampled, scattered = self._sampled(self.end), self._scattered
         if sampled is not None:
             return _reach(*sampled) + others.sum(dim=0)
-        return None if scattered is None else torch.stack([_reach(*scattered), *others]).square().sum(dim=0).sqrt()
+        if scattered is None:
+            return None
+        return torch.stack([_reach(scattered[0].sum(dim=0), scattered[1]), *others]).square().sum(dim=0).sqrt()
 
     def _sampled(self, end: int) -> tuple[Tensor, Tensor] | None:
         """Squared standard error and degrees of freedom of the sum up to a step, [B], over samples: see `variance_of_total`."""
         steps = slice(self.start, end)
         return variance_of_total(self.evidence[:, steps], self.blocks[:, steps], self.antithetic, self.fresh_noise)
 
-    def _scattered(self, end: int) -> tuple[Tensor, Tensor] | None:
-        """The same from how the steps scatter: see `scatter_of_total`."""
-        steps = slice(self.start, end)
-        return scatter_of_total(self.evidence[:, steps], self.shares[steps], self.log_snr[steps], self.fresh_noise)
+    @property
+    def _scattered(self) -> tuple[Tensor, Tensor] | None:
+        """Squared standard error of each step of the range, [end-start,B], and degrees of freedom [B], see `scatter_of_steps`."""
+        steps = slice(self.start, self.end)
+        return scatter_of_steps(self.evidence[:, steps], self.shares[steps], self.log_snr[steps], self.fresh_noise)
 
     @property
     def probability(self) -> Tensor:
@@ -173,7 +178,7 @@ class Verdict:
 
 
 def _reach(variance: Tensor, degrees: Tensor) -> Tensor:
-    """Half the width of the confidence interval for a variance and its degrees of freedom, both [B]."""
+    """Half the width of the confidence interval for a variance, [...,B], and its degrees of freedom, [B]."""
     return (torch.from_numpy(stats.t.ppf((1 + CONFIDENCE) / 2, degrees.numpy())) * variance.sqrt()).float()
 
 

@@ -114,13 +114,13 @@ def variances_of_sum(parts: Tensor, antithetic: bool, fresh_noise: bool) -> Tens
 def error_of_total(totals: Tensor, weights: Tensor, log_snr: Tensor, antithetic: bool, fresh_noise: bool) -> Tensor | None:
     """Standard error [B] of the sum of the steps' totals, [R,n,B] with their weights [n] in them.
 
-    From the samples; where they are a single estimate, from how the steps scatter, see `scatter_of_total`; None if neither tells.
+    From the samples; where they are a single estimate, from how the steps scatter, see `scatter_of_steps`; None if neither tells.
     """
     error = error_of_sum(totals, antithetic, fresh_noise)
     if error is not None:
         return error
-    scattered = scatter_of_total(totals, weights, log_snr, fresh_noise)
-    return None if scattered is None else scattered[0].sqrt()
+    scattered = scatter_of_steps(totals, weights, log_snr, fresh_noise)
+    return None if scattered is None else scattered[0].sum(dim=0).sqrt()
 
 
 def sum_blocks(values: Tensor) -> Tensor:
@@ -192,12 +192,16 @@ def scatter_of_sum(density: Tensor, weights: Tensor, log_snr: Tensor) -> tuple[T
     return (variance * weights[:, None].square()).sum(dim=0), degrees
 
 
-def scatter_of_total(totals: Tensor, weights: Tensor, log_snr: Tensor, fresh_noise: bool) -> tuple[Tensor, Tensor] | None:
-    """Squared standard error of the mean over samples of steps' totals, [R,n,B] with their weights [n] in them, and degrees; [B].
+def scatter_of_steps(totals: Tensor, weights: Tensor, log_snr: Tensor, fresh_noise: bool) -> tuple[Tensor, Tensor] | None:
+    """Squared standard error of each step's total, [n,B] with 0 where it does not count, and degrees of freedom of them all, [B].
 
-    From how the steps that count scatter. None for less than 3 of them, and if all have the same noise: that scatters with none.
+    From how the means over the samples scatter; totals [R,n,B] with their weights [n] in them. None for less than 3 steps that
+    count, and if all have the same noise: then they do not scatter by it.
     """
     counts = weights > 0
-    density = totals[:, counts].mean(dim=0) / weights[counts, None]
-    variance, degrees = scatter_of_sum(density, weights[counts], log_snr[counts])
-    return (variance, torch.full_like(variance, degrees)) if degrees and fresh_noise else None
+    variances, degrees = scatter(totals[:, counts].mean(dim=0) / weights[counts, None], log_snr[counts])
+    if not degrees or not fresh_noise:
+        return None
+    out = torch.zeros_like(totals[0])
+    out[counts] = variances * weights[counts, None].square()
+    return out, torch.full_like(out[0], degrees)

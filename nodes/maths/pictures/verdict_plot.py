@@ -86,10 +86,10 @@ def draw_sums(axes: Axes, verdict: Verdict, image: int) -> None:
     """
     nats = np.concatenate([[0.0], verdict.sums[:, image].numpy()])
     edges = np.arange(verdict.start, verdict.end + 1) - 0.5
-    half_width = np.concatenate([[0.0], verdict.sums_half_width[:, image].numpy()])
-    axes.fill_between(edges, nats - half_width, nats + half_width, color=BAND, alpha=0.45, linewidth=0, zorder=2)
-    if verdict.half_width is not None:
-        whole = float(verdict.half_width[image])
+    half_widths, whole_width = verdict.sums_half_width, verdict.half_width
+    if half_widths is not None and whole_width is not None:
+        half_width, whole = np.concatenate([[0.0], half_widths[:, image].numpy()]), float(whole_width[image])
+        axes.fill_between(edges, nats - half_width, nats + half_width, color=BAND, alpha=0.45, linewidth=0, zorder=2)
         axes.vlines(edges[-1:], nats[-1] - whole, nats[-1] + whole, color=BAND, linewidth=LENGTHS(3), zorder=3, clip_on=False)
     colour = SPEAKS_FOR if nats[-1] > 0 else SPEAKS_AGAINST
     axes.plot(edges, nats, color=colour, zorder=4)
