@@ -279,7 +279,7 @@ def test_a_checkpoint_without_clip_or_vae_is_named(part: str, loader: str) -> No
         ("a photo of a zebra", " ", ("a photo of a zebra", "anything")),
         (" ", "a photo of a horse", ("no words at all", "a photo of a horse")),
         ("a car", "a red car", ("a car", "a red car")),  # nothing would be left of the first
-        ("a zebra", "a zebra", ("a zebra", "a zebra")),
+        ("a zebra", "a zebra", ("a zebra (target)", "a zebra (contrast)")),
         (["text", 0], "a horse", (["text", 0], "a horse")),
     ],
 )
