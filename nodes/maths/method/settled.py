@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .difference import read_step
 from .prediction import NoisePredictions
-from .uncertainty import scatter_of_sum
+from .uncertainty import scatter_of_steps
 
 Quality = Literal["quick", "settled", "exact"]
 QUICK = 6
@@ -75,8 +75,10 @@ def agreement(maps: Tensor) -> Tensor:
 
 def _interval(density: Tensor, log_snr: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
     """The sum of densities [n,B] times shares of the log-SNR axis [n], and half the width of its confidence interval."""
-    total = (density * shares[:, None]).sum(dim=0)
-    variance, degrees = scatter_of_sum(density, shares, log_snr)
-    if degrees == 0:
-        return total, torch.full_like(total, torch.inf)
-    return total, float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * variance.sqrt()
+    totals = density * shares[:, None]
+    scattered = scatter_of_steps(totals[None], shares, log_snr, fresh_noise=True)  # of more steps with the same noise too
+    if scattered is None:
+        return totals.sum(dim=0), torch.full_like(totals[0], torch.inf)
+    variance, degrees = scattered
+    reach = torch.from_numpy(stats.t.ppf((1 + CONFIDENCE) / 2, degrees.numpy())).float()
+    return totals.sum(dim=0), reach * variance.sum(dim=0).sqrt()

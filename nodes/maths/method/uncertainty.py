@@ -186,12 +186,6 @@ def scatter(density: Tensor, log_snr: Tensor) -> tuple[Tensor, float]:
     return torch.cat([inner[:1], inner, inner[-1:]]), max(1.0, (len(density) - 2) / 2)
 
 
-def scatter_of_sum(density: Tensor, weights: Tensor, log_snr: Tensor) -> tuple[Tensor, float]:
-    """Squared standard error [B] of the sum of densities [n,B] times weights [n], and its degrees of freedom: see `scatter`."""
-    variance, degrees = scatter(density, log_snr)
-    return (variance * weights[:, None].square()).sum(dim=0), degrees
-
-
 def scatter_of_steps(totals: Tensor, weights: Tensor, log_snr: Tensor, fresh_noise: bool) -> tuple[Tensor, Tensor] | None:
     """Squared standard error of each step's total, [n,B] with 0 where it does not count, and degrees of freedom of them all, [B].
 
