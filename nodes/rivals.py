@@ -18,7 +18,7 @@ from .maths.answers.rivals import EARLY, MOST_LABELS, Sides, split_labels
 from .maths.method.choices import Quantity, Scaling
 from .maths.method.noising import NoisedLatents
 from .maths.pictures.overlay import Appearance
-from .maths.pictures.rivals_sheet import report, rivals_sheet
+from .maths.pictures.rivals_sheet import check_sheet, report, rivals_sheet
 
 if TYPE_CHECKING:
     import torch
@@ -176,6 +176,7 @@ class RivalLabels(io.ComfyNode):
         rules, named, chosen, scaling, drawn = collect(given, Rules, Sides, Quantity, Scaling, Appearance)
         contest = begin_contest(model, noised, labels, template, rules)
         sides = named.among(contest.labels)
+        check_sheet(image, contest, chosen, scaling, drawn)
         rounds = hold_contest(contest, model, clip, template, cls.hidden.unique_id, rules.ask_no_words, show_text)
         words = show_effort(rounds.effort, model, rounds.prompts, cls.hidden.unique_id)
         targets, contrast = contest.sides(*sides)

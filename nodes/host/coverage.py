@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ Conditioning = list[list[Any]]
 
 PLACED = {"area", "mask", "strength", "mask_strength"}
 """Keys that may keep an entry of a conditioning from a part of the picture."""
+TIMED = {"start_percent", "end_percent", "clip_start_percent", "clip_end_percent"}
+"""Keys that switch an entry on and off by noise level."""
 WHERE_AND_WHEN = (*PLACED, "default", "timestep_start", "timestep_end", "uuid")
 """What ComfyUI looks at when it puts entries together; a control net or a hook has no say in it."""
 
@@ -75,6 +78,27 @@ def _reached(model: ModelPatcher, noised: NoisedLatents, prompts: dict[str, Cond
     return found
 
 
+def check_switched_on(
+    model: ModelPatcher, noised: NoisedLatents, prompt: Conditioning, steps: Collection[int], name: str
+) -> None:
+    """Refuse a conditioning, called `name`, that is not meant for one of these steps, by its start and end percentages.
+
+    Raises:
+        ValueError: there is such a step.
+    """
+    if not all(TIMED & set(entry) for _, entry in prompt):
+        return
+    entries = _with_noise_levels(model, comfy.sampler_helpers.convert_cond(prompt))
+    for step in sorted(steps):
+        sigma = noised.sigmas[step].item()
+        if not any(is_on(entry, sigma) for entry in entries):
+            raise ValueError(
+                f"The {name} conditioning is switched off at step {step} (noise level {sigma:g}) by its start and end "
+                "percentages, so there is nothing to predict with. Let it reach over the whole schedule, or combine it with one "
+                "for the remaining steps."
+            )
+
+
 def is_on(entry: dict[str, Any], sigma: float) -> bool:
     """Whether an entry of a conditioning, as ComfyUI prepares it for sampling, is in effect at a noise level."""
     return entry.get("timestep_end", 0.0) <= sigma <= entry.get("timestep_start", float("inf"))
@@ -87,10 +111,15 @@ def _resolved(model: ModelPatcher, prompt: Conditioning, x: Tensor, name: str) -
         comfy.samplers.resolve_areas_and_cond_masks_multidim(entries, x.shape[2:], x.device)
     except (RuntimeError, TypeError, LookupError) as error:
         raise _misplaced(name, error) from error
-    comfy.samplers.calculate_start_end_timesteps(
-        SimpleNamespace(model_sampling=model.get_model_object("model_sampling")), entries
-    )
+    entries = _with_noise_levels(model, entries)
     return [{key: entry[key] for key in WHERE_AND_WHEN if key in entry} | {"model_conds": {}} for entry in entries]
+
+
+def _with_noise_levels(model: ModelPatcher, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Entries with noise levels in place of percentages."""
+    levels = SimpleNamespace(model_sampling=model.get_model_object("model_sampling"))
+    comfy.samplers.calculate_start_end_timesteps(levels, entries)
+    return entries
 
 
 def _cells(entries: list[dict[str, Any]], x: Tensor, sigma: Tensor, name: str) -> Tensor:

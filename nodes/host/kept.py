@@ -33,7 +33,7 @@ from ..maths.method.order import Level, noised_order
 from ..maths.method.prediction import Evaluation, Precision, predictions_shape
 from . import fingerprint
 from .cost import Say, cost_words, log
-from .coverage import check_coverage
+from .coverage import check_coverage, check_switched_on
 from .patches import names_of_patches
 from .prediction import Conditioning, ModelRemembersError, PromptPredictor
 
@@ -225,6 +225,8 @@ class Collection:
         _make_room(self._run)
         same = [[levels for levels, own in zip(wanted, self._places, strict=True) if own == place] for place in self._distinct]
         longest = [max(lists, key=len) for lists in same]
+        for kept, name, levels in zip(self._prompts, self._names, longest, strict=True):  # before the first call of all rounds
+            check_switched_on(self.model, self.noised, kept.prompt, {step for _, step in levels}, name)
         self._say_cost(longest, plan)
         try:
             done = self._ask_in_rounds(longest, plan)

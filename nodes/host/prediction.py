@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..maths.method.noising import NoisedLatents
 from ..maths.method.prediction import Evaluation, predict_into
-from .coverage import Conditioning, is_on
+from .coverage import TIMED, Conditioning, check_switched_on
 from .patches import Layers, countable, interruptible, names_of_patches
 from .schedule import noise_scale
 
@@ -29,9 +29,6 @@ CELLS = 65536
 
 CELLS_CPU = 16384
 """The same on a CPU, where larger calls are no faster: they leave its caches."""
-
-TIMED = {"start_percent", "end_percent", "clip_start_percent", "clip_end_percent"}
-"""Keys that switch a conditioning on and off by noise level."""
 
 FAILURES = (RuntimeError, TypeError, LookupError, AttributeError)
 """What a network raises if its input does not fit."""
@@ -72,7 +69,6 @@ class PromptPredictor:
         called: called with the number of evaluations after every model call.
         cells: about how many latent cells a call should have, if not what suits the device; never half as many again.
         name: what errors call the conditioning, "target" for example.
-        planned: steps that will be asked about, now or later: it is checked at once that the conditioning is meant for them.
 
     Raises:
         ValueError: a conditioning that is switched off at a noise level, a model that can't take it, or that answers with NaN or
@@ -88,14 +84,12 @@ class PromptPredictor:
         called: Callable[[int], None] = lambda count: None,
         cells: int | None = None,
         name: str = "",
-        planned: Collection[int] = (),
     ) -> None:
         if cells is None:
             cells = CELLS_CPU if model.load_device.type == "cpu" else CELLS
         self.model, self.conditioning, self.name = model, conditioning, name
         patches = names_of_patches(model) + (["hooks"] if any("hooks" in entry for _, entry in conditioning) else [])
         self._sampler = _Collector(noised, predictions, may_mix_levels(model, conditioning), called, cells, patches)
-        self._sampler.planned = set(planned)
 
     @property
     def call(self) -> int:
@@ -119,6 +113,7 @@ class PromptPredictor:
             ValueError: see the class.
         """
         sampler = self._sampler
+        check_switched_on(self.model, sampler.noised, self.conditioning, {step for _, step, _ in evaluations}, self.name)
         if not sampler.begin(evaluations, last):
             return
         guider = _PromptGuider(self.model)
@@ -129,8 +124,6 @@ class PromptPredictor:
         try:
             with torch.inference_mode():
                 guider.sample(placeholder, placeholder, sampler, sampler.noised.sigmas, disable_pbar=True, seed=0)
-        except SwitchedOffError as error:
-            raise ValueError(f"The {self.name} conditioning {error}") from error
         except FAILURES as error:
             if isinstance(error, RuntimeError) and _is_out_of_memory(error):
                 raise
@@ -181,10 +174,6 @@ def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, (bool, int, float, str))
 
 
-class SwitchedOffError(Exception):
-    """There is a step that a conditioning is not meant for; says which, and what to do."""
-
-
 class ModelRemembersError(ValueError):
     """What the model answers depends on what it was asked before, as with a step cache; says so, and what to do."""
 
@@ -224,8 +213,6 @@ class _Collector(comfy.samplers.Sampler):
         self.asked: list[tuple[list[Evaluation], float]] = []
         """The calls of all sessions, with how many layers of the network ran in each."""
         self.last = self.trusted = self.unchecked = False
-        self.planned: set[int] = set()
-        """Steps that later sessions will ask about."""
         self.most = math.inf
         """Evaluations in one call at most, where memory has set it: it is halved, a little less of it seldom changes it."""
 
@@ -253,7 +240,6 @@ class _Collector(comfy.samplers.Sampler):
         disable_pbar: bool = False,
     ) -> Tensor:
         """What ComfyUI calls with the model loaded and the conditioning prepared; returns the placeholder unchanged."""
-        self._check_switched_on(model_wrap.conds["prompt"])
         self._fit_into_memory(model_wrap.inner_model, noise.device)
         scale = noise_scale(model_wrap.model_patcher)
 
@@ -377,16 +363,6 @@ class _Collector(comfy.samplers.Sampler):
 
     def _shrink(self) -> None:
         self.size = self.most = self.unit * max(self.size // self.unit // 2, 1)
-
-    def _check_switched_on(self, conditioning: list[dict[str, Any]]) -> None:
-        for step in sorted({step for _, step, _ in self.evaluations} | self.planned):
-            sigma = self.noised.sigmas[step].item()
-            if not any(is_on(entry, sigma) for entry in conditioning):
-                raise SwitchedOffError(
-                    f"is switched off at step {step} (noise level {sigma:g}) by its start and end "
-                    "percentages, so there is nothing to predict with. Let it reach over the whole schedule, or combine it "
-                    "with one for the remaining steps."
-                )
 
 
 def _as_frames(x: Tensor, single_frame: bool) -> Tensor:

@@ -417,6 +417,17 @@ def test_a_prompt_that_is_switched_off_is_refused_before_the_model_runs(model: A
     assert calls == []
 
 
+@pytest.mark.parametrize("quality", ["settled", "exact"])
+def test_of_an_answer_that_sharpens_too_and_whichever_prompt_it_is(model: Any, calls: list[list[float]], quality: str) -> None:
+    from sdexplain.nodes.host import kept
+    from sdexplain.nodes.host.progressive import Progress
+
+    noised, short = noise_for(model, 8), prompt(2, start_percent=0.0, end_percent=0.9)
+    with pytest.raises(ValueError, match="The contrast conditioning is switched off at step 7"):
+        kept.collect(model, noised, prompt(1), short, "1", "float32", Progress(noised, ("zebra", "horse"), quality))
+    assert calls == []
+
+
 def test_an_area_of_one_prompt_does_not_reach_another(model: Any) -> None:
     from sdexplain.nodes.host import kept
 

@@ -21,11 +21,12 @@ from sdexplain.nodes.maths.answers.rivals import (
     split_labels,
     squared_errors,
 )
-from sdexplain.nodes.maths.method.choices import Scaling
+from sdexplain.nodes.maths.method.choices import EVIDENCE_IN_NATS, Scaling
 from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.noising import NoisedLatents, in_pairs
 from sdexplain.nodes.maths.method.prediction import collect_prompt
-from sdexplain.nodes.maths.pictures.rivals_sheet import headline, reading_rule, report, rivals_sheet
+from sdexplain.nodes.maths.pictures.overlay import Appearance
+from sdexplain.nodes.maths.pictures.rivals_sheet import check_sheet, headline, reading_rule, report, rivals_sheet
 from sdexplain.nodes.maths.pictures.sheet import Grid, cell_size
 from torch import Tensor
 
@@ -436,6 +437,14 @@ def test_rivals_that_differ_by_noise_alone_stay_clear_when_only_what_is_reliable
     clear, coloured = (left, right) if contest.rivals(0, image=0) == [1, 2] else (right, left)
     assert clear.max() == 0
     assert coloured.max() > 0.3
+
+
+def test_a_reliability_that_the_samples_cannot_tell_is_refused_before_the_model_is_asked() -> None:
+    scaling = Scaling(reliability="reliable only")
+    enough, few = (Contest(noised_latents(pictures_of(0), samples=samples), LABELS) for samples in (2, 1))
+    check_sheet(torch.rand(1, 48, 40, 3), enough, EVIDENCE_IN_NATS, scaling, Appearance())
+    with pytest.raises(ValueError, match="needs a standard error"):
+        check_sheet(torch.rand(1, 48, 40, 3), few, EVIDENCE_IN_NATS, scaling, Appearance())
 
 
 def test_the_headline_names_the_rivals_that_may_still_be_right() -> None:

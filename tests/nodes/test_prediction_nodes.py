@@ -380,6 +380,8 @@ def test_each_image_of_a_batch_has_a_table_and_a_sheet(rivals: Counter) -> None:
         ({"target": "unicorn"}, "target is 'unicorn'; expected one of the labels zebra, horse"),
         ({"contrast": "zebra"}, "target and the contrast are both 'zebra'"),
         ({"confidence": 0.3}, "smaller than min"),
+        ({"reading": "absolute", "colour_map": "RdBu_r"}, "heatmap is unsigned and needs a sequential one"),
+        ({"image": ["load square", 0]}, "its shape is"),
     ],
 )
 def test_labels_that_can_not_be_compared_are_refused_once_and_before_the_model_is_asked(
@@ -387,6 +389,7 @@ def test_labels_that_can_not_be_compared_are_refused_once_and_before_the_model_i
 ) -> None:
     from sdexplain.tools.client import NodeFailed, PromptRejected
 
+    rivals.graph["load square"] = node("EmptyImage", width=64, height=64, batch_size=1, color=0)
     rivals.graph["rivals"]["inputs"].update(inputs)
     with pytest.raises((PromptRejected, NodeFailed), match=words) as refused:
         rivals.run()

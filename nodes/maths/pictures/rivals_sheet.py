@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -13,9 +14,10 @@ from ..images import match_pictures
 from ..method.choices import AUTOMATIC_SCALE, EVIDENCE_IN_NATS, Quantity, Scaling
 from ..method.difference import NoiseDifference, Weighting, join_images, sum_steps
 from ..method.heatmap import Heatmap, make_heatmap
-from ..method.prediction import NoisePredictions
+from ..method.prediction import NoisePredictions, part_of, predictions_shape
 from ..method.reading import read_map
 from ..wording import NATS, WEIGHTING_WORDS, format_value, format_with_error, plain_text, quoted, shorten
+from .colours import colour_map_name
 from .lettering import paragraph
 from .overlay import USUAL, Appearance, overlay
 from .paper import INK, PAPER, as_batch
@@ -203,6 +205,21 @@ def rivals_sheet(
         sheet = draw_sheet(shown, headers, [row], image, appearance)
         sheets.append(add_title(headline(contest, image), sheet, Grid(len(headers), size)))
     return as_batch(sheets)
+
+
+def check_sheet(pictures: Tensor, contest: Contest, quantity: Quantity, scaling: Scaling, appearance: Appearance) -> None:
+    """Refuse what `rivals_sheet` would refuse, before the model is asked for all that it shows.
+
+    Raises:
+        ValueError: a picture of another shape, a colour map, scale or reliability that maps of this kind can't have.
+    """
+    noised = contest.noised
+    match_pictures(pictures, noised.images, tuple(noised.x0.shape[-2:]), noised.downscale)
+    nothing = torch.zeros(()).expand(predictions_shape(noised))
+    pair = NoisePredictions(noised, nothing, nothing, contest.labels[0], contest.labels[1])
+    pair = part_of(pair, [noised.steps - 1], noised.samples)  # one step tells what all would
+    heatmap = make_heatmap(read_map(mean_sum(pair, quantity), quantity.scalar), **asdict(scaling))
+    colour_map_name(appearance.colour_map, heatmap.signed)
 
 
 def mean_sum(pair: NoisePredictions, quantity: Quantity) -> NoiseDifference:
