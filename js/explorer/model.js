@@ -3,7 +3,7 @@
 import { binomialQuantile, tailOfT } from './chance.js'
 import { levels } from './colours.js'
 import { automaticLimit, formatValue, percentile } from './scale.js'
-import { Sums, errorOfScatter, total } from './sums.js'
+import { Sums, total, totalOfSteps } from './sums.js'
 import { fill, reliabilityWords } from './words.js'
 
 /** @typedef {import('./safetensors.js').Contents} Contents */
@@ -236,8 +236,7 @@ export class Model {
     }
 
     /**
-     * What all cells say in all of a range's steps, with its standard error: from the samples, or where they are a single
-     * estimate, from how the steps scatter, unless these share one noise.
+     * What all cells say in all of a range's steps, with its standard error.
      * @param {View} view @param {string} reading @param {number} start @param {number} end
      */
     total(view, reading, start, end) {
@@ -248,20 +247,19 @@ export class Model {
         const read = (/** @type {number} */ sample, /** @type {number} */ step) =>
             weights[step] * curves[((base + (one < 0 ? sample : one)) * steps + step) * images + image]
         const layout = { samples: one < 0 ? samples : 1, antithetic: antithetic && one < 0, fresh, steps, channels: 1, cells: 1 }
-        const found = total(read, layout, start, end)
-        if (found.error !== null || !fresh) return found
-        const totals = Array.from({ length: end - start }, (_, i) => total(read, layout, start + i, start + i + 1).value)
-        return { ...found, error: errorOfScatter(totals, [...weights.subarray(start, end)], this.header.log_snr.slice(start, end)) }
+        return totalOfSteps(read, layout, weights, this.header.log_snr, start, end)
     }
 
     /**
-     * One cell's value and error in each step; or the total over a box, its error from the samples.
+     * One cell's value, its error from the samples alone; or the total over a box, with the error that the whole picture has.
      * @param {View} view @param {Contents} parts @param {Selection} box @param {number} start @param {number} end
      */
     within(view, parts, box, start, end) {
-        const sums = this.sums(view, parts), { channels, cells, steps } = sums.layout, width = this.header.width
+        const sums = this.sums(view, parts), { cells, steps } = sums.layout, width = this.header.width
         const one = this.sample(view), weights = sums.weights, cellwise = box.left === box.right && box.top === box.bottom
         const layout = { ...sums.layout, samples: one < 0 ? sums.layout.samples : 1, antithetic: sums.layout.antithetic && one < 0 }
+        const whole = (box.right - box.left + 1) * (box.bottom - box.top + 1) === cells
+        if (whole && view.reading === 'evidence') return this.total(view, view.reading, start, end)
         if (this.scalar(view) === 'value') {
             const read = (/** @type {number} */ sample, /** @type {number} */ step) => {
                 const base = ((one < 0 ? sample : one) * steps + step) * cells
@@ -270,8 +268,9 @@ export class Model {
                     for (let x = box.left; x <= box.right; x++) sum += sums.values[base + y * width + x]
                 return weights[step] * sum
             }
+            if (!cellwise) return totalOfSteps(read, layout, weights, this.header.log_snr, start, end)
             const found = total(read, layout, start, end)
-            if (found.error !== null || !sums.variance || !cellwise || one >= 0) return found
+            if (found.error !== null || !sums.variance || one >= 0) return found
         }
         // sums over the channels first: a norm has no total of its own but that of its cells
         const map = sums.map(start, end, one, this.scalar(view))

@@ -247,7 +247,7 @@ export function varianceOfMean(values) {
  * @param {number[]} weights
  * @param {(number | null)[]} logSnr null for pure noise
  */
-export function errorOfScatter(totals, weights, logSnr) {
+function errorOfScatter(totals, weights, logSnr) {
     const counting = [...totals.keys()].filter(i => weights[i] > 0)
     if (counting.length < 3) return null
     const places = counting.map(i => logSnr[i] ?? -Infinity), density = counting.map(i => totals[i] / weights[i])
@@ -283,4 +283,21 @@ export function total(read, { samples, antithetic, fresh }, start, end) {
     if (fresh) for (let s = start; s < end; s++) variance += varianceOfMean(each(s, s + 1))
     else variance = varianceOfMean(each(start, end))
     return { value, error: Math.sqrt(variance) }
+}
+
+/**
+ * The same with the error of `error_of_total` in nodes/maths/method/uncertainty.py: from the samples, or where they are a single
+ * estimate, from how the steps scatter, unless these share one noise.
+ * @param {(sample: number, step: number) => number} read weighted
+ * @param {Layout} layout
+ * @param {ArrayLike<number>} weights [S]
+ * @param {(number | null)[]} logSnr [S], null for pure noise
+ * @param {number} start
+ * @param {number} end
+ */
+export function totalOfSteps(read, layout, weights, logSnr, start, end) {
+    const found = total(read, layout, start, end)
+    if (found.error !== null || !layout.fresh) return found
+    const totals = Array.from({ length: end - start }, (_, i) => total(read, layout, start + i, start + i + 1).value)
+    return { ...found, error: errorOfScatter(totals, Array.from(weights).slice(start, end), logSnr.slice(start, end)) }
 }

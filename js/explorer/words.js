@@ -90,13 +90,15 @@ export function stepWords(model, view, step, value) {
 }
 
 /**
- * What a cell says, or all of a box.
+ * What a cell says, or all of a box, and why the standard error of a box is not known.
  * @param {Model} model @param {View} view @param {Selection} box @param {{ value: number, error: number | null }} sum
  */
 export function cellWords(model, view, { left, top, right, bottom }, sum) {
     const value = withError(sum.value, sum.error), { unit, summed_unit: summed } = model.words(view)
     if (left === right && top === bottom) return model.say('cell', { column: left, row: top, value, unit })
-    return model.say('box', { count: (right - left + 1) * (bottom - top + 1), value, unit: summed })
+    const total = model.say('box', { count: (right - left + 1) * (bottom - top + 1), value, unit: summed })
+    if (sum.error !== null || model.scalar(view) !== 'value') return total // the norms of a box have no error at all
+    return `${model.say('unsure_total', { total })}. ${model.say('take_more', {})}.`
 }
 
 /**

@@ -20,12 +20,13 @@ from sdexplain.nodes.maths.files.explorer import curve, digest, layers, one_samp
 from sdexplain.nodes.maths.files.explorer_words import TEXTS
 from sdexplain.nodes.maths.files.latent_colours import decoder_colours, picture_colours
 from sdexplain.nodes.maths.method.cases import unknown_words_note
-from sdexplain.nodes.maths.method.difference import read_step, sum_steps
+from sdexplain.nodes.maths.method.difference import read_step, step_weights, sum_steps
 from sdexplain.nodes.maths.method.heatmap import make_heatmap, show_only
 from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, part_of
 from sdexplain.nodes.maths.method.reading import read_map, standard_error
 from sdexplain.nodes.maths.method.scalar import scalar_map
+from sdexplain.nodes.maths.method.uncertainty import error_of_total
 from sdexplain.nodes.maths.pictures.legend import end_texts, scale_numbers
 from sdexplain.nodes.maths.wording import RECOGNITION
 
@@ -271,6 +272,40 @@ def test_page_legend_and_verdict_know_alike_how_a_single_estimate_scatters(
         assert said["total"]["error"] is error is None and summed.total_error.isnan().all()
 
 
+@pytest.mark.parametrize("reading", ["evidence", "information"])
+@pytest.mark.parametrize(
+    ("shape", "view"),
+    [
+        ({}, {}),
+        ({"fresh_noise": False}, {}),
+        ({"samples": 1}, {}),
+        ({"samples": 1, "fresh_noise": False}, {}),
+        ({"samples": 2, "antithetic": True}, {"end": 3}),
+        ({"samples": 2, "antithetic": True, "steps": 9}, {"end": 8, "weighting": "uniform"}),
+        ({}, {"sample": 2}),
+    ],
+    ids=str,
+)
+def test_a_box_tells_the_error_of_its_own_steps_as_the_whole_picture_does(
+    page_says: Callable[..., dict[str, Any]], shape: dict[str, Any], view: dict[str, Any], reading: str
+) -> None:
+    predictions = made(**shape)
+    said = page_says(predictions, reading=reading, selection="3,1,6,4", **view)
+    alone = one_sample(predictions, view["sample"] - 1) if "sample" in view else predictions
+    noised, steps = alone.noised, range(1, view.get("end", 4))
+    weights = step_weights(noised, view.get("weighting", "information"))[1 : steps.stop]
+    cells = torch.stack([read_step(alone, step, reading)[:, 1:, 0, 1:5, 3:7].sum((2, 3)) for step in steps], dim=1)
+    totals = cells * weights[:, None]
+    error = error_of_total(totals, weights, noised.log_snr[1 : steps.stop], noised.antithetic, noised.fresh_noise)
+    assert said["part"]["value"] == pytest.approx(totals.sum(dim=1).mean().item(), rel=1e-4)
+    if error is None:
+        assert said["part"]["error"] is None and "standard error unknown. Take 4 samples or more" in said["part"]["says"]
+    else:
+        assert said["part"]["error"] == pytest.approx(error.item(), rel=1e-4) and "±" in said["part"]["says"]
+    number = said["verdict"]["says"].removeprefix("Whole picture: ").partition(" nats")[0].partition(" noise variances")[0]
+    assert reading != "evidence" or number in said["box"]
+
+
 def test_a_cell_is_counted_per_cell_and_a_box_or_a_step_is_not(page_says: Callable[..., dict[str, Any]]) -> None:
     said = page_says(made())
     assert said["words"]["unit"] == "nats per latent cell"
@@ -400,3 +435,5 @@ def test_the_mean_alone_gives_the_same_map_and_errors(
     said, summed = page_says(predictions, reading="difference"), sum_steps(predictions, 1, 4, "difference", "information")
     np.testing.assert_allclose(said["values"], scalar_map(summed, "channel norm")[1].flatten(), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(said["errors"], standard_error(summed, "channel norm")[1].flatten(), rtol=1e-4)
+    said = page_says(predictions)  # of all samples only the whole picture's totals are known
+    assert said["verdict"]["says"].split()[2:5] == said["box"].replace("−", "").split()[4:7]
