@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from . import architecture, checkpoint
+from . import architecture, checkpoint, digests
 from .training_data import TwinPictures
 
 BATCH, CROP, LEARNING_RATE = 4, 128, 2e-3
@@ -82,9 +82,11 @@ def train_vae(folder: Path, data: TwinPictures, steps: int) -> AutoencoderKL:
 
 @torch.no_grad()
 def encode(vae: AutoencoderKL, data: TwinPictures, file: Path, batch: int = 16) -> Tensor:
-    """Return the latents' means [N,2,C,h,w] of all pictures, kept in `file` for the next call."""
-    if file.exists():
-        return torch.load(file, weights_only=True)
+    """Return the latents' means [N,2,C,h,w] of all pictures, kept in `file` for the next call with the same VAE and pictures."""
+    key = f"{digests.of_weights(vae)} {data.pictures.shape}"
+    known = torch.load(file, weights_only=True) if file.exists() else None
+    if isinstance(known, dict) and known["key"] == key:
+        return known["latents"]
     vae = vae.to(memory_format=torch.channels_last)  # twice as fast here; training is faster without
     flat = data.pictures.reshape(-1, *data.pictures.shape[2:])
     latents = []
@@ -93,7 +95,7 @@ def encode(vae: AutoencoderKL, data: TwinPictures, file: Path, batch: int = 16) 
         with torch.autocast("cpu", torch.bfloat16):
             latents.append(vae.encode(picture).latent_dist.mean.float())
     encoded = torch.cat(latents).unflatten(0, (len(data), 2))
-    torch.save(encoded, file)
+    torch.save({"key": key, "latents": encoded}, file)
     return encoded
 
 

@@ -46,10 +46,14 @@ def draw_twins(job: tuple[int, int]) -> np.ndarray:
 
 
 def twin_pictures(folder: Path, scenes: int, size: int) -> TwinPictures:
-    """Open the drawn pictures in `folder`, drawing them first if they are missing or were drawn with other settings."""
+    """Open the drawn pictures in `folder`, drawing them first if they are too few or were drawn with other settings.
+
+    Of more scenes the first are taken: they are the same whatever their number.
+    """
     file, note = folder / "pictures.npy", folder / "pictures.json"
     wanted = {"scenes": scenes, "size": size, "level": EASIEST_LEVEL}
-    if not (note.exists() and json.loads(note.read_text()) == wanted):
+    known = json.loads(note.read_text()) if note.exists() else {"scenes": 0}
+    if known["scenes"] < scenes or known | {"scenes": scenes} != wanted:
         beside = file.with_suffix(".part")
         pictures = np.lib.format.open_memmap(beside, "w+", np.uint8, (scenes, 2, size, size, 3))
         jobs = ((index, size) for index in range(scenes))
@@ -60,4 +64,4 @@ def twin_pictures(folder: Path, scenes: int, size: int) -> TwinPictures:
         pictures.flush()
         os.replace(beside, file)
         note.write_text(json.dumps(wanted))
-    return TwinPictures(np.load(file, mmap_mode="r"))
+    return TwinPictures(np.load(file, mmap_mode="r")[:scenes])

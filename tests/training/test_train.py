@@ -112,7 +112,22 @@ def test_pictures_are_drawn_once_and_again_when_the_request_changes(tmp_path: Pa
     again = twin_pictures(tmp_path, scenes=3, size=64).pictures
     assert (tmp_path / "pictures.npy").stat().st_mtime_ns == written
     assert np.array_equal(first, again)
-    assert twin_pictures(tmp_path, scenes=2, size=64).pictures.shape == (2, 2, 64, 64, 3)
+    assert np.array_equal(twin_pictures(tmp_path, scenes=2, size=64).pictures, first[:2])
+    assert (tmp_path / "pictures.npy").stat().st_mtime_ns == written  # the first of them are there already
+    assert twin_pictures(tmp_path, scenes=4, size=64).pictures.shape == (4, 2, 64, 64, 3)
+    assert twin_pictures(tmp_path, scenes=2, size=32).pictures.shape == (2, 2, 32, 32, 3)
+
+
+def test_latents_are_made_again_for_another_vae_or_other_pictures(tmp_path: Path) -> None:
+    vae, file = architecture.build_vae((8, 16), groups=4), tmp_path / "latents.pt"
+    pictures = TwinPictures(np.random.default_rng(0).integers(0, 256, (2, 2, 16, 16, 3), dtype=np.uint8))
+    first = train_vae.encode(vae, pictures, file)
+    written = file.stat().st_mtime_ns
+    assert torch.equal(train_vae.encode(vae, pictures, file), first) and file.stat().st_mtime_ns == written
+    assert len(train_vae.encode(vae, TwinPictures(pictures.pictures[:1]), file)) == 1
+    with torch.no_grad():
+        vae.quant_conv.bias += 1
+    assert not torch.allclose(train_vae.encode(vae, TwinPictures(pictures.pictures[:1]), file), first[:1])
 
 
 def test_training_scenes_take_the_pairs_in_turn() -> None:
