@@ -5,9 +5,9 @@
 # rounding alone, half a pixel of the small picture to either side.
 # What happens: the picture is resized about the middle of each pixel. A mask, with any interpolation but NEAREST_EXACT, takes the
 # upper left pixel of those that become one (resize_mask in torchvision/transforms/v2/functional/_geometry.py goes on to
-# PyTorch's "nearest"). So all masks are shifted to the lower right by (k - 1) / (2 k) of a small pixel, at a k-th of the size, and
-# always to that side. A PIL image resized with NEAREST takes the middle. Scores that compare a map with a mask lose by it, small
-# objects most. Resizing the mask by itself, with NEAREST_EXACT, mends it.
+# PyTorch's "nearest"). So all masks are shifted to the lower right by (k - 1) / (2 k) of a small pixel, at a k-th of the size,
+# and always to that side. A PIL image resized with NEAREST takes the middle. Scores that compare a map with a mask lose by it,
+# small objects most. Resizing the mask by itself, with NEAREST_EXACT, mends it.
 # Seen: from 512 to 32 pixels, a disc in the middle has its centre at 15.5 in the picture and at 16.0 in the mask. Squares of 40
 # pixels at random places: the overlap (IoU) of mask and picture is 0.51 on average, and 0.92 with NEAREST_EXACT. Fails if that
 # changes.
