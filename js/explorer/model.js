@@ -72,6 +72,11 @@ export class Model {
         return [from, Math.max(from + 1, stop)]
     }
 
+    /** Whether the model was asked at any of the steps start … end - 1. @param {number} start @param {number} end */
+    asksWithin(start, end) {
+        return this.asked.some(step => start <= step && step < end)
+    }
+
     /** @param {View} view */
     words(view) {
         return this.header.words.find(
@@ -189,7 +194,7 @@ export class Model {
         }
         const limit = view.scale > 0 ? view.scale : automaticLimit(values, floor, view.percentile, this.header.rounding)
         let note = doubt
-        if (!differs) note = this.say('no_difference', {})
+        if (!differs) note = this.asksWithin(start, end) ? this.say('no_difference', {}) : this.say('range_not_asked', {})
         else if (!doubt && limit === 0) note = this.say('same_everywhere', { value: formatValue(values[0]) })
         return this.onScale(view, { values, raw, errors, levels: this.levels, limit, words, unit, note, finding }, limit)
     }

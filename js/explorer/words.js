@@ -27,8 +27,8 @@ export function isolated(text) {
  * @returns {{ value: number, says: string, unsure: string }}
  */
 export function totalWords(model, view) {
-    const { value, error } = model.total(view, 'evidence', ...model.range(view))
-    if (value === 0) return { value, says: model.say('no_total', {}), unsure: '' }
+    const range = model.range(view), { value, error } = model.total(view, 'evidence', ...range)
+    if (value === 0) return { value, says: model.asksWithin(...range) ? model.say('no_total', {}) : '', unsure: '' }
     const unit = model.words({ ...view, reading: 'evidence' }).summed_unit, label = model.header.short[value > 0 ? 0 : 1]
     const total = model.say('total', { value: withError(Math.abs(value), error), unit, label })
     if (error !== null) return { value, says: total, unsure: '' }

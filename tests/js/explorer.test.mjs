@@ -6,13 +6,13 @@ import { binomialQuantile, tailOfT } from '../../js/explorer/chance.js'
 import { levels, mix, paint, places } from '../../js/explorer/colours.js'
 import { contour, dashed } from '../../js/explorer/contour.js'
 import { crc32, npy, withText } from '../../js/explorer/files.js'
-import { readSelection, writeSelection } from '../../js/explorer/model.js'
+import { Model, readSelection, writeSelection } from '../../js/explorer/model.js'
 import { strongest } from '../../js/explorer/places.js'
 import { read } from '../../js/explorer/safetensors.js'
 import { automaticLimit, formatValue, percentile, withError } from '../../js/explorer/scale.js'
 import { Sums, total, varianceOfMean } from '../../js/explorer/sums.js'
 import { learn, speak, translated } from '../../js/explorer/texts.js'
-import { fill, isolated } from '../../js/explorer/words.js'
+import { fill, isolated, totalWords } from '../../js/explorer/words.js'
 
 const served = Object.fromEntries(['en', 'de'].map(language => [language, JSON.parse(readFileSync(new URL(`../../locales/${language}/main.json`, import.meta.url)))]))
 learn(served)
@@ -61,6 +61,22 @@ test('only steps that count are compared, and what is tested goes with their wei
     assert.deepEqual(sums.agreement(0, 3), { agreeing: 2, compared: 2 })
     assert.deepEqual([...sums.testedOf(0, 3)], [1 * 1 + 3 * 5, 1 * 2 + 3 * 6])
     assert.deepEqual(new Sums(values, weights, layout).agreement(0, 3), { agreeing: 0, compared: 0 })
+})
+
+test('of a range in which no step was asked it is not said that the prompts give the same', () => {
+    const kind = { reading: 'evidence', weighting: 'uniform', scalar: 'channel norm' }
+    const header = {
+        ...{ steps: 3, height: 1, width: 2, samples: 1, images: 1, layers: 'samples', antithetic: false, fresh: true, rounding: 1e-5 },
+        ...{ log_snr: [-1, 0, 1], readings: ['evidence'], weightings: ['uniform'], short: ['a', 'b'], words: [{ ...kind, signed: true, unit: 'nats', summed_unit: 'nats' }] },
+        sentences: { no_difference: 'the same', range_not_asked: 'not asked', no_total: 'neither', total: '{value} {unit}', unsure_total: '{total}', take_more: '' },
+    }
+    const model = new Model({ header, arrays: { weights: { values: new Float32Array([0, 3, 0]) }, curves: { values: new Float32Array([0, 2, 0]) } } })
+    const parts = { header: { reading: 'evidence', image: 0, compared: 0 }, arrays: { values: { values: new Float32Array([0, 0, 3, -1, 0, 0]), shape: [1, 3, 1, 1, 2] } } }
+    const told = [[0, 1], [1, 2], [2, 3], [0, 3]].map(([start, end]) => {
+        const view = { ...kind, start, end, sample: 0, shown_image: 1, reliability: 'all', scale: 0, percentile: 100, sign: 'both' }
+        return [model.frame(view, parts).note, totalWords(model, view).says]
+    })
+    assert.deepEqual(told, [['not asked', ''], ['', '6 nats'], ['not asked', ''], ['', '6 nats']])
 })
 
 test('an antithetic pair is one estimate', () => {

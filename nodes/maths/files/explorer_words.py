@@ -16,6 +16,7 @@ PAGE_SENTENCES = {
     "levels": "{first}  →  {last}",
     "step": "step {step} of {steps}: {value} {unit}",
     "step_not_asked": "step {step} of {steps}: not asked",
+    "range_not_asked": "The model was not asked at these steps.",
     "cell": "Cell {column}, {row}: {value} {unit}",
     "box": "Box of {count} cells: {value} {unit}",
     "image": "image {image} of {images}",
