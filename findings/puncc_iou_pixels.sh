@@ -5,9 +5,9 @@
 # come; boxes without a common point have 0. hungarian_assignment(predicted, true, min_iou=0.5) keeps the pairs that overlap by
 # half, and leaves out an object that was not found.
 # What happens: 1 is added to every width and height, as for whole pixels (iou in deel/puncc/metrics.py). Of boxes that are given
-# in shares of the picture, as YOLO's are, this 1 is most of it: all boxes overlap. So hardly any pair is left out, and
-# an object without a prediction is paired with the box (0, 0, 0, 0) that stands in for a missing one. Intervals that are
-# calibrated on these pairs are too wide. Boxes in pixels are off by little.
+# in shares of the picture, as YOLO's are, this 1 is most of it: all boxes overlap. So hardly any pair is left out, and an object
+# without a prediction is paired with the box (0, 0, 0, 0) that stands in for a missing one. What is calibrated on these pairs is
+# calibrated on boxes that do not belong together. Boxes in pixels are off by little.
 # Seen: two boxes in opposite parts of a picture, without a common point. In pixels iou is 0.00; in shares of the picture it is
 # 0.29. Two boxes that overlap by a seventh have 0.15 and 0.72, and are a pair of min_iou=0.5. One prediction for two objects
 # makes one pair in pixels, and two in shares. Fails if that changes.
