@@ -141,11 +141,11 @@ def predicted(network: Network, latent: Tensor, steps: int) -> Tensor:
     """Both prompts' predictions through the graph, [2,…] float32."""
     from ...nodes.host import kept
 
-    kept._runs.clear()
+    kept.forget_all()
     work = Work(steps)
     given = given_to_graph(network, work) | {"latent": {"samples": latent}}
     found = Graph().run(graph_prompt(work, seed=7, precision="float32"), ["predict", 0], **given)
-    kept._runs.clear()
+    kept.forget_all()
     return torch.stack([found.target, found.contrast]).float()
 
 
@@ -249,7 +249,7 @@ def first_map(report: Report, network: Network, work: Work, called: str) -> None
     from ...nodes.maths.method.difference import sum_steps
     from ...nodes.maths.method.reading import read_map
 
-    kept._runs.clear()
+    kept.forget_all()
     moments: dict[int, float] = {}
     given = given_to_graph(network, work)
 
@@ -266,7 +266,7 @@ def first_map(report: Report, network: Network, work: Work, called: str) -> None
     drawn = time.perf_counter() - began
     note = f"{100 * (first + drawn) / whole:.3g} % of the whole run of {work.evaluations} evaluations, {whole:.3f} s"
     report.add(network.name, called, "time to first map", first + drawn, "s", note)
-    kept._runs.clear()
+    kept.forget_all()
 
 
 @contextmanager
@@ -327,7 +327,7 @@ def run_out_of_memory(report: Report, network: Network, work: Work, called: str)
             found = predicted(network, latent, steps)
     finally:
         prediction.CELLS, prediction.CELLS_CPU = usual
-        kept._runs.clear()
+        kept.forget_all()
         free_cache()
     failed = len(calls.begun) - len(calls.ended)
     moved = ((found - expected).norm() / expected.norm()).item()
@@ -401,14 +401,14 @@ def cancel(report: Report, network: Network, work: Work, called: str) -> None:
             pressed.append(time.perf_counter())
             comfy.model_management.interrupt_current_processing(True)
 
-    kept._runs.clear()
+    kept.forget_all()
     calls = Calls(network, began=press)
     with calls.watched(), suppress(RuntimeError):
         Graph().run(graph_prompt(many), ["predict", 0], **given_to_graph(network, many))
     synchronise()
     ended = time.perf_counter()
     comfy.model_management.interrupt_current_processing(False)
-    kept._runs.clear()
+    kept.forget_all()
     asked = sum(calls.ended)
     if not pressed or asked >= many.evaluations:
         raise RuntimeError(f"{asked} of {many.evaluations} evaluations were made: the run was not cancelled")

@@ -34,7 +34,7 @@ def run(
     """Explain Image about a drawn zebra: see `measure`, with what `watched` sees, and what is seen by what is put around it."""
     from ...nodes.host import kept
 
-    kept._runs.clear()  # what an earlier round left
+    kept.forget_all()  # what an earlier round left
     steps, samples = WORKS[work]
     picture = torch.from_numpy(draw(sample_scene(PAIRS[0], SCENE + number), PAIRS[0][0], 256)).float()[None] / 255
     prompt: Prompt = {"explain": {"class_type": "SDExplainExplain", "inputs": inputs(steps, samples, quality)}}
@@ -48,7 +48,7 @@ def run(
         return given
 
     measured = measure(explain)
-    kept._runs.clear()
+    kept.forget_all()
     return {**measured, **times, **seen}
 
 

@@ -42,7 +42,7 @@ class Short:
         """Collect Noise Predictions and Sum Noise Difference: see `measure`, with how many "evaluations" were asked for."""
         from ...nodes.host import kept
 
-        kept._runs.clear()
+        kept.forget_all()
         work = Work(STEPS if self.quality == "settled" else self.steps, samples=SAMPLES)
         prompt, asked = graph_prompt(work), [0]
         prompt["predict"]["inputs"]["quality"] = self.quality
@@ -55,7 +55,7 @@ class Short:
                 measured = measure(lambda: Graph().run(prompt, ["sum", 0], **given))
         finally:
             count.remove()
-        kept._runs.clear()
+        kept.forget_all()
         return {**measured, "evaluations": sum(asked)}
 
 

@@ -85,7 +85,7 @@ def _graph(network: Network, work: Work) -> dict[str, Any]:
 
     from ...nodes.host import kept, prediction
 
-    kept._runs.clear()  # what an earlier round left
+    kept.forget_all()  # what an earlier round left
     graph, times, given = Graph(), {}, given_to_graph(network, work)
     with ExitStack() as watching:
         for name, owner, attribute in (
@@ -97,7 +97,7 @@ def _graph(network: Network, work: Work) -> dict[str, Any]:
         ):
             watching.enter_context(timed(times, name, owner, attribute))
         measured = measure(lambda: graph.run(graph_prompt(work), ["predict", 0], **given))
-    kept._runs.clear()
+    kept.forget_all()
     return {**measured, "parts": times}
 
 

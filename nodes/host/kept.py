@@ -305,6 +305,11 @@ class Collection:
         self._bar.update(count)
 
 
+def forget_all() -> None:
+    """Let go of all runs, so that a model is asked for everything again."""
+    _runs.clear()
+
+
 def same_content(first: object, second: object) -> bool:
     """Whether two conditionings hold the same values; things that are not plain data (control nets, hooks) by identity."""
     if first is second:
