@@ -192,6 +192,15 @@ def test_of_a_single_estimate_the_steps_are_compared() -> None:
     first = collect(noised, TRAINED, target_label="zebra", contrast_label="horse")
     found = judge(first)
     assert sanity.check_evidence(first).passed == bool(found.log_odds.abs() >= found.half_width)
+    marks = set()
+    for steps in range(3, 12):
+        fewer = collect(sanity.take_part(noised, steps, 1), TRAINED)
+        check, verdict = sanity.check_evidence(fewer), judge(fewer)
+        noise, all_of_it = bool(verdict.log_odds.abs() > 2 * verdict.error), bool(verdict.log_odds.abs() >= verdict.half_width)
+        assert check.mark == ("PASS" if all_of_it else "UNCLEAR" if noise else "FAIL")
+        assert sanity.all_passed([check]) == all_of_it and ("The map is not refuted." in check.words) == (check.mark == "UNCLEAR")
+        marks.add(check.mark)
+    assert "UNCLEAR" in marks
     two = sanity.check_evidence(collect(sanity.take_part(noised, 2, 1), TRAINED))
     assert two.passed is None and "uncertainty unknown" in two.figure
     assert sanity.check_other_noise(first).passed

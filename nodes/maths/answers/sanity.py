@@ -243,7 +243,8 @@ def check_other_noise(first: NoisePredictions) -> Check:
 def check_evidence(first: NoisePredictions) -> Check:
     """The evidence is more than its own uncertainty, and more than a bare mention.
 
-    The uncertainty is the verdict's: of the noise, and of the few steps.
+    The uncertainty is the verdict's: of the noise, and of the few steps. What is beyond ERRORS standard errors, but within the
+    interval that few samples and steps make so wide, is unclear.
     """
     name, verdict = "Evidence against its standard error", judge(first)
     odds = float(verdict.log_odds[0])
@@ -252,14 +253,20 @@ def check_evidence(first: NoisePredictions) -> Check:
     if abs(odds) < LEAST_EVIDENCE:
         words = f"Less than {LEAST_EVIDENCE:g} nat in all: the prompts hardly matter to the model, or both fit this picture."
         return Check(name, False, f"{figure}, bound {LEAST_EVIDENCE:g}", words)
-    if half_width is None:
+    if error is None or half_width is None:
         words = "Its uncertainty is unknown. Take 4 noise samples or more, or 3 steps or more with fresh noise per step."
         return Check(name, None, f"{figure}, uncertainty unknown", words)
     figure += f", bound ± {format_value(half_width)}"
     words = f"The {CONFIDENCE:.0%} interval of the verdict over these steps: noise, and that the steps are few."
-    if abs(odds) < half_width:
-        words += " It contains 0: neither prompt is clearly preferred. Take more steps or samples."
-    return Check(name, abs(odds) >= half_width, figure, words)
+    if abs(odds) >= half_width:
+        return Check(name, True, figure, words)
+    if abs(odds) > ERRORS * error:
+        words += " Too little was asked to tell: so few steps and samples make it that wide. Take more. The map is not refuted."
+        return Check(name, None, figure, words, unclear=True)
+    words += (
+        " It contains 0: neither prompt is clearly preferred. Take more steps or samples. The map can still show for and against."
+    )
+    return Check(name, False, figure, words)
 
 
 def check_familiar(first: NoisePredictions) -> Check:
