@@ -71,6 +71,11 @@ FIGURES: dict[str, Figure] = {
     "contests-evaluations": lambda results: with_interval(results.rows("contests")[0], "÷ evaluations of all"),
     "contests-own-out": lambda results: share_with_interval(results.rows("contests")[0], "own label left out"),
     "contests-own-wins": lambda results: share_with_interval(results.rows("contests")[0], "own label wins"),
+    "pair-holds-many": evidence.single_pair("7", "interval holds their mean"),
+    "pair-holds-another": evidence.single_pair("1", "interval holds their mean"),
+    "pair-squared-z": evidence.single_pair("1", "squared z"),
+    "pair-few-pictures": evidence.single_pair_pictures("7"),
+    "pair-many-pictures": evidence.single_pair_pictures("1"),
     # signs and verdicts
     "sign-present": lambda results: percent(results.row("signs", pair="all")["for: present"], 0),
     "sign-absent": lambda results: percent(results.row("signs", pair="all")["for: absent"], 0),

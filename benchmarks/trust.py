@@ -1,8 +1,8 @@
 """Measure when this pack is sure and wrong: `python dev.py run benchmarks.trust --photos photos32.tar.gz`.
 
 It asks the bundled model about pictures and latents that it does not know, and about its own held-out drawings. If it is stopped,
-it goes on from there. Then it prints the shares with their exact intervals and writes them to trust.csv, and to
-without_words.csv how often settled answers are asked without words.
+it goes on from there. Then it prints the shares with their exact intervals and writes them to trust.csv, to without_words.csv
+how often settled answers are asked without words, and to single_pair.csv what the error of one pair of samples is worth.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..nodes.maths.method.own_pictures import OwnPictures
 from ..tools.environment import ROOT
 from .ground_truth.cases import cases
 from .ground_truth.questions import Setting, fingerprint_of, in_turns
-from .trust_parts import asking, report, without_words
+from .trust_parts import asking, report, single_pair, without_words
 from .trust_parts.contests import Contests
 from .trust_parts.contests import table as contests_table
 from .trust_parts.subjects import PAIRED, Asking, Subject, drawings, paired, unknown, unpacked
@@ -38,7 +38,7 @@ def main() -> None:
     found = {kind: [asking.read(about, one, options.output / "answers") for one in own] for kind, own in subjects.items()}
     answered = {kind: [answer for answer in own if answer is not None] for kind, own in found.items()}
     made = report.table(answered, own_pictures(options.model), options.trials, about, drawn)
-    for table in (made, without_words.table(answered), contests_table(contests, drawn)):
+    for table in (made, without_words.table(answered), contests_table(contests, drawn), single_pair.table(about, drawn)):
         table.write_csv(options.output)
         print(table.markdown())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .results import Figure, Results, Row
-from .writing import number, percent, span, table, with_interval
+from .writing import number, percent, share_with_interval, span, table, with_interval
 
 MEASURES = ("inside", "shuffled", "iou", "pointing")
 HEAD = ("AUROC inside the object", "shuffled AUROC", "IoU at k", "pointing")
@@ -74,6 +74,16 @@ def without_words(asked: str) -> dict[str, str]:
 def contests(column: str) -> Figure:
     """Of whole contests of Rival Labels."""
     return lambda results: results.rows("contests")[0][column]
+
+
+def single_pair(others: str, column: str) -> Figure:
+    """What the error of one pair of samples is worth against so many other pairs, with its interval."""
+    write = with_interval if column == "squared z" else share_with_interval
+    return lambda results: write(results.row("single_pair", **{"other pairs": others}), column)
+
+
+def single_pair_pictures(others: str) -> Figure:
+    return lambda results: results.row("single_pair", **{"other pairs": others})["pictures"]
 
 
 def verdict(budget: str, column: str) -> Figure:
