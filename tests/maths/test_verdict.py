@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from sdexplain.nodes.maths.answers.verdict import Verdict, assumed, headline, judge, preferences, report, schedule_error
+from sdexplain.nodes.maths.answers.verdict import Verdict, assumed_parts, headline, judge, preferences, report, schedule_error
 from sdexplain.nodes.maths.method.cases import Cases
 from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
@@ -338,15 +338,25 @@ def test_what_is_assumed_of_ends_that_were_not_asked_is_said_and_may_be_wrong() 
     lengths = places[1] - places[0], places[5] - places[3]
     ends = 3 * sum((1 - math.exp(-0.2 * length)) / 0.2 for length in lengths)
     verdict = judge(asked)
-    torch.testing.assert_close(assumed(verdict), torch.tensor([ends]))
+    torch.testing.assert_close(assumed_parts(verdict).sum(dim=0), torch.tensor([ends]))
     text = report(known(verdict))
     assert f"{ends:.3g} of these nats are assumed: no step was asked at the ends" in text
     assert f" {ends:.3g} of these nats are assumed" in report(known(judge(swapped(asked)))), "for the horse, then"
     beyond = sum(2 * 3 * math.exp(-0.2 * length) for length in lengths)
     assert verdict.half_width.item() == pytest.approx(math.hypot(ends, beyond), rel=1e-3), "the three steps agree"
-    assert not assumed(judge(whole)).any() and "assumed" not in report(known(judge(whole)))
+    assert not assumed_parts(judge(whole)).any() and "assumed" not in report(known(judge(whole)))
     both_ends = part_of(whole, (0, 2, 5), 1)
-    torch.testing.assert_close(assumed(judge(both_ends)), torch.zeros(1))
+    torch.testing.assert_close(assumed_parts(judge(both_ends)), torch.zeros(6, 1))
+
+
+def test_what_is_assumed_of_one_end_does_not_make_up_for_the_other() -> None:
+    """3 nats for each unit of log SNR at the noisy end, as many against it at the clean one: both may be wrong."""
+    shares = predictions_saying([[[1.0]] * 6]).noised.step_shares
+    turning = predictions_saying([(torch.tensor([3.0, 3.0, 0.0, -3.0, -3.0, -3.0]) * shares)[:, None].tolist()])
+    verdict = judge(part_of(turning, (1, 2, 3), 1))
+    first, last = assumed_parts(verdict)[1].item(), assumed_parts(verdict)[3].item()
+    assert first > 1 and last < -1
+    assert verdict.half_width.item() > first - last
 
 
 def cases(target: float, contrast: float, target_label: str = "zebra", contrast_label: str = "horse") -> Cases:

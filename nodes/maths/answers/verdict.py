@@ -125,10 +125,10 @@ class Verdict:
     def half_width(self) -> Tensor | None:
         """[B] half the width of the confidence interval of the log-odds, None if it is unknown.
 
-        By Student's t, which few samples and steps widen. The schedule's own error is added, and what is `assumed` of the ends,
-        which may be all wrong. How steps scatter has a part of these in it: then the squares are added.
+        By Student's t, which few samples and steps widen. The schedule's own error is added, and what is assumed of the ends,
+        which may be all wrong, at either end for itself. How steps scatter has a part of these in it: then the squares are added.
         """
-        others = torch.stack([schedule_error(self), assumed(self).abs()])
+        others = torch.stack([schedule_error(self), assumed_parts(self).abs().sum(dim=0)])
         sampled, scattered = self._sampled(self.end), self._scattered
         if sampled is not None:
             return _reach(*sampled) + others.sum(dim=0)
@@ -261,14 +261,14 @@ def schedule_error(verdict: Verdict) -> Tensor:
     return sum((_beyond_noise(verdict, (density * part[:, None]).sum(dim=1)) for part in parts), torch.zeros(verdict.images))
 
 
-def assumed(verdict: Verdict) -> Tensor:
-    """Which part of the log-odds stands for the ends of the log SNR axis that no step was asked at, [B] nats for the target.
+def assumed_parts(verdict: Verdict) -> Tensor:
+    """Which part of each step's evidence stands for the ends of the log SNR axis, [end-start,B] nats for the target.
 
-    The first and the last step that were asked have shares beyond them, see `assumed_shares`.
+    No step was asked there. The first and the last one that were have shares beyond them, see `assumed_shares`.
     """
     parts = assumed_shares(verdict.log_snr, verdict.asked) / torch.where(verdict.shares > 0, verdict.shares, 1)
     steps = slice(verdict.start, verdict.end)
-    return (parts[steps, None] * verdict.step_evidence[steps]).sum(dim=0)
+    return parts[steps, None] * verdict.step_evidence[steps]
 
 
 def _beyond_noise(verdict: Verdict, values: Tensor) -> Tensor:
@@ -370,8 +370,8 @@ def _interval_words(verdict: Verdict, image: int) -> list[str]:
 
 
 def _assumed_words(verdict: Verdict, image: int) -> list[str]:
-    """That a large part of the log-odds is assumed, see `assumed`: at the clean end evidence often falls or turns."""
-    nats, total = float(assumed(verdict)[image]), float(verdict.log_odds[image])
+    """That a large part of the log-odds is assumed, see `assumed_parts`: at the clean end evidence often falls or turns."""
+    nats, total = float(assumed_parts(verdict)[:, image].sum()), float(verdict.log_odds[image])
     if nats == 0 or abs(nats) < WORTH_TELLING * abs(total):
         return []
     said = format_value(math.copysign(nats, nats * total))
