@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from scipy import stats
 from torch import Tensor
 
 from ..method.cases import Cases, FewLevels, compare_with_none, loses, wins
@@ -16,7 +15,7 @@ from ..method.order import Level, golden_order
 from ..method.own_pictures import OwnPictures
 from ..method.prediction import NoisePredictions, part_of
 from ..method.reached import reached_cells
-from ..method.uncertainty import error_of_sum, sum_blocks, variance_of_total
+from ..method.uncertainty import error_of_sum, reach, sum_blocks, variance_of_total
 
 MOST_LABELS = 20
 EARLY = 8
@@ -366,9 +365,7 @@ def is_above_noise(parts: Tensor, blocks: Tensor, antithetic: bool, fresh_noise:
     found = variance_of_total(parts, blocks, antithetic, fresh_noise)
     if found is None:
         return torch.zeros(parts.shape[2], dtype=torch.bool)
-    variance, degrees = found
-    bound = torch.from_numpy(stats.t.ppf(confidence, degrees.numpy())) * variance.sqrt()
-    return parts.sum(dim=1).mean(dim=0) > bound
+    return parts.sum(dim=1).mean(dim=0) > reach(*found, confidence)
 
 
 def look_times(estimates: int, stop_early: bool) -> list[int]:

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import torch
-from scipy import stats
 from torch import Tensor
 
 from ..method.cases import Cases
@@ -15,7 +14,15 @@ from ..method.familiarity import Familiarity, measure
 from ..method.noising import FALL, assumed_shares, step_shares
 from ..method.prediction import NoisePredictions
 from ..method.scalar import ROUNDING_PER_STEP
-from ..method.uncertainty import error_of_sum, error_of_total, scatter_of_steps, sum_blocks, variance_of_mean, variance_of_total
+from ..method.uncertainty import (
+    error_of_sum,
+    error_of_total,
+    reach,
+    scatter_of_steps,
+    sum_blocks,
+    variance_of_mean,
+    variance_of_total,
+)
 from ..wording import NATS, asked_words, differing_part, format_value, format_with_error, plain_text, quoted, say, shorten
 
 CONFIDENCE = 0.95  # a verdict is undecided if the interval of this confidence contains 0
@@ -179,7 +186,7 @@ class Verdict:
 
 def _reach(variance: Tensor, degrees: Tensor) -> Tensor:
     """Half the width of the confidence interval for a variance, [...,B], and its degrees of freedom, [B]."""
-    return (torch.from_numpy(stats.t.ppf((1 + CONFIDENCE) / 2, degrees.numpy())) * variance.sqrt()).float()
+    return reach(variance, degrees, (1 + CONFIDENCE) / 2).float()
 
 
 def judge(predictions: NoisePredictions, start: int = 0, end: int | None = None, temperature: float = 1.0) -> Verdict:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from scipy import stats
 from torch import Tensor
 
 from .difference import read_step
 from .prediction import NoisePredictions
-from .uncertainty import scatter_of_steps
+from .uncertainty import reach, scatter_of_steps
 
 Quality = Literal["quick", "settled", "exact"]
 QUICK = 6
@@ -80,5 +79,4 @@ def _interval(density: Tensor, log_snr: Tensor, shares: Tensor) -> tuple[Tensor,
     if scattered is None:
         return totals.sum(dim=0), torch.full_like(totals[0], torch.inf)
     variance, degrees = scattered
-    reach = torch.from_numpy(stats.t.ppf((1 + CONFIDENCE) / 2, degrees.numpy())).float()
-    return totals.sum(dim=0), reach * variance.sum(dim=0).sqrt()
+    return totals.sum(dim=0), reach(variance.sum(dim=0), degrees, (1 + CONFIDENCE) / 2).float()

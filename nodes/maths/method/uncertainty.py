@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from scipy import stats
 from torch import Tensor
 
 BLOCKS = 8  # a picture is cut into so many blocks along either side
@@ -199,3 +200,8 @@ def scatter_of_steps(totals: Tensor, weights: Tensor, log_snr: Tensor, fresh_noi
     out = torch.zeros_like(totals[0])
     out[counts] = variances * weights[counts, None].square()
     return out, torch.full_like(out[0], degrees)
+
+
+def reach(variance: Tensor, degrees: Tensor, level: float) -> Tensor:
+    """How far off a mean may be, [...,B], by a level of Student's t: squared standard error [...,B], degrees of freedom [B]."""
+    return torch.from_numpy(stats.t.ppf(level, degrees.numpy())) * variance.sqrt()
