@@ -10,7 +10,7 @@ from . import types
 from .host.loading.classifier import ZERO_SHOT, classifier_files, fingerprint, load_classifier
 from .host.loading.zero_shot import load_zero_shot
 from .inputs.schema import schema
-from .maths.answers.rivals import fill_template, split_labels
+from .maths.answers.labels import fill_template, split_labels
 
 if TYPE_CHECKING:
     from comfy.clip_vision import ClipVisionModel

@@ -14,7 +14,8 @@ from .host.progress_text import show_effort, show_text
 from .inputs import appearance, quantity
 from .inputs.schema import schema
 from .inputs.shared import collect, shared
-from .maths.answers.rivals import EARLY, MOST_LABELS, Sides, split_labels
+from .maths.answers.labels import MOST_LABELS, Sides, split_labels
+from .maths.answers.rivals import EARLY
 from .maths.method.choices import Quantity, Scaling
 from .maths.method.noising import NoisedLatents
 from .maths.pictures.overlay import Appearance

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from ..maths.answers.rivals import Contest, fill_template, split_labels
+from ..maths.answers.labels import fill_template, split_labels
+from ..maths.answers.rivals import Contest
 from ..maths.method.cases import few_levels
 from ..maths.method.noising import NoisedLatents
 from . import kept

@@ -11,16 +11,8 @@ import pytest
 import torch
 from analytic import noised_latents
 from sdexplain.nodes.maths.answers import rivals
-from sdexplain.nodes.maths.answers.rivals import (
-    MOST_LABELS,
-    Contest,
-    check_sides,
-    choose,
-    fill_template,
-    look_times,
-    split_labels,
-    squared_errors,
-)
+from sdexplain.nodes.maths.answers.labels import MOST_LABELS, check_sides, choose, fill_template, split_labels
+from sdexplain.nodes.maths.answers.rivals import Contest, look_times, squared_errors
 from sdexplain.nodes.maths.method.choices import EVIDENCE_IN_NATS, Scaling
 from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.noising import NoisedLatents, in_pairs
