@@ -48,8 +48,8 @@ class RivalLabels(io.ComfyNode):
                 io.Clip.Input("clip", tooltip="The model's text encoder. It encodes the prompts as CLIP Text Encode does."),
                 types.NoisedLatents.Input(
                     "noised",
-                    tooltip="The noised latents, from Noise Latent Across Schedule. Take 4 samples or more: a label can be out "
-                    "after 2 independent samples, and an antithetic pair counts as one.",
+                    tooltip="The noised latents, from Noise Latent Across Schedule. Take 4 samples or more: labels "
+                    "are left out while the model is asked from 2 independent samples on, and an antithetic pair counts as one.",
                 ),
                 *shared("image"),
                 io.String.Input(

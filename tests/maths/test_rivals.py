@@ -18,7 +18,7 @@ from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.noising import NoisedLatents, in_pairs
 from sdexplain.nodes.maths.method.prediction import collect_prompt
 from sdexplain.nodes.maths.pictures.overlay import Appearance
-from sdexplain.nodes.maths.pictures.rivals_sheet import check_sheet, headline, reading_rule, report, rivals_sheet
+from sdexplain.nodes.maths.pictures.rivals_sheet import check_sheet, headline, reading_rule, report, rival_header, rivals_sheet
 from sdexplain.nodes.maths.pictures.sheet import Grid, cell_size
 from torch import Tensor
 
@@ -86,7 +86,9 @@ def test_the_log_odds_are_those_of_the_gaussians(label: int) -> None:
         for image in range(2):
             found = contest.log_odds(label, other, image)
             assert found.mean == pytest.approx(float(exact[image]), rel=1e-3, abs=1e-2)
-            assert found.error is None  # one pair
+            assert (
+                0 < found.error < 0.01 * abs(found.mean) + 0.05
+            )  # of one pair: in it, evidence that is linear in the noise cancels
 
 
 def test_the_probabilities_are_the_posterior_of_equally_likely_classes() -> None:
@@ -172,19 +174,22 @@ EQUAL, ONE_ALONE = torch.ones(STEPS), torch.cat([torch.full((STEPS - 1,), 0.01 /
 INDEPENDENT, CORRELATED = torch.ones(STEPS), torch.logspace(math.log10(4), 0, STEPS)
 
 
-def equal_labels(count: int, estimates: int, profile: Tensor, ratio: Tensor) -> tuple[NoisedLatents, Tensor]:
+def equal_labels(
+    count: int, estimates: int, profile: Tensor, ratio: Tensor, sigmas: Tensor | None
+) -> tuple[NoisedLatents, Tensor]:
     """Nats of labels of which none is better than another, in blocks that share a part of their noise, [K,R,S,B,P]."""
     generator, steps = torch.Generator().manual_seed(count + estimates), len(profile)
     own = torch.randn(count, estimates, steps, RACES, BLOCKS, generator=generator)
     shared = torch.randn(count, estimates, steps, RACES, 1, generator=generator)
     part, spread = ((ratio - 1) / BLOCKS).sqrt()[:, None, None], profile.sqrt()[:, None, None]
     noised = noised_latents(torch.zeros(1, 1, 8, 8), samples=estimates, steps=steps)
-    return replace(noised, x0=noised.x0.expand(RACES, -1, -1, -1)), spread * (own + part * shared)
+    levels = noised.sigmas if sigmas is None else sigmas
+    return replace(noised, x0=noised.x0.expand(RACES, -1, -1, -1), sigmas=levels), spread * (own + part * shared)
 
 
 @pytest.mark.parametrize("profile", [EQUAL, ONE_ALONE], ids=["all steps alike", "one step carries all"])
 @pytest.mark.parametrize("ratio", [INDEPENDENT, CORRELATED], ids=["independent blocks", "correlated blocks"])
-@pytest.mark.parametrize("estimates", [2, 4, 8])
+@pytest.mark.parametrize("estimates", [1, 2, 4, 8])
 @pytest.mark.parametrize("count", [3, 6])
 def test_the_best_of_equal_labels_is_out_in_one_race_of_a_hundred_at_most(
     monkeypatch: pytest.MonkeyPatch, count: int, estimates: int, ratio: Tensor, profile: Tensor
@@ -195,9 +200,11 @@ def test_the_best_of_equal_labels_is_out_in_one_race_of_a_hundred_at_most(
     assert contest.out.double().mean() <= 0.01 + 3 * math.sqrt(0.01 * 0.99 / RACES)
 
 
-def race(monkeypatch: pytest.MonkeyPatch, count: int, estimates: int, profile: Tensor, ratio: Tensor) -> Contest:
+def race(
+    monkeypatch: pytest.MonkeyPatch, count: int, estimates: int, profile: Tensor, ratio: Tensor, sigmas: Tensor | None = None
+) -> Contest:
     """A whole contest of equal labels."""
-    noised, nats = equal_labels(count, estimates, profile, ratio)
+    noised, nats = equal_labels(count, estimates, profile, ratio, sigmas)
 
     def errors_of(asked: NoisedLatents, array: Tensor, start: int, end: int) -> tuple[Tensor, Tensor]:
         found = array[start:end][:, asked.asked_steps]
@@ -205,6 +212,55 @@ def race(monkeypatch: pytest.MonkeyPatch, count: int, estimates: int, profile: T
 
     monkeypatch.setattr(rivals, "squared_errors", errors_of)
     return run(Contest(noised, [str(label) for label in range(count)]), list(nats))
+
+
+def far_apart(steps: int) -> Tensor:
+    """Noise levels whose last one is far from the others, as of a schedule that is even in time."""
+    return torch.cat([torch.logspace(math.log10(14.6), math.log10(0.2), steps - 1), torch.tensor([0.03])])
+
+
+WHERE = {
+    "all": slice(None),
+    "the last one": [-1],
+    "the last two": [-2, -1],
+    "the first two": [0, 1],
+    "one within": [7],
+    "three within": [6, 7, 8],
+}
+
+
+@pytest.mark.parametrize("where", WHERE.values(), ids=WHERE)
+@pytest.mark.parametrize("gap", [False, True], ids=["even levels", "the last level is far away"])
+@pytest.mark.parametrize("count", [2, 6])
+def test_nor_is_it_by_a_single_sample_whichever_steps_carry_all(
+    monkeypatch: pytest.MonkeyPatch, count: int, gap: bool, where: slice | list[int]
+) -> None:
+    profile = torch.full((15,), 1e-3)
+    profile[where] = 1.0
+    contest = race(monkeypatch, count, 1, profile, torch.ones(15), far_apart(15) if gap else None)
+    assert contest.tested and not contest.first_steps and contest.needed() is None
+    assert contest.out.double().mean() <= 0.01
+
+
+def test_the_error_of_a_single_sample_is_how_far_its_log_odds_are_from_the_truth() -> None:
+    """Predictions miss the noise by 1 and by 1.3 at random: in n cells the mean of all log-odds is n/2 (1.3^2 - 1) a share."""
+    noised, predictions = random_predictions(images=400, samples=1, handicaps=[0, 0.3], steps=30)
+    contest = run(Contest(noised, LABELS[:2]), predictions)
+    truth = 16 / 2 * (1.3**2 - 1) * float(noised.step_shares.sum())
+    found = [contest.log_odds(0, 1, image) for image in range(400)]
+    squares = torch.tensor([(odds.mean - truth) ** 2 for odds in found])
+    told = torch.tensor([odds.error**2 for odds in found])
+    assert 0.8 < float(squares.mean() / told.mean()) < 1.25
+
+
+def test_a_single_sample_rules_out_what_is_far_behind_and_says_where_its_error_is_from() -> None:
+    noised, predictions = random_predictions(images=1, samples=1, handicaps=[0, 0.02, 3, 3], steps=30)
+    contest = run(Contest(noised, LABELS), predictions)
+    assert contest.out[:, 0].tolist() == [False, False, True, True]
+    assert all(standing.error is not None for standing in contest.standings(0)[1:])
+    words = report(contest)
+    assert "not ruled out" in words and "ruled out after 1 sample\n" in words and "from how the steps scatter" in words
+    assert rival_header(contest, 0, 3, 0)[1].endswith(" nats, ruled out by 1 sample")
 
 
 @pytest.mark.parametrize(
@@ -291,7 +347,8 @@ def test_labels_are_tested_after_doubled_numbers_of_estimates_and_at_the_end(
 
 
 def test_nobody_is_out_before_there_is_an_error() -> None:
-    for noised in (noised_latents(pictures_of(0)), antithetic(noised_latents(pictures_of(0)))):
+    for single in (noised_latents(pictures_of(0), steps=2), noised_latents(pictures_of(0), per_step=False)):
+        noised = single if single.fresh_noise else antithetic(single)
         contest = run(Contest(noised, LABELS, 0.5), gaussian_predictions(noised))
         assert not contest.out.any()
         assert all(standing.error is None for standing in contest.standings(0))
@@ -448,7 +505,7 @@ def test_the_headline_names_the_rivals_that_may_still_be_right() -> None:
 
 @pytest.mark.parametrize("samples", [1, 2])
 def test_what_was_not_tested_is_ahead_and_not_preferred(samples: int) -> None:
-    noised, predictions = random_predictions(images=1, samples=samples, handicaps=[0, 9, 9, 9])
+    noised, predictions = random_predictions(images=1, samples=samples, handicaps=[0, 9, 9, 9], steps=2)
     if samples == 2:
         noised = replace(noised, noise=torch.cat([noised.noise[:1], -noised.noise[:1]]), antithetic=True)
     contest = run(Contest(noised, LABELS), predictions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from ..method.order import Level, golden_order
 from ..method.own_pictures import OwnPictures
 from ..method.prediction import NoisePredictions, part_of
 from ..method.reached import reached_cells
-from ..method.uncertainty import error_of_sum, reach, sum_blocks, variance_of_total
+from ..method.uncertainty import error_of_total, reach, sum_blocks, variance_for_test, variance_of_total
 from .labels import check_count
 
 EARLY = 8
@@ -31,7 +32,7 @@ class Standing:
     log_odds: float
     """Nats against the winner, log p(image|label) - log p(image|winner): 0 for the winner, below 0 for nearly all others."""
     error: float | None
-    """Standard error of the log-odds; None for the winner, and if the samples are too few."""
+    """Standard error of the log-odds; None for the winner, and if it is unknown."""
     probability: float
     """Softmax over the log-odds of all labels / temperature, if no other label is possible and all are equally likely before."""
     samples: int
@@ -54,7 +55,7 @@ class Contest:
     `is_above_noise`. The level is divided by the rivals and by the looks (Bonferroni): the best label is out in at most
     1 - confidence of all contests. What is out keeps its samples and gets no more. Every image has a contest of its own; a label
     is predicted as long as one image needs it, but counts for each image only up to where that image dropped it, so that a batch
-    says what single runs say.
+    says what single runs say. Of a single estimate there is one test, after all steps, by how these scatter.
 
     Of three labels or more those that are far behind need not be asked at all steps: the first test comes after the first
     `EARLY` steps of `golden_order`, which are spread over the schedule, with two independent estimates. It leaves two labels in
@@ -147,17 +148,22 @@ class Contest:
 
     def _look_at_first_steps(self, predictions: Sequence[Tensor]) -> None:
         """Test every label but the leader and the one next to it, after the first steps."""
-        few = self.noised.only(self.first_steps, self._first_samples)
-        found = [squared_errors(few, array, 0, self._first_samples) for array in predictions]
+        found = [squared_errors(self._first, array, 0, self._first_samples) for array in predictions]
         self.first_errors = torch.stack([errors for errors, _ in found])
         means = self.first_errors.sum(dim=2).mean(dim=1)
-        behind = self._behind(self.first_errors, torch.stack([blocks for _, blocks in found]), means.argmin(dim=0))
+        blocks = torch.stack([blocks for _, blocks in found])
+        behind = self._behind(self._first, self.first_errors, blocks, means.argmin(dim=0))
         nearest = means.argsort(dim=0, stable=True)[:2]
         self.out = self.early = behind.scatter(0, nearest, False)
 
     @property
     def _first_samples(self) -> int:
         return self.looks[0] * self._per_estimate
+
+    @cached_property
+    def _first(self) -> NoisedLatents:
+        """The noised latents that the first steps are tested with."""
+        return self.noised.only(self.first_steps, self._first_samples)
 
     def _wanted(self) -> Tensor:
         """[K,B] how many samples of all steps are to count after the next look."""
@@ -174,15 +180,14 @@ class Contest:
         """Test every label against its image's leader; those that are still in have so many samples."""
         inside = ~self.out & ((~self.out).sum(dim=0) > 1)
         leaders = torch.tensor([self.winner(image) for image in range(self.noised.images)])
-        self.out = self.out | inside & self._behind(self.errors[:, :samples], self.blocks[:, :samples], leaders)
+        self.out = self.out | inside & self._behind(self.noised, self.errors[:, :samples], self.blocks[:, :samples], leaders)
 
-    def _behind(self, errors: Tensor, blocks: Tensor, leaders: Tensor) -> Tensor:
+    def _behind(self, noised: NoisedLatents, errors: Tensor, blocks: Tensor, leaders: Tensor) -> Tensor:
         """[K,B] which labels are clearly behind each image's leader [B]; errors [K,R,S,B], blocks [K,R,S,B,P]."""
         tests = len(self.looks) + bool(self.first_steps)
         confidence = 1 - (1 - self.confidence) / ((len(self.labels) - 1) * tests)
-        pairs, fresh = self.noised.antithetic, self.noised.fresh_noise
         deficits = ((_deficit(errors, k, leaders), _deficit(blocks, k, leaders)) for k in range(len(self.labels)))
-        return torch.stack([is_above_noise(nats, parts, pairs, fresh, confidence) for nats, parts in deficits])
+        return torch.stack([is_above_noise(nats, parts, noised, confidence) for nats, parts in deficits])
 
     def winner(self, image: int) -> int:
         """The label with the smallest mean error among those that are not out."""
@@ -224,10 +229,23 @@ class Contest:
     def log_odds(self, first: int, second: int, image: int) -> LogOdds:
         """log p(image|first) - log p(image|second) over the samples that both have."""
         count = self.shared_samples(first, second, image)
-        errors = self.first_errors if self.early[[first, second], image].any() else self.errors
+        early = bool(self.early[[first, second], image].any())
+        errors = self.first_errors if early else self.errors
         parts = errors[second, :count, :, image] - errors[first, :count, :, image]
-        error = error_of_sum(parts, self.noised.antithetic, self.noised.fresh_noise)
+        error = self._error(parts, early)
         return LogOdds(float(parts.sum(dim=1).mean()), None if error is None else float(error))
+
+    def _error(self, parts: Tensor, early: bool) -> Tensor | None:
+        """Standard error [1] of the mean over the samples of a sum over steps, [R,n], see `error_of_total`."""
+        noised = self._first if early else self.noised
+        steps = noised.asked_steps
+        shares, log_snr = noised.step_shares[steps], noised.log_snr[steps]
+        return error_of_total(parts[:, :, None], shares, log_snr, noised.antithetic, noised.fresh_noise)
+
+    @property
+    def tested(self) -> bool:
+        """Whether there is a standard error, and so a test: from the samples, or from how the steps scatter."""
+        return self.log_odds(0, 1, image=0).error is not None
 
     def pair(self, predictions: Sequence[Tensor], target: int, contrast: int, image: int | None = None) -> NoisePredictions:
         """Two labels' predictions for one image, over the samples that count for both there; or for all images.
@@ -326,7 +344,7 @@ class Contest:
 
 @dataclass(frozen=True)
 class LogOdds:
-    """A mean in nats with its standard error, or with None if there is a single independent estimate."""
+    """A mean in nats with its standard error, or with None if that is unknown."""
 
     mean: float
     error: float | None
@@ -338,13 +356,16 @@ def _deficit(errors: Tensor, label: int, leaders: Tensor) -> Tensor:
     return errors[label] - of_leaders.movedim(0, 2)
 
 
-def is_above_noise(parts: Tensor, blocks: Tensor, antithetic: bool, fresh_noise: bool, confidence: float) -> Tensor:
-    """Whether the mean of each total is above 0 with this confidence, [B]; nowhere if there is a single estimate.
+def is_above_noise(parts: Tensor, blocks: Tensor, noised: NoisedLatents, confidence: float) -> Tensor:
+    """Whether the mean of each total is above 0 with this confidence, [B]; nowhere if no standard error is known.
 
-    parts [R,S,B] and blocks [R,S,B,P] of every sample and step. A one-sided t test with what `variance_of_total` knows of the
-    noise, so that it holds where one step carries nearly all of it.
+    parts [R,S,B] and blocks [R,S,B,P] of every sample, and of the steps that were asked. A one-sided t test with what
+    `variance_of_total` knows of the noise, so that it holds where one step carries nearly all of it, or `variance_for_test`.
     """
-    found = variance_of_total(parts, blocks, antithetic, fresh_noise)
+    pairs, fresh, steps = noised.antithetic, noised.fresh_noise, noised.asked_steps
+    found = variance_of_total(parts, blocks, pairs, fresh)
+    if found is None:
+        found = variance_for_test(parts, noised.step_shares[steps], noised.log_snr[steps], fresh)
     if found is None:
         return torch.zeros(parts.shape[2], dtype=torch.bool)
     return parts.sum(dim=1).mean(dim=0) > reach(*found, confidence)

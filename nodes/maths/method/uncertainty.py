@@ -202,6 +202,27 @@ def scatter_of_steps(totals: Tensor, weights: Tensor, log_snr: Tensor, fresh_noi
     return out, torch.full_like(out[0], degrees)
 
 
+def variance_for_test(totals: Tensor, weights: Tensor, log_snr: Tensor, fresh_noise: bool) -> tuple[Tensor, Tensor] | None:
+    """Squared standard error of the sum of the steps' totals, and on how many degrees of freedom it rests; [B] each.
+
+    `scatter_of_steps` for a test that keeps its level wherever the noise stands; arguments and None as there. Where few steps
+    carry nearly all of it, few residuals tell it: there are half as many degrees as steps of equal variance would give the same
+    (sum v)^2 / sum v^2. And a residual hardly depends on an end that is far from its neighbour: an end has at least the variance
+    that its difference from that neighbour tells.
+    """
+    scattered = scatter_of_steps(totals, weights, log_snr, fresh_noise)
+    if scattered is None:
+        return None
+    counts = weights > 0
+    variances, degrees = scattered[0][counts], scattered[1]
+    density = totals[:, counts].mean(dim=0) / weights[counts, None]
+    of_ends = (density[[1, -2]] - density[[0, -1]]).square() / 2 * weights[counts][[0, -1], None].square()
+    variances[[0, -1]] = torch.maximum(variances[[0, -1]], of_ends)
+    total = variances.sum(dim=0)
+    carrying = (total.square() / variances.square().sum(dim=0)).nan_to_num(0)
+    return total, torch.minimum(degrees, carrying / 2).clamp(min=1)
+
+
 def reach(variance: Tensor, degrees: Tensor, level: float) -> Tensor:
     """How far off a mean may be, [...,B], by a level of Student's t: squared standard error [...,B], degrees of freedom [B]."""
     return torch.from_numpy(stats.t.ppf(level, degrees.numpy())) * variance.sqrt()

@@ -50,7 +50,7 @@ def headline(contest: Contest, image: int) -> str:
         none = "one of the labels describes this picture better than no words at all"
         n = "n" if contest.noised.images > 1 else "N"
         return f"{number[:-1]}{n}{none}; {quoted(short_label(contest, winner))} is ahead."
-    if not is_tested(contest):
+    if not contest.tested:
         taken = "pair of opposite samples" if contest.noised.antithetic else "noise sample"
         return f"{number}he label ahead is {quoted(short_label(contest, winner))}; one {taken} can’t tell how surely."
     doubtful = [quoted(short_label(contest, other)) for other in others if not other.out and other.error is not None]
@@ -80,7 +80,7 @@ def table_lines(contest: Contest, image: int) -> list[str]:
                 str(standing.samples),
                 status(standing, contest.noised.steps)
                 if place
-                else ("winner" if is_tested(contest) and not is_unsure(contest, image) else "ahead"),
+                else ("winner" if contest.tested and not is_unsure(contest, image) else "ahead"),
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -105,11 +105,6 @@ def is_unsure(contest: Contest, image: int) -> bool:
     return contest.is_strange(image) or contest.fits_none(image)
 
 
-def is_tested(contest: Contest) -> bool:
-    """Whether there are the independent samples that a test takes."""
-    return contest.noised.estimates > 1
-
-
 def tells_probability(contest: Contest, image: int) -> bool:
     """Whether an image has probabilities: log-odds as they are, at temperature 1, are far too sure for that."""
     return contest.temperature != 1 and not is_unsure(contest, image)
@@ -118,13 +113,14 @@ def tells_probability(contest: Contest, image: int) -> bool:
 def status(standing: Standing, all_steps: int) -> str:
     """What the test said of a label that did not win."""
     if standing.out:
-        return f"ruled out after {standing.samples} samples{at_steps(standing.steps, all_steps)}"
+        return f"ruled out after {asked_of(standing, all_steps)}"
     return "not ruled out" if standing.error is not None else "error unknown"
 
 
-def at_steps(steps: int, all_steps: int) -> str:
-    """At how many steps a label was asked, if not at all of them."""
-    return "" if steps == all_steps else f" at {steps} steps"
+def asked_of(standing: Standing, all_steps: int) -> str:
+    """Over how many samples a label was compared, and at how many steps, if not at all of them."""
+    samples = f"{standing.samples} sample{'s' * (standing.samples > 1)}"
+    return samples if standing.steps == all_steps else f"{samples} at {standing.steps} steps"
 
 
 def reading_rule(contest: Contest) -> str:
@@ -132,16 +128,20 @@ def reading_rule(contest: Contest) -> str:
     noised = contest.noised
     pairs = " in antithetic pairs (the same noise with + and −)" if noised.antithetic else ""
     count = f"{noised.samples} noise sample{'s' * (noised.samples > 1)}{pairs}"
-    unsure = not is_tested(contest) or all(is_unsure(contest, image) for image in range(noised.images))
+    unsure = not contest.tested or all(is_unsure(contest, image) for image in range(noised.images))
     first = "label ahead" if unsure else "winner"
     sentences = [f"Log-odds against the {first} in nats, over all {noised.steps} steps and up to {count}. {NATS}"]
-    opposite = "; an antithetic pair counts as one" if noised.antithetic else ""
-    if not is_tested(contest):
-        sentences.append(f"No standard error and no test: that takes 2 independent samples or more{opposite}.")
+    opposite = " (an antithetic pair counts as one)" if noised.antithetic else ""
+    scattered = "" if noised.estimates > 1 else ", from how the steps scatter"
+    if not contest.tested:
+        sentences.append(
+            f"No standard error and no test: that takes 2 independent samples or more{opposite}, "
+            "or 3 steps or more with fresh noise per step."
+        )
     else:
         sentences.append(
-            f"± is one standard error. Out: behind with {100 * contest.confidence:g} % confidence for all labels and rounds "
-            "together (paired t tests)."
+            f"± is one standard error{scattered}. Out: behind with {100 * contest.confidence:g} % confidence for all labels and "
+            "rounds together (paired t tests)."
         )
         if len(contest.looks) > 1:
             sentences.append("A label that is out gets no more samples.")
@@ -252,8 +252,7 @@ def rival_header(contest: Contest, target: int, rival: int, image: int) -> tuple
     odds = contest.log_odds(target, rival, image)
     sign = "+" if odds.mean > 0 else ""
     standing = next(each for each in contest.standings(image) if each.label == rival)
-    asked = f"{standing.samples} samples{at_steps(standing.steps, contest.noised.steps)}"
-    out = f", ruled out by {asked}" if standing.out else ""
+    out = f", ruled out by {asked_of(standing, contest.noised.steps)}" if standing.out else ""
     return f"vs {quoted(contest.labels[rival])}", f"{sign}{format_with_error(odds.mean, odds.error)} nats{out}"
 
 
