@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -43,7 +44,12 @@ FILES = sorted(
     if "probe_pack" not in file.parts
 ) + [Path("__init__.py"), Path("dev.py")]
 AMONG = frozenset(FILES)
-IMPORTS = {file: modules_of(ROOT, file, AMONG) for file in FILES}
+
+
+@functools.cache
+def imports_of(file: Path) -> tuple[set[Path], set[str]]:
+    """The checkout's files that a file imports, and the names of all else; read when a test asks, not while all are collected."""
+    return modules_of(ROOT, file, AMONG)
 
 
 def folder_of(file: Path) -> str:
@@ -53,7 +59,7 @@ def folder_of(file: Path) -> str:
 
 def test_there_is_no_circle() -> None:
     try:
-        list(TopologicalSorter({file: found for file, (found, _) in IMPORTS.items()}).static_order())
+        list(TopologicalSorter({file: imports_of(file)[0] for file in FILES}).static_order())
     except CycleError as error:
         pytest.fail(f"These import each other: {' <- '.join(map(str, error.args[1]))}")
 
@@ -62,7 +68,7 @@ def test_there_is_no_circle() -> None:
 def test_a_file_imports_its_own_folder_and_those_that_it_may(file: Path) -> None:
     folder = folder_of(file)
     allowed = ALLOWED[folder]
-    for other in IMPORTS[file][0]:
+    for other in imports_of(file)[0]:
         reached = folder_of(other)
         may = reached == folder or reached in allowed or ("nodes/*" in allowed and reached.startswith("nodes/"))
         assert may, f"{file} imports {other}"
@@ -71,19 +77,19 @@ def test_a_file_imports_its_own_folder_and_those_that_it_may(file: Path) -> None
 def test_what_is_shipped_reaches_bundled_and_nothing_else_outside_nodes() -> None:
     for file in FILES:
         if file.parts[0] in SHIPPED:
-            assert {other.parts[0] for other in IMPORTS[file][0]} <= {"nodes", "bundled"}, file
+            assert {other.parts[0] for other in imports_of(file)[0]} <= {"nodes", "bundled"}, file
 
 
 def test_nothing_outside_the_tests_imports_from_them() -> None:
     inside = {file.stem for file in (ROOT / "tests").rglob("*.py")} - {"__init__"}
     for file in FILES:
-        assert not {name.split(".")[0] for name in IMPORTS[file][1]} & (inside | {"tests"}), file
+        assert not {name.split(".")[0] for name in imports_of(file)[1]} & (inside | {"tests"}), file
         assert "sys.path.insert" not in (ROOT / file).read_text(encoding="utf-8"), file
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.parent == Path("nodes")], ids=str)
 def test_nodes_import_no_other_node(file: Path) -> None:
-    others = {other for other in IMPORTS[file][0] if other.parent == Path("nodes")}
+    others = {other for other in imports_of(file)[0] if other.parent == Path("nodes")}
     assert others <= {Path("nodes/types.py"), Path("nodes/__init__.py")}
 
 
@@ -111,5 +117,5 @@ print("imported")
     "file", [file for file in MATHS if file.stem in ("noising", "prediction", "difference")], ids=lambda f: f.stem
 )
 def test_what_is_computed_needs_torch_and_numpy_alone(file: Path) -> None:
-    outside = {name.split(".")[0] for name in IMPORTS[file][1]}
+    outside = {name.split(".")[0] for name in imports_of(file)[1]}
     assert outside - set(sys.stdlib_module_names) <= {"torch", "numpy"}
