@@ -19,6 +19,7 @@ from .ground_truth.cases import Case, twins
 from .ground_truth.collect import collect
 from .ground_truth.parallel import spread
 from .ground_truth.progressive import (
+    ASKING,
     DIFFEDIT,
     DIFFEDIT_MAPS,
     EXACT_NAME,
@@ -37,7 +38,7 @@ from .tables import COLOURS, Table
 
 Found = dict[str, list[Measured]]
 Scene = tuple[Case, Case]
-WAYS, QUALITIES = (GOLDEN, LONE, NOISIEST, DIFFEDIT), (QUICK_NAME, SETTLED_NAME, EXACT_NAME)
+WAYS, QUALITIES = (ASKING, LONE, GOLDEN, NOISIEST, DIFFEDIT), (QUICK_NAME, SETTLED_NAME, EXACT_NAME)
 
 
 def main() -> None:

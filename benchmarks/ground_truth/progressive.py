@@ -12,7 +12,7 @@ import numpy as np
 
 from ...nodes.maths.answers import measures
 from ...nodes.maths.answers.verdict import judge
-from ...nodes.maths.method.order import golden_order
+from ...nodes.maths.method.order import asking_order, golden_order
 from ...nodes.maths.method.prediction import NoisePredictions, part_of
 from ...nodes.maths.method.settled import FEWEST, QUICK, stability
 from .cases import Case
@@ -23,10 +23,11 @@ from .stored import Stored
 COUNTS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 25)
 """Steps that are asked, each about an antithetic pair under both prompts: four evaluations."""
 EACH = 4
-GOLDEN, NOISIEST, LONE, DIFFEDIT = (
-    "golden order, pairs",
+ASKING, LONE, GOLDEN, NOISIEST, DIFFEDIT = (
+    "order of asking, pairs",
+    "order of asking, lone samples",
+    "evenly spread, pairs",
     "noisiest first, pairs",
-    "golden order, lone samples",
     "DiffEdit, soft map",
 )
 DIFFEDIT_MAPS = (2, 5, 10)
@@ -43,7 +44,7 @@ def measure_picture(stored: Stored, case: Case) -> dict[str, list[Measured]] | N
     if whole is None:
         return None
     target = Target.of(case, np.zeros_like(case.truth(), dtype=float))
-    found: dict[str, list[Measured]] = {name: [] for name in (GOLDEN, NOISIEST, LONE)}
+    found: dict[str, list[Measured]] = {name: [] for name in (ASKING, LONE, GOLDEN, NOISIEST)}
     for name, part, evaluations in ways(whole):
         found[name].append((evaluations, *worth(target, part)))
     edits = [(maps, stored.mask(case, maps)) for maps in DIFFEDIT_MAPS]
@@ -59,7 +60,8 @@ def measure_picture(stored: Stored, case: Case) -> dict[str, list[Measured]] | N
 def ways(whole: NoisePredictions) -> Iterator[tuple[str, NoisePredictions, int]]:
     """Each order of the steps, cut after COUNTS of them, and what that took."""
     steps = whole.noised.steps
-    orders = {GOLDEN: (golden_order(steps), 2), NOISIEST: (list(range(steps)), 2), LONE: (golden_order(steps), 1)}
+    asking, spread, falling = asking_order(steps), golden_order(steps), list(range(steps))
+    orders = {ASKING: (asking, 2), LONE: (asking, 1), GOLDEN: (spread, 2), NOISIEST: (falling, 2)}
     for name, (order, samples) in orders.items():
         for count in COUNTS:
             if count <= steps:
@@ -69,7 +71,7 @@ def ways(whole: NoisePredictions) -> Iterator[tuple[str, NoisePredictions, int]]
 def qualities(whole: NoisePredictions) -> Iterator[tuple[str, NoisePredictions, int]]:
     """What the node's three qualities would give."""
     steps = whole.noised.steps
-    order = golden_order(steps)
+    order = asking_order(steps)
     yield QUICK_NAME, part_of(whole, order[: QUICK // 2], 2), 2 * QUICK
     parts = ((count, part_of(whole, order[:count], 2)) for count in range(min(FEWEST, steps), steps + 1))
     count, part = next((n, part) for n, part in parts if n == steps or stability(part).settled)

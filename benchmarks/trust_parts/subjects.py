@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...bundled.scenes import PAIRS
 from ...nodes.maths.method.noising import NoisedLatents, draw_noise
-from ...nodes.maths.method.order import golden_order
+from ...nodes.maths.method.order import asking_order
 from ...nodes.maths.method.settled import FEWEST
 from ..ground_truth.cases import Case, cases
 from ..ground_truth.questions import Question, Setting, prompt_of
@@ -43,7 +43,7 @@ STEPS: dict[Kind, tuple[int, ...]] = {
     **dict.fromkeys(UNKNOWN, (14, 19)),
     "own drawing": (9, 14, 19),
     "own drawing, asked often": (0, 3, 6, 9, 12, 15, 18, 21),
-    **dict.fromkeys(PAIRED, tuple(sorted(golden_order(25)[:FEWEST]))),
+    **dict.fromkeys(PAIRED, tuple(sorted(asking_order(25)[:FEWEST]))),
 }
 """Of a schedule of 25 steps as in `benchmarks.truth`, so that its answers can be taken. 14 and 19 are two of those where
 familiarity is measured: with more of them it is known better. Words are compared with none over three, and for pairs of labels

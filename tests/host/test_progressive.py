@@ -11,7 +11,7 @@ import pytest
 import torch
 from families import FAMILIES
 from sdexplain.nodes.maths.method.noising import NoisedLatents
-from sdexplain.nodes.maths.method.order import golden_order
+from sdexplain.nodes.maths.method.order import asking_order
 from sdexplain.nodes.maths.method.prediction import NoisePredictions
 from watching import watch_calls
 
@@ -65,7 +65,7 @@ def settle_after(monkeypatch: pytest.MonkeyPatch, steps: int | None) -> None:
 def test_quick_asks_for_twelve_evaluations(model: Any) -> None:
     part, effort, progress = run(model, noise(model), "quick")
     assert effort.predicted == 12 and part.noised.samples == 2
-    assert part.noised.asked_steps == sorted(golden_order(10)[:3])
+    assert part.noised.asked_steps == sorted(asking_order(10)[:3])
     assert "3 of 10 steps" in progress.words() and "exact" in progress.words()
 
 
@@ -87,7 +87,7 @@ def test_settled_stops_where_it_has_settled(model: Any, monkeypatch: pytest.Monk
     settle_after(monkeypatch, stop)
     part, effort, progress = run(model, noise(model), "settled")
     assert effort.predicted == 4 * stop
-    assert part.noised.asked_steps == sorted(golden_order(10)[:stop])
+    assert part.noised.asked_steps == sorted(asking_order(10)[:stop])
     assert "More would hardly change the map" in progress.words()
 
 

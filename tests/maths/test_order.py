@@ -1,27 +1,50 @@
-"""The order of the steps: whatever has been asked so far is spread over the whole schedule."""
+"""The order of the steps: whatever has been asked so far is spread over the whole schedule, and denser where it tells most."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from sdexplain.nodes.maths.method.order import golden_order
+from sdexplain.nodes.maths.method.order import OF_ASKED, TELLING, asking_order, golden_order
+
+ORDERS = [golden_order, asking_order]
+Order = Callable[[int], list[int]]
 
 
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 20, 25, 50, 1000])
-def test_every_step_comes_once(steps: int) -> None:
-    assert sorted(golden_order(steps)) == list(range(steps))
+def test_every_step_comes_once(order: Order, steps: int) -> None:
+    assert sorted(order(steps)) == list(range(steps))
 
 
-def test_the_first_steps_are_the_golden_ratios_multiples_from_the_clean_end_down() -> None:
+def test_an_even_spread_is_the_golden_ratios_multiples_from_the_clean_end_down() -> None:
     assert golden_order(1000)[:5] == [331, 713, 95, 477, 859]
 
 
 @pytest.mark.parametrize("count", [3, 5, 8, 12, 20])
-def test_no_beginning_leaves_a_wide_gap(count: int) -> None:
+def test_no_beginning_of_an_even_spread_leaves_a_wide_gap(count: int) -> None:
     asked = sorted(golden_order(100)[:count])
     gaps = [after - before for before, after in zip([-1, *asked], [*asked, 100], strict=True)]
     assert max(gaps) <= 2.7 * 100 / (count + 1)  # in order of noise it would be 100 - count
 
 
-def test_no_steps_are_refused() -> None:
+@pytest.mark.parametrize("count", [4, 6, 10, 20, 50, 100])
+def test_every_beginning_asks_where_the_schedule_tells_most_as_often_as_is_said(count: int) -> None:
+    first, last = TELLING
+    telling = sum(first <= step / 1000 < last for step in asking_order(1000)[:count])
+    assert telling / count == pytest.approx(OF_ASKED[1] - OF_ASKED[0], abs=1.5 / count)  # so evenly are they spread
+
+
+@pytest.mark.parametrize("count", [4, 6, 10, 20])
+def test_either_side_of_it_is_asked_from_the_first_few_steps_on(count: int) -> None:
+    places = [step / 1000 for step in asking_order(1000)[:count]]
+    gaps = [after - before for before, after in zip([0, *sorted(places)], [*sorted(places), 1], strict=True)]
+    assert max(gaps) <= 2.7 / (count + 1) / min(OF_ASKED[0] / TELLING[0], (1 - OF_ASKED[1]) / (1 - TELLING[1]))
+    within = [gap for gap, place in zip(gaps, sorted(places), strict=False) if TELLING[0] < place - gap and place < TELLING[1]]
+    assert max(within) <= 2.7 / (count + 1) * (TELLING[1] - TELLING[0]) / (OF_ASKED[1] - OF_ASKED[0])
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_no_steps_are_refused(order: Order) -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        golden_order(0)
+        order(0)

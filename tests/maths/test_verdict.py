@@ -16,7 +16,7 @@ from sdexplain.nodes.maths.answers.verdict import Verdict, assumed_parts, headli
 from sdexplain.nodes.maths.method.cases import Cases
 from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
-from sdexplain.nodes.maths.method.order import golden_order
+from sdexplain.nodes.maths.method.order import asking_order
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect, part_of
 from sdexplain.nodes.maths.method.uncertainty import variance_of_total
 from sdexplain.nodes.maths.wording import format_with_error
@@ -165,7 +165,7 @@ def test_the_exact_log_odds_of_gaussians_lie_within_the_interval_though_pairs_le
         noised = analytic.noised_latents(0.5 * torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(1)), steps=steps)
         noise = draw_noise((3, 8, 8), 0, 4, steps, True, True)
         predictions = collect(replace(noised, noise=noise, antithetic=True), analytic.wrapped(GAUSSIANS, "eps"))
-        verdict, partly = judge(predictions), judge(part_of(predictions, golden_order(steps)[:8], 2))
+        verdict, partly = judge(predictions), judge(part_of(predictions, asking_order(steps)[:8], 2))
         exact = GAUSSIANS.log_odds(noised.x0).sum()
         assert abs(partly.log_odds.item() - exact) <= partly.half_width.item()
         assert schedule_error(partly).item() < 0.5 * abs(exact)
