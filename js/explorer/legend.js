@@ -37,9 +37,9 @@ export class Legend {
         this.familiarity.textContent = strange ? recognition : ''
         this.key.hidden = Boolean(decodedBy)
         if (!decodedBy) this.#showKey(model, view, frame, look, map)
-        const { value, says, unsure } = totalWords(model, view)
+        const { value, says, why } = totalWords(model, view)
         this.verdict.textContent = isolated(says)
-        this.verdict.title = unsure ? `${unsure}. ${TEXTS.total}` : TEXTS.total
+        this.verdict.title = [...why.map(reason => `${reason}.`), TEXTS.total].join(' ')
         this.verdict.dataset.value = String(value)
         const source = decodedBy || [sourceWords(model, frame), line].filter(Boolean).join('. ')
         this.source.textContent = strange ? source : `${source}. ${recognition}`

@@ -3,7 +3,7 @@
 import { binomialQuantile, tailOfT } from './chance.js'
 import { levels } from './colours.js'
 import { automaticLimit, formatValue, percentile } from './scale.js'
-import { Sums, total, totalOfSteps } from './sums.js'
+import { Sums, partOf, total, totalOfSteps } from './sums.js'
 import { fill, reliabilityWords } from './words.js'
 
 /** @typedef {import('./safetensors.js').Contents} Contents */
@@ -126,6 +126,12 @@ export class Model {
         return this.arrays.weights.values.subarray(from, from + steps)
     }
 
+    /** Which part of each weight stands for the ends of the schedule, where no step was asked, [S]. @param {View} view */
+    assumed(view) {
+        const { steps, weightings } = this.header, from = weightings.indexOf(view.weighting) * steps
+        return this.arrays.assumed?.values.subarray(from, from + steps) ?? new Float32Array(steps)
+    }
+
     /** @param {View} view @param {Contents} parts */
     sums(view, parts) {
         const key = [parts.header.reading, parts.header.image, view.weighting].join()
@@ -241,7 +247,7 @@ export class Model {
     }
 
     /**
-     * What all cells say in all of a range's steps, with its standard error.
+     * What all cells say in all of a range's steps, with its standard error, and how much of it is assumed.
      * @param {View} view @param {string} reading @param {number} start @param {number} end
      */
     total(view, reading, start, end) {
@@ -252,12 +258,14 @@ export class Model {
         const read = (/** @type {number} */ sample, /** @type {number} */ step) =>
             weights[step] * curves[((base + (one < 0 ? sample : one)) * steps + step) * images + image]
         const layout = { samples: one < 0 ? samples : 1, antithetic: antithetic && one < 0, fresh, steps, channels: 1, cells: 1 }
-        return totalOfSteps(read, layout, weights, this.header.log_snr, start, end)
+        return { ...totalOfSteps(read, layout, weights, this.header.log_snr, start, end), assumed: partOf(read, layout, this.assumed(view), start, end) }
     }
 
     /**
-     * One cell's value, its error from the samples alone; or the total over a box, with the error that the whole picture has.
+     * One cell's value, its error from the samples alone; or the total over a box, with the error that the whole picture has. How
+     * much of it is assumed is known of what adds up over steps and cells.
      * @param {View} view @param {Contents} parts @param {Selection} box @param {number} start @param {number} end
+     * @returns {{ value: number, error: number | null, assumed: number }}
      */
     within(view, parts, box, start, end) {
         const sums = this.sums(view, parts), { cells, steps } = sums.layout, width = this.header.width
@@ -265,6 +273,7 @@ export class Model {
         const layout = { ...sums.layout, samples: one < 0 ? sums.layout.samples : 1, antithetic: sums.layout.antithetic && one < 0 }
         const whole = (box.right - box.left + 1) * (box.bottom - box.top + 1) === cells
         if (whole && view.reading === 'evidence') return this.total(view, view.reading, start, end)
+        let assumed = 0
         if (this.scalar(view) === 'value') {
             const read = (/** @type {number} */ sample, /** @type {number} */ step) => {
                 const base = ((one < 0 ? sample : one) * steps + step) * cells
@@ -273,16 +282,17 @@ export class Model {
                     for (let x = box.left; x <= box.right; x++) sum += sums.values[base + y * width + x]
                 return weights[step] * sum
             }
-            if (!cellwise) return totalOfSteps(read, layout, weights, this.header.log_snr, start, end)
+            assumed = partOf(read, layout, this.assumed(view), start, end)
+            if (!cellwise) return { ...totalOfSteps(read, layout, weights, this.header.log_snr, start, end), assumed }
             const found = total(read, layout, start, end)
-            if (found.error !== null || !sums.variance || one >= 0) return found
+            if (found.error !== null || !sums.variance || one >= 0) return { ...found, assumed }
         }
         // sums over the channels first: a norm has no total of its own but that of its cells
         const map = sums.map(start, end, one, this.scalar(view))
         let value = 0
         for (let y = box.top; y <= box.bottom; y++) for (let x = box.left; x <= box.right; x++) value += map[y * width + x]
         const i = box.top * width + box.left
-        return { value, error: (cellwise && this.cellError(view, sums, i, start, end)) || null }
+        return { value, error: (cellwise && this.cellError(view, sums, i, start, end)) || null, assumed }
     }
 
     /**

@@ -11,7 +11,7 @@ import { strongest } from './places.js'
 import { withError } from './scale.js'
 import { Stage } from './stage.js'
 import { TEXTS, VIEWS, translated } from './texts.js'
-import { cellWords, contourWords, decoderWords, fill } from './words.js'
+import { cellWords, contourWords, decoderWords, fill, withAssumed } from './words.js'
 
 /** @typedef {import('./model.js').View} View */
 /** @typedef {import('./model.js').Frame} Frame */
@@ -193,8 +193,8 @@ export class Side {
 
     /** @param {View} view @param {Selection} cells */
     value(view, cells) {
-        const { value, error } = this.sum(view, cells)
-        return withError(value, error)
+        const { value, error, assumed } = this.sum(view, cells)
+        return withAssumed(/** @type {Model} */ (this.model), withError(value, error), assumed, value)
     }
 
     /** @param {View} view @param {Selection} cells */

@@ -286,6 +286,20 @@ export function total(read, { samples, antithetic, fresh }, start, end) {
 }
 
 /**
+ * The mean over the samples of a sum over a part of each step.
+ * @param {(sample: number, step: number) => number} read weighted
+ * @param {{ samples: number }} layout
+ * @param {ArrayLike<number>} parts [S] from 0 to 1
+ * @param {number} start
+ * @param {number} end
+ */
+export function partOf(read, { samples }, parts, start, end) {
+    let mean = 0
+    for (let s = start; s < end; s++) if (parts[s]) for (let r = 0; r < samples; r++) mean += (parts[s] * read(r, s)) / samples
+    return mean
+}
+
+/**
  * The same with the error of `error_of_total` in nodes/maths/method/uncertainty.py: from the samples, or where they are a single
  * estimate, from how the steps scatter, unless these share one noise.
  * @param {(sample: number, step: number) => number} read weighted

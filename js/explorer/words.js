@@ -22,17 +22,27 @@ export function isolated(text) {
 }
 
 /**
- * What the whole picture says, and why its standard error is not known.
+ * A value in words, followed by how much of it is assumed if that is worth telling: `with_assumed` of nodes/maths/wording.py.
+ * @param {Model} model @param {string} told @param {number} assumed @param {number} value
+ */
+export function withAssumed(model, told, assumed, value) {
+    if (!assumed || Math.abs(assumed) < model.header.worth_telling * Math.abs(value)) return told
+    return model.say('assumed', { told, assumed: formatValue(assumed) })
+}
+
+/**
+ * What the whole picture says, and why its standard error is not known or a part of it is assumed.
  * @param {Model} model @param {View} view
- * @returns {{ value: number, says: string, unsure: string }}
+ * @returns {{ value: number, says: string, why: string[] }}
  */
 export function totalWords(model, view) {
-    const range = model.range(view), { value, error } = model.total(view, 'evidence', ...range)
-    if (value === 0) return { value, says: model.asksWithin(...range) ? model.say('no_total', {}) : '', unsure: '' }
+    const range = model.range(view), { value, error, assumed } = model.total(view, 'evidence', ...range)
+    if (value === 0) return { value, says: model.asksWithin(...range) ? model.say('no_total', {}) : '', why: [] }
     const unit = model.words({ ...view, reading: 'evidence' }).summed_unit, label = model.header.short[value > 0 ? 0 : 1]
-    const total = model.say('total', { value: withError(Math.abs(value), error), unit, label })
-    if (error !== null) return { value, says: total, unsure: '' }
-    return { value, says: model.say('unsure_total', { total }), unsure: model.say('take_more', {}) }
+    const told = model.say('total', { value: withError(Math.abs(value), error), unit, label })
+    const total = withAssumed(model, told, Math.sign(value) * assumed, value), why = total === told ? [] : [model.say('why_assumed', {})]
+    if (error !== null) return { value, says: total, why }
+    return { value, says: model.say('unsure_total', { total }), why: [model.say('take_more', {}), ...why] }
 }
 
 /**
@@ -86,17 +96,19 @@ export function rangeWords(model, view) {
 /** What a step says. @param {Model} model @param {View} view @param {number} step @param {number} value */
 export function stepWords(model, view, step, value) {
     if (!model.asked.includes(step)) return model.say('step_not_asked', { step, steps: model.header.steps })
-    return model.say('step', { step, steps: model.header.steps, value: formatValue(value), unit: model.words(view).summed_unit })
+    const told = model.say('step', { step, steps: model.header.steps, value: formatValue(value), unit: model.words(view).summed_unit })
+    return withAssumed(model, told, model.assumed(view)[step] * value, value)
 }
 
 /**
  * What a cell says, or all of a box, and why the standard error of a box is not known.
- * @param {Model} model @param {View} view @param {Selection} box @param {{ value: number, error: number | null }} sum
+ * @param {Model} model @param {View} view @param {Selection} box @param {{ value: number, error: number | null, assumed: number }} sum
  */
 export function cellWords(model, view, { left, top, right, bottom }, sum) {
     const value = withError(sum.value, sum.error), { unit, summed_unit: summed } = model.words(view)
-    if (left === right && top === bottom) return model.say('cell', { column: left, row: top, value, unit })
-    const total = model.say('box', { count: (right - left + 1) * (bottom - top + 1), value, unit: summed })
+    const told = (/** @type {string} */ words) => withAssumed(model, words, sum.assumed, sum.value)
+    if (left === right && top === bottom) return told(model.say('cell', { column: left, row: top, value, unit }))
+    const total = told(model.say('box', { count: (right - left + 1) * (bottom - top + 1), value, unit: summed }))
     if (sum.error !== null || model.scalar(view) !== 'value') return total // the norms of a box have no error at all
     return `${model.say('unsure_total', { total })}. ${model.say('take_more', {})}.`
 }

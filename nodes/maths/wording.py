@@ -13,6 +13,8 @@ ELLIPSIS = "…"
 WEIGHTING_WORDS = {"uniform": "equally weighted", "information": "weighted by their share of the log signal-to-noise ratio"}
 UNITS = {"uniform": "noise variances", "information": "nats"}
 """The unit of squares of predictions, by their weighting."""
+WORTH_TELLING = 0.2
+"""The share of a value that must be assumed to be told."""
 NATS = "2.3 nats mean ten times as likely."
 """What the unit means, in a sentence: e to the power of 2.3 is 10."""
 PER_CELL = " per latent cell"
@@ -22,6 +24,8 @@ SENTENCES = {
     "total": "Whole picture: {value} {unit} for {label}",
     "no_total": "Whole picture: no evidence either way",
     "unsure_total": "{total}, standard error unknown",
+    "assumed": "{told}, {assumed} of them assumed",
+    "why_assumed": "No step was asked at the ends of the schedule. Quality exact asks there",
     "take_more": "Take 4 samples or more at quality exact, or 3 steps or more with fresh noise per step",
     "reliable": "Beyond {threshold} standard errors: {count} of {cells} cells (by chance at most {expected})",
     "not_reliable": "No reliable {noun}: the noise samples agree in {agreeing} of {compared} comparisons, by chance in half of "
@@ -132,6 +136,17 @@ def format_with_error(value: float, error: float | None) -> str:
     if not shown or decimals + _magnitude(value) > 6:
         return f"{format_value(value)} ± {shown:g}"
     return f"{value:.{decimals}f} ± {shown:.{decimals}f}".replace("-", "−")
+
+
+def assumed_words(assumed: float, value: float) -> str:
+    """How much of a value is assumed, "" where that is little or nothing; against the value's own sign where it is against it."""
+    return format_value(assumed) if assumed and abs(assumed) >= WORTH_TELLING * abs(value) else ""
+
+
+def with_assumed(told: str, assumed: float, value: float) -> str:
+    """A value in words, followed by how much of it is assumed, see `assumed_words`."""
+    words = assumed_words(assumed, value)
+    return say("assumed", told=told, assumed=words) if words else told
 
 
 def _magnitude(value: float) -> int:

@@ -21,6 +21,6 @@ const answer = {
     title: model.title, recognition: model.tell(model.header.familiarity[model.image(view)]), verdict: totalWords(model, view), key: keyWords(model, view, frame, map.ends),
     part: part && { ...model.within(view, packed, part, ...range), says: cellWords(model, view, part, model.within(view, packed, part, ...range)) },
     source: sourceWords(model, frame), range: rangeWords(model, view), box: cellWords(model, view, box, model.within(view, packed, box, ...range)),
-    step: stepWords(model, view, 0, 1),
+    steps: Array.from({ length: model.header.steps }, (_, step) => stepWords(model, view, step, 1)),
 }
 process.stdout.write(JSON.stringify(answer))

@@ -15,20 +15,20 @@ import numpy as np
 import pytest
 import torch
 from explorer_files import contents, data_start, listed
-from sdexplain.nodes.maths.answers.verdict import judge
+from sdexplain.nodes.maths.answers.verdict import assumed_parts, judge
 from sdexplain.nodes.maths.files.explorer import curve, digest, layers, one_sample, overview, parts
 from sdexplain.nodes.maths.files.explorer_words import TEXTS
 from sdexplain.nodes.maths.files.latent_colours import decoder_colours, picture_colours
 from sdexplain.nodes.maths.method.cases import unknown_words_note
 from sdexplain.nodes.maths.method.difference import read_step, step_weights, sum_steps
 from sdexplain.nodes.maths.method.heatmap import make_heatmap, show_only
-from sdexplain.nodes.maths.method.noising import NoisedLatents, draw_noise
+from sdexplain.nodes.maths.method.noising import NoisedLatents, assumed_of_shares, draw_noise
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, part_of
 from sdexplain.nodes.maths.method.reading import read_map, standard_error
 from sdexplain.nodes.maths.method.scalar import scalar_map
 from sdexplain.nodes.maths.method.uncertainty import error_of_total
 from sdexplain.nodes.maths.pictures.legend import end_texts, scale_numbers
-from sdexplain.nodes.maths.wording import RECOGNITION
+from sdexplain.nodes.maths.wording import RECOGNITION, format_value
 
 EXPLORER = javascript.FOLDER.parent.parent / "js" / "explorer"
 VIEW = {
@@ -82,17 +82,17 @@ def page_says(tmp_path: Path) -> Callable[..., dict[str, Any]]:
         files = {"overview": overview(predictions, shown), "parts": parts(predictions, view["reading"], view["shown_image"] - 1)}
         for name, content in files.items():
             (tmp_path / name).write_bytes(content)
-        command = [
-            javascript.node(),
-            str(javascript.FOLDER / "page.mjs"),
-            *(str(tmp_path / name) for name in files),
-            json.dumps(view),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return page_of(tmp_path, view)
 
     return ask
+
+
+def page_of(folder: Path, view: dict[str, Any]) -> dict[str, Any]:
+    """What the page computes from the files "overview" and "parts"."""
+    command = [javascript.node(), str(javascript.FOLDER / "page.mjs"), str(folder / "overview"), str(folder / "parts")]
+    done = subprocess.run([*command, json.dumps(view)], capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def test_the_page_can_view_every_array_in_place() -> None:
@@ -248,7 +248,7 @@ def test_page_and_legend_say_the_same_words(
     assert said["source"] == f"{heatmap.quantity}, {heatmap.unit}"
     assert said["title"] == "“a “zebra” <b>” vs “horse”"
     evidence = read_map(sum_steps(predictions, 1, 4, "evidence", weighting))
-    assert said["verdict"]["says"] == evidence.totals[1] and said["verdict"]["unsure"] == ""
+    assert said["verdict"]["says"] == evidence.totals[1] and said["verdict"]["why"] == []
     assert said["recognition"] == evidence.familiarity[1]
 
 
@@ -268,7 +268,7 @@ def test_page_legend_and_verdict_know_alike_how_a_single_estimate_scatters(
         assert said["verdict"]["says"] == total and "±" in total
         assert said["total"]["error"] == pytest.approx(error[1].item(), rel=1e-4) == summed.total_error[1].item()
     else:
-        assert f"{said['verdict']['says']}. {said['verdict']['unsure']}." == total and "standard error unknown" in total
+        assert with_reasons(said) == total and "standard error unknown" in total
         assert said["total"]["error"] is error is None and summed.total_error.isnan().all()
 
 
@@ -310,7 +310,7 @@ def test_a_cell_is_counted_per_cell_and_a_box_or_a_step_is_not(page_says: Callab
     said = page_says(made())
     assert said["words"]["unit"] == "nats per latent cell"
     assert said["box"].startswith("Box of 48 cells: ") and said["box"].endswith(" nats")
-    assert said["step"] == "step 0 of 5: 1 nats"
+    assert said["steps"][0] == "step 0 of 5: 1 nats"
 
 
 def test_the_page_says_all_sentences_that_it_is_given_and_no_others() -> None:
@@ -384,9 +384,65 @@ def test_page_and_legend_know_alike_how_few_steps_scatter(
     predictions = replace(predictions, noised=noised)
     said = page_says(predictions, start=0, end=end, weighting=weighting)
     summed = sum_steps(predictions, 0, end, "evidence", weighting)
-    assert said["verdict"]["says"] == read_map(summed).totals[1].partition(". Take")[0]
+    assert with_reasons(said) == read_map(summed).totals[1]
     assert ("±" in said["verdict"]["says"]) == (end == 9)
     assert (said["total"]["error"] or 0) == pytest.approx(summed.total_error.nan_to_num()[1].item(), rel=1e-4)
+
+
+def with_reasons(said: dict[str, Any]) -> str:
+    """The total with its tooltip, as a legend has them in one paragraph."""
+    says, why = said["verdict"]["says"], said["verdict"]["why"]
+    return ". ".join([says, *why]) + "." * bool(why)
+
+
+@pytest.mark.parametrize("reading", ["evidence", "information"])
+@pytest.mark.parametrize(("start", "end"), [(0, 9), (0, 5), (3, 6)])
+@pytest.mark.parametrize("sample", [0, 2])
+def test_page_legend_and_verdict_tell_alike_what_is_assumed(
+    page_says: Callable[..., dict[str, Any]], start: int, end: int, sample: int, reading: str
+) -> None:
+    predictions = part_of(made(steps=9), (2, 4, 6), 4)
+    alone = one_sample(predictions, sample - 1) if sample else predictions
+    said = page_says(predictions, start=start, end=end, sample=sample, reading=reading, selection="3,1,6,4")
+    nats = assumed_parts(judge(alone, start, end)).sum(dim=0)[1].item()
+    assert said["total"]["assumed"] == pytest.approx(nats, rel=1e-4)
+    total = read_map(sum_steps(alone, start, end, "evidence", "information")).totals[1]
+    assert with_reasons(said) == total and ("of them assumed" in total) == ((start, end) != (3, 6))
+    parts = assumed_of_shares(alone.noised.log_snr, alone.noised.asked) * alone.noised.step_shares
+    cells = [parts[step] * read_step(alone, step, reading)[:, 1, 0, 1:5, 3:7].sum((1, 2)).mean() for step in range(start, end)]
+    assert said["part"]["assumed"] == pytest.approx(sum(cells).item(), rel=1e-4, abs=1e-6)
+    assert ("of them assumed" in said["part"]["says"]) == ("of them assumed" in said["box"]) == ((start, end) != (3, 6))
+
+
+def test_a_cell_a_step_and_places_tell_what_is_assumed_too(page_says: Callable[..., dict[str, Any]]) -> None:
+    predictions = part_of(made(steps=9), (2, 4, 6), 4)
+    said = page_says(predictions, start=0, end=9, reading="information", selection="5,2")
+    share = assumed_of_shares(predictions.noised.log_snr, predictions.noised.asked)
+    alone = sum_steps(predictions, 0, 9, "information", "information")
+    ends = sum(
+        share[step] * predictions.noised.step_shares[step] * read_step(predictions, step, "information") for step in (2, 6)
+    )
+    assert said["part"]["value"] == pytest.approx(alone.mean[1, 0, 2, 5].item(), rel=1e-4)
+    assert said["part"]["assumed"] == pytest.approx(ends[:, 1, 0, 2, 5].mean().item(), rel=1e-4)
+    assert said["part"]["says"].endswith(f"{format_value(said['part']['assumed'])} of them assumed")
+    assert said["steps"][2].endswith(f": 1 nats, {format_value(share[2].item())} of them assumed")
+    assert said["steps"][4].endswith(": 1 nats") and said["steps"][3].endswith("not asked")
+
+
+def test_nothing_is_assumed_of_a_file_of_an_older_version(tmp_path: Path, page_says: Callable[..., dict[str, Any]]) -> None:
+    """Nor of one whose steps were all asked."""
+    from safetensors.torch import load, save
+
+    predictions = part_of(made(steps=9), (2, 4, 6), 4)
+    whole, said = page_says(made(steps=9), start=0, end=9), page_says(predictions, start=0, end=9)
+    assert whole["total"]["assumed"] == 0 and "assumed" not in json.dumps(whole).replace('"assumed": 0', "")
+    header, arrays = contents((tmp_path / "overview").read_bytes())[0], load((tmp_path / "overview").read_bytes())
+    del arrays["assumed"], header["worth_telling"], header["sentences"]["assumed"], header["sentences"]["why_assumed"]
+    metadata = listed((tmp_path / "overview").read_bytes())["__metadata__"] | {"header": json.dumps(header)}
+    (tmp_path / "overview").write_bytes(save(arrays, metadata))
+    old = page_of(tmp_path, VIEW | {"start": 0, "end": 9})
+    assert old["total"] == said["total"] | {"assumed": 0} and old["values"] == said["values"]
+    assert old["verdict"]["says"] == said["verdict"]["says"].partition(" of them")[0].rpartition(", ")[0]
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import analytic
 import pytest
 import torch
 from safetensors import torch as files
-from sdexplain.nodes.maths.answers.verdict import evidence_of_steps, judge, report
+from sdexplain.nodes.maths.answers.verdict import assumed_parts, evidence_of_steps, judge, preferences, report
 from sdexplain.nodes.maths.files import archive, explorer
-from sdexplain.nodes.maths.method.difference import split_asked, step_weights, sum_steps
+from sdexplain.nodes.maths.method.difference import assumed_evidence, split_asked, step_weights, sum_ranges, sum_steps
 from sdexplain.nodes.maths.method.noising import assumed_shares, step_shares
 from sdexplain.nodes.maths.method.order import golden_order
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect, part_of
@@ -20,6 +21,7 @@ from sdexplain.nodes.maths.method.reading import read_map
 from sdexplain.nodes.maths.pictures.animation import animate, step_magnitudes
 from sdexplain.nodes.maths.pictures.sheet import step_sheet
 from sdexplain.nodes.maths.pictures.verdict_plot import plot_verdict
+from sdexplain.nodes.maths.wording import WORTH_TELLING, assumed_words, with_assumed
 from torch import Tensor
 
 STEPS, ASKED = 20, (2, 5, 11, 17)
@@ -202,3 +204,99 @@ def test_a_settled_verdict_has_an_interval_although_its_samples_give_none(whole:
     assert (verdict.half_width > verdict.error).all()
     assert torch.isfinite(plot_verdict(verdict)).all()
     assert judge(part_of(whole, (4, 9), 1)).error is None
+
+
+# ----------------------------------------------------------------------------------------------------- what is assumed is told
+
+
+def evenly_for_the_target(asked: tuple[int, ...], at_the_ends: tuple[float, float] = (3.0, 3.0)) -> NoisePredictions:
+    """3 nats for each unit of log SNR, and other densities before the first and after the last asked step; one cell."""
+    noised = analytic.noised_latents(torch.zeros(1, 1, 1, 1), samples=1, steps=STEPS)
+    density = torch.full((STEPS,), 3.0)
+    density[: asked[0] + 1], density[asked[-1] :] = at_the_ends
+    noise = noised.noise[:, :, None]  # [1,S,1,1,1,1]: half the squared error is what a wrong prediction costs
+    wrong = (2 * density.abs()).sqrt()[None, :, None, None, None, None]
+    speaks_for = (density > 0)[None, :, None, None, None, None]
+    return part_of(NoisePredictions(noised, noise + wrong * ~speaks_for, noise + wrong * speaks_for, "zebra", "horse"), asked, 1)
+
+
+def lengths_of_the_ends(predictions: NoisePredictions) -> tuple[float, float]:
+    places, asked = predictions.noised.log_snr.tolist(), predictions.noised.asked_steps
+    return places[asked[0]] - places[0], places[-1] - places[asked[-1]]
+
+
+def told(predictions: NoisePredictions, start: int = 0, end: int | None = None, weighting: str = "information") -> str:
+    (total,) = read_map(sum_steps(predictions, start, end, "evidence", weighting)).totals
+    return total
+
+
+def test_the_total_of_a_map_tells_how_much_of_it_is_assumed() -> None:
+    """At constant density: the length of both ends, of which each unit counts e^-0.2 of the one before."""
+    part = evenly_for_the_target((4, 8, 12))
+    nats = 3 * sum(map(falling, lengths_of_the_ends(part)))
+    summed = sum_steps(part, 0, None, "evidence", "information")
+    assert summed.assumed.item() == pytest.approx(nats, rel=1e-4) and assumed_evidence(part).item() == pytest.approx(
+        nats, rel=1e-4
+    )
+    words = f"for “zebra”, {nats:.3g} of them assumed. No step was asked at the ends of the schedule. Quality exact asks there."
+    assert told(part).startswith("Whole picture: ") and "±" in told(part) and told(part).endswith(words)
+    other = replace(part, target=part.contrast, contrast=part.target, target_label="horse", contrast_label="zebra")
+    assert told(other).endswith(words), "for the other side"
+    assert told(evenly_for_the_target((4, 12))).partition(" standard error unknown. ")[2].count(". ") == 2
+
+
+def test_map_contact_sheet_and_verdict_tell_the_same(whole: NoisePredictions) -> None:
+    part = part_of(whole, (6, 8, 10, 12), 2)
+    for start, end in ((0, None), (0, 9), (9, STEPS), (6, 13)):
+        verdict = judge(part, start, end)
+        summed = sum_steps(part, start, end, "evidence", "information")
+        torch.testing.assert_close(summed.assumed, assumed_parts(verdict).sum(dim=0))
+        said = assumed_words(summed.assumed.item(), summed.total.item())
+        assert said and f"{said} of these nats are assumed" in report(verdict)
+        assert f" nats for “zebra”, {said} of them assumed. " in told(part, start, end)
+        assert f" nats, {said} of them assumed" in preferences(verdict)[0]
+
+
+@pytest.mark.parametrize("reading", ["evidence", "information", "absolute"])
+def test_ranges_have_what_is_assumed_of_their_own_steps(part: NoisePredictions, reading: str) -> None:
+    spans = [(0, 4), (4, 12), (12, STEPS)]
+    joined, whole = sum_ranges(part, spans, reading, "information"), sum_steps(part, 0, None, reading, "information")
+    torch.testing.assert_close(joined.assumed.sum(dim=0, keepdim=True), whole.assumed)
+    first, middle, last = joined.assumed.tolist()
+    assert first > 0 and middle == 0 and last > 0
+    assert sum_steps(part, 4, 12, reading, "information").assumed is None
+    assert "assumed" not in told(part, 4, 12) + report(judge(part, 4, 12))
+
+
+def test_the_less_is_asked_the_more_is_assumed() -> None:
+    parts = [evenly_for_the_target(asked) for asked in ((0, 9, 19), (1, 9, 18), (4, 9, 14), (8, 9, 10))]
+    sums = [sum_steps(each, 0, None, "evidence", "information") for each in parts]
+    shares = [0.0 if each.assumed is None else (each.assumed / each.total).item() for each in sums]
+    assert shares[0] == 0 and all(less < more for less, more in pairwise(shares))
+    for each, share in zip(parts, shares, strict=True):
+        assert ("of them assumed" in told(each)) == (share >= WORTH_TELLING)
+
+
+def test_what_is_assumed_may_speak_against_the_rest() -> None:
+    part = evenly_for_the_target((4, 8, 12), (6.0, -5.0))
+    first, last = map(falling, lengths_of_the_ends(part))
+    nats = 6 * first - 5 * last
+    assert nats < 0 < sum_steps(part, 0, None, "evidence", "information").total.item()
+    said = f"−{-nats:.3g}"
+    assert f"{said} of them assumed" in told(part) and f"{said} of these nats are assumed" in report(judge(part))
+
+
+@pytest.mark.parametrize("weighting", ["uniform", "information"])
+def test_nothing_is_assumed_where_all_steps_were_asked_or_count_alike(
+    whole: NoisePredictions, part: NoisePredictions, weighting: str
+) -> None:
+    for predictions in (whole, part_of(part, (2, 5), 2)) if weighting == "uniform" else (whole,):
+        assert sum_steps(predictions, 0, None, "evidence", weighting).assumed is None
+        assert "assumed" not in told(predictions, weighting=weighting)
+    assert not assumed_evidence(whole).any()
+
+
+def test_little_is_not_told() -> None:
+    assert assumed_words(WORTH_TELLING * 50, 50) == assumed_words(10, -50) == "10"
+    assert assumed_words(WORTH_TELLING * 50 - 0.1, 50) == assumed_words(0, 50) == assumed_words(0, 0) == ""
+    assert with_assumed("50 nats", 29.64, 50) == "50 nats, 29.6 of them assumed" and with_assumed("50 nats", 1, 50) == "50 nats"

@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 import torch
 from analytic import noised_latents
+from sdexplain.nodes.maths import wording
 from sdexplain.nodes.maths.answers import rivals
 from sdexplain.nodes.maths.answers.labels import MOST_LABELS, check_sides, choose, fill_template, split_labels
 from sdexplain.nodes.maths.answers.rivals import Contest, look_times, squared_errors
@@ -20,6 +21,7 @@ from sdexplain.nodes.maths.method.prediction import collect_prompt
 from sdexplain.nodes.maths.pictures.overlay import Appearance
 from sdexplain.nodes.maths.pictures.rivals_sheet import check_sheet, headline, reading_rule, report, rival_header, rivals_sheet
 from sdexplain.nodes.maths.pictures.sheet import Grid, cell_size
+from sdexplain.nodes.maths.wording import format_value
 from torch import Tensor
 
 SPREAD = 0.8
@@ -278,7 +280,7 @@ def test_nor_is_it_after_the_first_steps_of_a_long_schedule(monkeypatch: pytest.
     assert ((~contest.early).sum(dim=0) >= 2).all(), "the leader and the one next to it are asked at all steps"
 
 
-def test_labels_far_behind_are_out_after_steps_that_are_spread_over_the_schedule() -> None:
+def test_labels_far_behind_are_out_after_steps_that_are_spread_over_the_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
     noised, predictions = random_predictions(images=1, samples=4, handicaps=[0, 0.2, 4, 4], steps=20)
     contest = Contest(noised, LABELS)
     first = contest.levels()
@@ -295,6 +297,16 @@ def test_labels_far_behind_are_out_after_steps_that_are_spread_over_the_schedule
     whole = run(Contest(noised, LABELS, stop_early=False), predictions)
     for label in (2, 3):  # eight steps stand for the twenty
         assert contest.log_odds(0, label, 0).mean == pytest.approx(whole.log_odds(0, label, 0).mean, rel=0.3)
+        summed = sum_steps(contest.pair(predictions, 0, label, 0), 0, None, "evidence", "information")
+        found = contest.log_odds(0, label, 0)
+        assert found.mean == pytest.approx(summed.total.item(), rel=1e-4)
+        assert found.assumed == pytest.approx(summed.assumed.item(), rel=1e-4) and found.assumed > 0
+        assert "assumed" not in report(contest), "less than a fifth"
+        with monkeypatch.context() as patched:
+            patched.setattr(wording, "WORTH_TELLING", 0.05)
+            said = f"{format_value(found.assumed)} of them assumed"
+            assert f", −{said} " in report(contest) and f" nats, {said}, ruled out" in rival_header(contest, 0, label, 0)[1]
+            assert contest.log_odds(0, 1, 0).assumed == 0 and "assumed" not in report(whole)
     assert "ruled out after 2 samples at 8 steps" in report(contest)
     assert Contest(noised, LABELS[:2]).levels() == [[(sample, step) for step in range(20) for sample in range(2)]] * 2
 

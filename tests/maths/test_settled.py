@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import analytic
 import numpy as np
 import pytest
 import torch
 from sdexplain.nodes.maths.answers.verdict import judge
+from sdexplain.nodes.maths.method.difference import assumed_evidence, sum_steps
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, part_of
 from sdexplain.nodes.maths.method.settled import AGREEMENT, CONFIDENCE, FEWEST, agreement, stability
 from sdexplain.nodes.maths.method.uncertainty import scatter
 from sdexplain.nodes.maths.pictures.preview import preview, progress_words
+from sdexplain.nodes.maths.wording import format_value
 
 STEPS = 12
 
@@ -111,6 +114,18 @@ def test_what_is_shown_says_how_far_it_has_come() -> None:
     assert "4 of 12 steps" in words and "zebra" in words and "nats" in words and "correlation" in words
     first = progress_words(stability(part_of(part, (4,), 1)), ("zebra", "horse"), STEPS)
     assert "too early" in " ".join(first) and "correlation" not in " ".join(first)
+    assert "assumed" not in words
+
+
+@pytest.mark.parametrize("labels", [("zebra", "horse"), ("horse", "zebra")])
+def test_what_is_shown_meanwhile_says_how_much_of_it_is_assumed(labels: tuple[str, str]) -> None:
+    part = replace(part_of(predictions(0.05), (4, 6, 7), 2), target_label=labels[0], contrast_label=labels[1])
+    if labels[0] == "horse":
+        part = replace(part, target=part.contrast, contrast=part.target)
+    assumed = assumed_evidence(part).item()
+    assert abs(assumed) == pytest.approx(sum_steps(part, 0, None, "evidence", "information").assumed.abs().item(), rel=1e-4)
+    (told,) = (text for text in progress_words(stability(part), labels, STEPS, assumed) if "nats" in text)
+    assert told.startswith("“zebra” by ") and told.endswith(f", {format_value(abs(assumed))} of them assumed")
 
 
 @pytest.mark.parametrize("size", [(8, 8), (4, 40), (40, 4)])

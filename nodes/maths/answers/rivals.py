@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..method.cases import Cases, FewLevels, compare_with_none, loses, wins
 from ..method.familiarity import Familiarity, measure
-from ..method.noising import NoisedLatents
+from ..method.noising import NoisedLatents, assumed_of_shares
 from ..method.order import Level, golden_order
 from ..method.own_pictures import OwnPictures
 from ..method.prediction import NoisePredictions, part_of
@@ -33,6 +33,8 @@ class Standing:
     """Nats against the winner, log p(image|label) - log p(image|winner): 0 for the winner, below 0 for nearly all others."""
     error: float | None
     """Standard error of the log-odds; None for the winner, and if it is unknown."""
+    assumed: float
+    """How many of these nats stand for the ends of the schedule, at which the label was not asked."""
     probability: float
     """Softmax over the log-odds of all labels / temperature, if no other label is possible and all are equally likely before."""
     samples: int
@@ -233,7 +235,9 @@ class Contest:
         errors = self.first_errors if early else self.errors
         parts = errors[second, :count, :, image] - errors[first, :count, :, image]
         error = self._error(parts, early)
-        return LogOdds(float(parts.sum(dim=1).mean()), None if error is None else float(error))
+        ends = assumed_of_shares(self.noised.log_snr, self.first_steps)[self.first_steps] if early else torch.zeros(1)
+        assumed = float((ends * parts).sum(dim=1).mean())
+        return LogOdds(float(parts.sum(dim=1).mean()), None if error is None else float(error), assumed)
 
     def _error(self, parts: Tensor, early: bool) -> Tensor | None:
         """Standard error [1] of the mean over the samples of a sum over steps, [R,n], see `error_of_total`."""
@@ -332,6 +336,7 @@ class Contest:
                 label=label,
                 log_odds=odds.mean,
                 error=None if label == winner else odds.error,
+                assumed=odds.assumed,
                 probability=probabilities[label],
                 samples=self._first_samples if self.early[label, image] else int(self.samples[label, image]),
                 steps=self.steps(label, image),
@@ -348,6 +353,8 @@ class LogOdds:
 
     mean: float
     error: float | None
+    assumed: float = 0.0
+    """How much of the mean stands for the ends of the schedule, at which not both labels were asked."""
 
 
 def _deficit(errors: Tensor, label: int, leaders: Tensor) -> Tensor:

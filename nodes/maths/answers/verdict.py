@@ -11,7 +11,7 @@ from torch import Tensor
 from ..method.cases import Cases
 from ..method.difference import check_any_asked, check_range, read_step, step_weights
 from ..method.familiarity import Familiarity, measure
-from ..method.noising import FALL, assumed_shares, step_shares
+from ..method.noising import FALL, assumed_of_shares, step_shares
 from ..method.prediction import NoisePredictions
 from ..method.scalar import ROUNDING_PER_STEP
 from ..method.uncertainty import (
@@ -23,11 +23,22 @@ from ..method.uncertainty import (
     variance_of_mean,
     variance_of_total,
 )
-from ..wording import NATS, asked_words, differing_part, format_value, format_with_error, plain_text, quoted, say, shorten
+from ..wording import (
+    NATS,
+    asked_words,
+    assumed_words,
+    differing_part,
+    format_value,
+    format_with_error,
+    plain_text,
+    quoted,
+    say,
+    shorten,
+    with_assumed,
+)
 
 CONFIDENCE = 0.95  # a verdict is undecided if the interval of this confidence contains 0
 LONGEST_LABEL = 60  # characters, of a label within a sentence
-WORTH_TELLING = 0.2  # a share of the log-odds that is assumed
 EXTREME = 1e-4  # a probability nearer to 1 is written as more than this
 
 
@@ -273,9 +284,8 @@ def assumed_parts(verdict: Verdict) -> Tensor:
 
     No step was asked there. The first and the last one that were have shares beyond them, see `assumed_shares`.
     """
-    parts = assumed_shares(verdict.log_snr, verdict.asked) / torch.where(verdict.shares > 0, verdict.shares, 1)
     steps = slice(verdict.start, verdict.end)
-    return parts[steps, None] * verdict.step_evidence[steps]
+    return assumed_of_shares(verdict.log_snr, verdict.asked)[steps, None] * verdict.step_evidence[steps]
 
 
 def _beyond_noise(verdict: Verdict, values: Tensor) -> Tensor:
@@ -334,7 +344,8 @@ def _only_unfit(verdict: Verdict, image: int) -> bool:
 def preferences(verdict: Verdict) -> list[str]:
     """Each image's log-odds in a few words: “zebra” by 13.0 ± 1.0 nats."""
     return [
-        f"{_leading(verdict, image)} by {_with_error(verdict, image, abs(nats))} nats{_hedge(verdict, image)}"
+        with_assumed(f"{_leading(verdict, image)} by {_with_error(verdict, image, abs(nats))} nats", *_assumed(verdict, image))
+        + _hedge(verdict, image)
         if verdict.differs[image]
         else "no difference"
         for image, nats in enumerate(verdict.log_odds.tolist())
@@ -345,6 +356,8 @@ def _hedge(verdict: Verdict, image: int) -> str:
     if verdict.strange[image]:
         unknown = "words" if verdict.unseen else "picture"
         return ", but neither fits" if _only_unfit(verdict, image) else f", but the model does not know the {unknown}"
+    if verdict.error is None:
+        return say("unsure_total", total="")
     return "" if verdict.decided[image] else ", undecided"
 
 
@@ -378,11 +391,16 @@ def _interval_words(verdict: Verdict, image: int) -> list[str]:
 
 def _assumed_words(verdict: Verdict, image: int) -> list[str]:
     """That a large part of the log-odds is assumed, see `assumed_parts`: at the clean end evidence often falls or turns."""
-    nats, total = float(assumed_parts(verdict)[:, image].sum()), float(verdict.log_odds[image])
-    if nats == 0 or abs(nats) < WORTH_TELLING * abs(total):
+    said = assumed_words(*_assumed(verdict, image))
+    if not said:
         return []
-    said = format_value(math.copysign(nats, nats * total))
     return [f"{said} of these nats are assumed: no step was asked at the ends of the schedule.", "Quality exact asks there."]
+
+
+def _assumed(verdict: Verdict, image: int) -> tuple[float, float]:
+    """How many of the nats for the leading label are assumed, below 0 where these speak against it; and how many there are."""
+    nats, total = float(assumed_parts(verdict)[:, image].sum()), float(verdict.log_odds[image])
+    return math.copysign(nats, nats * total), abs(total)
 
 
 def _case_words(verdict: Verdict, cases: Cases, image: int) -> list[str]:

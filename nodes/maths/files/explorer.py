@@ -18,7 +18,7 @@ from safetensors import torch as files
 from torch import Tensor
 
 from ..images import Size
-from ..method.difference import COMBINED, SIGNED, Reading, Weighting, read_step, step_weights, sum_steps
+from ..method.difference import COMBINED, SIGNED, Reading, Weighting, assumed_of_weights, read_step, step_weights, sum_steps
 from ..method.familiarity import recognise
 from ..method.noising import NoisedLatents
 from ..method.placing import covered_box
@@ -28,7 +28,7 @@ from ..method.reliability import CONFIDENCE
 from ..method.scalar import ROUNDING_PER_STEP, Scalar, combine
 from ..pictures.colours import AUTOMATIC, DIVERGING, SEQUENTIAL, colour_map_name, colour_table, end_colours
 from ..pictures.overlay import Appearance, ground
-from ..wording import PER_CELL, RECOGNITION, SENTENCES, differing_part, quoted
+from ..wording import PER_CELL, RECOGNITION, SENTENCES, WORTH_TELLING, differing_part, quoted
 from .explorer_words import PAGE_SENTENCES
 from .latent_colours import decoder_colours, picture_colours
 
@@ -77,8 +77,9 @@ def overview(predictions: NoisePredictions, pictures: Tensor, decoder: Decoder |
     """The file that the page opens first, for pictures [B,H,W,3]: words, levels, colours, and what each step says in all.
 
     Its arrays: "curves" [4,R,S,B], each reading's unweighted total over the cells in every step (for "difference" the mean
-    channel norm, for "absolute" the mean over the cells); "weights" [2,S]; "colours" [maps,256,3] as bytes; "factors"
-    [B,C,3], see `picture_colours`, or with a decoder [B,C+1,3], see `decoder_colours`, whose fit the header tells.
+    channel norm, for "absolute" the mean over the cells); "weights" [2,S], and "assumed" [2,S], which part of each of them is,
+    absent from files of older versions; "colours" [maps,256,3] as bytes; "factors" [B,C,3], see `picture_colours`, or with a
+    decoder [B,C+1,3], see `decoder_colours`, whose fit the header tells.
     """
     noised = predictions.noised
     factors, fit = (picture_colours(pictures, noised), None) if decoder is None else decoder_colours(predictions, *decoder)
@@ -86,6 +87,7 @@ def overview(predictions: NoisePredictions, pictures: Tensor, decoder: Decoder |
     arrays = {
         "curves": torch.stack([curve(predictions, reading) for reading in get_args(Reading)]),
         "weights": torch.stack([step_weights(noised, weighting) for weighting in get_args(Weighting)]),
+        "assumed": torch.stack([assumed_of_weights(noised, weighting) for weighting in get_args(Weighting)]),
         "colours": (torch.stack([colour_table(name) for name in COLOUR_MAPS]) * 255).round().byte(),
         "factors": factors,
     }
@@ -104,7 +106,8 @@ def _levels(noised: NoisedLatents) -> dict[str, Any]:
     """The noise's levels and kind; None in place of an infinite log SNR."""
     log_snr = [value if math.isfinite(value) else None for value in noised.log_snr.tolist()]
     kind = {"antithetic": noised.antithetic, "fresh": noised.fresh_noise, "layers": layers(noised)}
-    return {**kind, "sigmas": noised.sigmas.tolist(), "log_snr": log_snr, "rounding": ROUNDING_PER_STEP, "confidence": CONFIDENCE}
+    levels = {**kind, "sigmas": noised.sigmas.tolist(), "log_snr": log_snr}
+    return {**levels, "rounding": ROUNDING_PER_STEP, "confidence": CONFIDENCE, "worth_telling": WORTH_TELLING}
 
 
 def _meaning(predictions: NoisePredictions) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .familiarity import recognise
-from .noising import NoisedLatents, to_vae_space
+from .noising import NoisedLatents, assumed_of_shares, assumed_shares, to_vae_space
 from .prediction import NoisePredictions
 from .uncertainty import Spread, error_of_total
 
@@ -79,6 +79,8 @@ class NoiseDifference:
     """Whether no sure answer is in order for each image: the model does not know it, or hardly."""
     asked: int | None = None
     """At how many steps of the range the model was asked, where that is not all of them."""
+    assumed: Tensor | None = None
+    """[B] how much of `total` stands for the ends of the schedule, at which no step was asked; None for nothing."""
 
     @property
     def total(self) -> Tensor:
@@ -152,6 +154,7 @@ def sum_steps(
         familiarity=tuple(map(str, familiarity)),
         strange=strange,
         total_error=_total_error(torch.stack(totals, dim=1), noised, asked, weights[asked]),
+        assumed=_assumed(torch.stack(totals, dim=1), assumed_of_weights(noised, weighting)[asked]),
         reading=reading,
         weighting=weighting,
         start=start,
@@ -173,6 +176,11 @@ def _total_error(totals: Tensor, noised: NoisedLatents, asked: list[int], weight
     return torch.full(totals.shape[2:], math.nan) if error is None else error
 
 
+def _assumed(totals: Tensor, parts: Tensor) -> Tensor | None:
+    """How much of each image's total is assumed, [B], from each asked step's, [R,n,B], and its part that is, [n]."""
+    return (totals.mean(dim=0) * parts[:, None]).sum(dim=0) if parts.any() else None
+
+
 def join_images(sums: list[NoiseDifference]) -> NoiseDifference:
     """Several sums of the same predictions as one batch of images, with the words of the first."""
     return replace(
@@ -183,6 +191,7 @@ def join_images(sums: list[NoiseDifference]) -> NoiseDifference:
         agreeing=_joined([part.agreeing for part in sums]),
         compared=_joined([part.compared for part in sums]),
         total_error=torch.cat([part.total_error for part in sums]),
+        assumed=torch.cat([torch.zeros_like(part.total_error) if part.assumed is None else part.assumed for part in sums]),
         familiarity=tuple(words for part in sums for words in part.familiarity),
         strange=tuple(strange for part in sums for strange in part.strange),
     )
@@ -206,6 +215,22 @@ def step_weights(noised: NoisedLatents, weighting: Weighting) -> Tensor:
     if weighting == "information":
         return noised.step_shares
     raise ValueError(f"The weighting is {weighting!r}; expected one of {', '.join(get_args(Weighting))}.")
+
+
+def assumed_of_weights(noised: NoisedLatents, weighting: Weighting) -> Tensor:
+    """Which part of each of `step_weights` stands for the ends of the schedule, at which no step was asked, [S], 0 to 1.
+
+    None of it where steps are weighted uniformly: an asked step then stands for so many others, wherever they are.
+    """
+    return assumed_of_shares(noised.log_snr, noised.asked) if weighting == "information" else torch.zeros(noised.steps)
+
+
+def assumed_evidence(predictions: NoisePredictions) -> Tensor:
+    """How many nats of all steps' evidence stand for the ends of the schedule, at which no step was asked, [B]."""
+    ends = assumed_shares(predictions.noised.log_snr, predictions.noised.asked)
+    asked = ends.nonzero().flatten().tolist()
+    found = [ends[step] * read_step(predictions, step, "evidence").mean(dim=0).sum((1, 2, 3)) for step in asked]
+    return sum(found, torch.zeros(predictions.noised.images))
 
 
 def check_range(start: int, end: int | None, steps: int | None = None) -> None:

@@ -310,6 +310,12 @@ def assumed_shares(log_snrs: Tensor, asked: Sequence[int] | None = None) -> Tens
     return torch.zeros_like(log_snrs).masked_scatter(counted, shares)
 
 
+def assumed_of_shares(log_snrs: Tensor, asked: Sequence[int] | None = None) -> Tensor:
+    """Which part of each of `step_shares`, 0 to 1, stands for the ends of the axis that no step was asked at, [S]."""
+    shares = step_shares(log_snrs, asked)
+    return assumed_shares(log_snrs, asked) / torch.where(shares > 0, shares, 1)
+
+
 def _asked_axis(log_snrs: Tensor, asked: Sequence[int] | None) -> tuple[Tensor, Tensor]:
     """Which steps were asked and say something, [S], and the log SNR of all that could have been."""
     finite = torch.isfinite(log_snrs)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..images import Decode
-from ..wording import PER_CELL, UNITS, WEIGHTING_WORDS, asked_words, differing_part, format_with_error, quoted, say
+from ..wording import PER_CELL, UNITS, WEIGHTING_WORDS, asked_words, differing_part, format_with_error, quoted, say, with_assumed
 from .difference import NoiseDifference
 from .map import Map
 from .scalar import Scalar, is_signed, scalar_map, smallest_value
@@ -90,23 +90,26 @@ def standard_error(difference: NoiseDifference, scalar: Scalar) -> Tensor | None
 def evidence_totals(difference: NoiseDifference) -> tuple[str, ...]:
     """Each image's evidence added up over its cells, in words: the log-odds if weighted by information; () for other readings.
 
-    With its standard error; if that is unknown, the words say so.
+    With its standard error; if that is unknown, the words say so. And with how much of it is assumed, where that is much.
     """
     if difference.reading != "evidence":
         return ()
-    words = []
-    for mean, error in zip(difference.total.tolist(), difference.total_error.tolist(), strict=True):
+    words, none = [], torch.zeros_like(difference.total_error)
+    numbers = difference.total, difference.total_error, none if difference.assumed is None else difference.assumed
+    for mean, error, assumed in zip(*(number.tolist() for number in numbers), strict=True):
         if mean == 0:
             words.append(say("no_total"))
             continue
         labels = difference.target_label, difference.contrast_label
-        total = say(
+        told = say(
             "total",
             value=format_with_error(abs(mean), None if math.isnan(error) else error),
             unit=UNITS[difference.weighting],
             label=quoted(differing_part(*(labels if mean > 0 else labels[::-1]))),
         )
-        words.append(f"{say('unsure_total', total=total)}. {say('take_more')}." if math.isnan(error) else total)
+        total, unsure = with_assumed(told, math.copysign(assumed, assumed * mean), abs(mean)), math.isnan(error)
+        remarks = [say("take_more")] * unsure + [say("why_assumed")] * (total != told)
+        words.append(". ".join([say("unsure_total", total=total) if unsure else total, *remarks]) + "." * bool(remarks))
     return tuple(words)
 
 

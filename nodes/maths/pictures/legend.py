@@ -100,7 +100,7 @@ def finding_lines(heatmap: Heatmap, image: int, lengths: Lengths) -> list[Paragr
         texts.append(scale_words(heatmap, [image], len(heatmap.values)))
     if not any(heatmap.strange[image : image + 1]):
         texts += heatmap.familiarity[image : image + 1]
-    return [paragraph(text, lengths(13), lengths.inner, lines=3) for text in texts if text]
+    return [paragraph(text, lengths(13), lengths.inner, lines=5) for text in texts if text]
 
 
 def scale_words(heatmap: Heatmap, maps: list[int], images: int) -> str:

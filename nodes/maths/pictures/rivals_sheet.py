@@ -16,7 +16,7 @@ from ..method.difference import NoiseDifference, Weighting, join_images, sum_ste
 from ..method.heatmap import Heatmap, make_heatmap
 from ..method.prediction import NoisePredictions, part_of, predictions_shape
 from ..method.reading import read_map
-from ..wording import NATS, WEIGHTING_WORDS, format_value, format_with_error, plain_text, quoted, shorten
+from ..wording import NATS, WEIGHTING_WORDS, format_value, format_with_error, plain_text, quoted, shorten, with_assumed
 from .colours import colour_map_name
 from .lettering import paragraph
 from .overlay import USUAL, Appearance, overlay
@@ -74,7 +74,7 @@ def table_lines(contest: Contest, image: int) -> list[str]:
         rows.append(
             (
                 short_label(contest, standing),
-                format_with_error(standing.log_odds, standing.error) if place else "0",
+                log_odds_words(standing) if place else "0",
                 *[against_none(contest, standing, image)] * asked,
                 *[probability_words(standing.probability)] * likely,
                 str(standing.samples),
@@ -92,6 +92,11 @@ def table_lines(contest: Contest, image: int) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def log_odds_words(standing: Standing) -> str:
+    """A label's log-odds against the winner with their standard error, and how many of these nats are assumed."""
+    return with_assumed(format_with_error(standing.log_odds, standing.error), standing.assumed, standing.log_odds)
 
 
 def against_none(contest: Contest, standing: Standing, image: int) -> str:
@@ -253,7 +258,8 @@ def rival_header(contest: Contest, target: int, rival: int, image: int) -> tuple
     sign = "+" if odds.mean > 0 else ""
     standing = next(each for each in contest.standings(image) if each.label == rival)
     out = f", ruled out by {asked_of(standing, contest.noised.steps)}" if standing.out else ""
-    return f"vs {quoted(contest.labels[rival])}", f"{sign}{format_with_error(odds.mean, odds.error)} nats{out}"
+    nats = with_assumed(f"{sign}{format_with_error(odds.mean, odds.error)} nats", odds.assumed, odds.mean)
+    return f"vs {quoted(contest.labels[rival])}", f"{nats}{out}"
 
 
 def add_title(title: str, sheet: Image.Image, grid: Grid) -> Image.Image:
