@@ -23,6 +23,7 @@ from sdexplain.nodes.maths.method.reading import read_map
 from sdexplain.nodes.maths.pictures import sheet as sheets
 from sdexplain.nodes.maths.pictures.overlay import Appearance
 from sdexplain.nodes.maths.pictures.sheet import cell_size, columns_per_band, range_header, step_sheet
+from sdexplain.nodes.maths.wording import SENTENCES
 from torch import Tensor
 
 STEPS = 12
@@ -261,6 +262,21 @@ def test_one_sheet_has_every_image_with_its_log_odds(
     assert len(each) == 2 * ranges == len(heatmap.values)
     size = tuple(each.shape[1:3])
     assert torch.equal(each, sheets.overlay(photos.repeat(ranges, 1, 1, 1), heatmap, size=size))
+
+
+@pytest.mark.parametrize(("steps", "samples"), [(1, 1), (2, 1), (3, 1), (2, 2)])
+def test_one_sheet_says_where_nothing_tells_the_standard_error(monkeypatch: pytest.MonkeyPatch, steps: int, samples: int) -> None:
+    """As a legend does: one sample of fewer than 3 steps; a verdict of more has its ±, and whether it is undecided."""
+    seen: list[tuple[Any, ...]] = []
+    drawn = sheets.draw_sheet
+    monkeypatch.setattr(sheets, "draw_sheet", lambda *inputs: seen.append(inputs) or drawn(*inputs))
+    monkeypatch.setattr(sheets, "judge", lambda predictions: replace(judge(predictions), familiarity=None))
+    step_sheet(torch.rand(2, 48, 40, 3), a_prediction(images=2, steps=steps, samples=samples), 1, one_sheet=True)
+    ((heatmap, headers, *_),) = seen
+    untold = steps < 3 and samples == 1
+    assert [words.endswith(", standard error unknown") for _, words in headers] == [untold] * 2
+    assert ["±" in words for _, words in headers] == [not untold] * 2
+    assert heatmap.totals == (f"{SENTENCES['take_more']}.",) * 2 * untold
 
 
 # ------------------------------------------------------------------------------------------------------------- bad input

@@ -358,6 +358,8 @@ def _hedge(verdict: Verdict, image: int) -> str:
         return ", but neither fits" if _only_unfit(verdict, image) else f", but the model does not know the {unknown}"
     if verdict.error is None:
         return say("unsure_total", total="")
+    if verdict.error is None:
+        return say("unsure_total", total="")
     return "" if verdict.decided[image] else ", undecided"
 
 

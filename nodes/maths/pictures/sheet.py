@@ -17,7 +17,7 @@ from ..method.heatmap import Heatmap, make_heatmap
 from ..method.placing import covered_box, scale_box
 from ..method.prediction import NoisePredictions
 from ..method.reading import read_map
-from ..wording import WEIGHTING_WORDS, asked_words, quoted
+from ..wording import WEIGHTING_WORDS, asked_words, quoted, say
 from .legend import draw_legend, scale_words
 from .lettering import paragraph
 from .overlay import USUAL, Appearance, overlay
@@ -110,7 +110,10 @@ def step_sheet(
         rows.append(decoded_row(difference, decode, tuple(pictures.shape[1:3]), size, ranges))
     headers = [range_header(noised.log_snr, span) for span in spans]
     if one_sheet:
-        return from_image(contact_sheet(heatmap, headers, rows, preferences(judge(predictions)), appearance))[None]
+        verdict = judge(predictions)
+        if verdict.error is None:
+            heatmap = replace(heatmap, totals=(f"{say('take_more')}.",) * len(heatmap.values))
+        return from_image(contact_sheet(heatmap, headers, rows, preferences(verdict), appearance))[None]
     return as_batch([draw_sheet(heatmap, headers, rows, image, appearance) for image in range(noised.images)])
 
 
