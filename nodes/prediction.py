@@ -18,8 +18,8 @@ from .host.prompt_words import prompt_texts, side_labels, unseen_words
 from .host.schedule import check_same_model
 from .inputs.quality import quality
 from .inputs.schema import schema
+from .maths.answers.settled import Quality
 from .maths.method import noising, prediction
-from .maths.method.settled import Quality
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher

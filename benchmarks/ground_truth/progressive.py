@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...nodes.maths.answers import measures
+from ...nodes.maths.answers.settled import FEWEST, QUICK, stability
 from ...nodes.maths.answers.verdict import judge
 from ...nodes.maths.method.order import asking_order, golden_order
 from ...nodes.maths.method.prediction import NoisePredictions, part_of
-from ...nodes.maths.method.settled import FEWEST, QUICK, stability
 from .cases import Case
 from .maps import enlarge
 from .measure import Target

@@ -70,7 +70,7 @@ of batch sizes."""
 @contextmanager
 def settles_after(steps: int) -> Iterator[None]:
     """For as long as it lasts, every answer counts as settled after so many steps."""
-    from ...nodes.maths.method.settled import Stability
+    from ...nodes.maths.answers.settled import Stability
 
     real = Stability.settled
     Stability.settled = property(lambda found: found.steps >= steps)

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from ...bundled.scenes import PAIRS
+from ...nodes.maths.answers.settled import FEWEST
 from ...nodes.maths.method.noising import NoisedLatents, draw_noise
 from ...nodes.maths.method.order import asking_order
-from ...nodes.maths.method.settled import FEWEST
 from ..ground_truth.cases import Case, cases
 from ..ground_truth.questions import Question, Setting, prompt_of
 from ..ground_truth.stored import Stored

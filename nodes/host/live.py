@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from server import PromptServer
 
+from ..maths.answers.settled import Stability
 from ..maths.images import match_pictures
 from ..maths.method.difference import Reading
 from ..maths.method.prediction import NoisePredictions
-from ..maths.method.settled import Stability
 from . import explorer
 
 if TYPE_CHECKING:

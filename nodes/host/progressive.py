@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, get_args
 import comfy.utils
 from torch import Tensor
 
-from ..maths.method.difference import assumed_evidence
+from ..maths.answers.settled import QUICK, Quality, Stability, stability
 from ..maths.method.noising import NoisedLatents
 from ..maths.method.order import Level, known_part, noised_order, smallest_group
 from ..maths.method.prediction import NoisePredictions, part_of
-from ..maths.method.settled import QUICK, Quality, Stability, stability
 from ..maths.pictures.preview import WIDTH, preview
 
 if TYPE_CHECKING:
@@ -122,6 +121,5 @@ class Progress:
     def _show(self, known: NoisePredictions, bar: comfy.utils.ProgressBar) -> Stability:
         with self._preview.spend():
             found = stability(known)
-            drawn = preview(found, self.labels, self.noised.steps, float(assumed_evidence(known)[0]))
-            bar.update_absolute(bar.current, preview=("JPEG", drawn, WIDTH))
+            bar.update_absolute(bar.current, preview=("JPEG", preview(found, self.labels, self.noised.steps), WIDTH))
         return found

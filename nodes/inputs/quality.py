@@ -6,7 +6,7 @@ from typing import get_args
 
 from comfy_api.latest import io
 
-from ..maths.method.settled import Quality
+from ..maths.answers.settled import Quality
 
 
 def quality(default: Quality, tooltip: str) -> io.Combo.Input:

@@ -19,9 +19,9 @@ from sdexplain.benchmarks.ground_truth.progressive import (
     ways,
 )
 from sdexplain.bundled.scenes import PAIRS
+from sdexplain.nodes.maths.answers.settled import FEWEST
 from sdexplain.nodes.maths.answers.verdict import judge
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, part_of
-from sdexplain.nodes.maths.method.settled import FEWEST
 
 PAIR = PAIRS[0]
 

@@ -113,7 +113,7 @@ def test_measuring_one_network_keeps_the_others_rows(tmp_path: Path) -> None:
 SHORT_RUNS = """
 import json, launch, torch
 from sdexplain.benchmarks.timing import graph, settling, true_sizes
-from sdexplain.nodes.maths.method.settled import Stability
+from sdexplain.nodes.maths.answers.settled import Stability
 graph.start()
 rule, found = Stability.settled, []
 for name in settling.RUNS:

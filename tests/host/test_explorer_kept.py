@@ -144,7 +144,7 @@ def wait(prompt: str, name: str, size: int = 16) -> None:
 def tell(prompt: str, source: str) -> None:
     from comfy_execution.graph import DynamicPrompt
     from sdexplain.nodes.host.live import Followers
-    from sdexplain.nodes.maths.method.settled import stability
+    from sdexplain.nodes.maths.answers.settled import stability
 
     explorers = {"5": "3", "6": "4", "7": "3", "8": "9"}  # each linked to the node that predicts for it
     graph = DynamicPrompt(

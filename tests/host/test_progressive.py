@@ -57,7 +57,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Any]]:
 
 
 def settle_after(monkeypatch: pytest.MonkeyPatch, steps: int | None) -> None:
-    from sdexplain.nodes.maths.method.settled import Stability
+    from sdexplain.nodes.maths.answers.settled import Stability
 
     monkeypatch.setattr(Stability, "settled", property(lambda found: steps is not None and found.steps >= steps))
 

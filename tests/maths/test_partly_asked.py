@@ -11,9 +11,10 @@ import analytic
 import pytest
 import torch
 from safetensors import torch as files
+from sdexplain.nodes.maths.answers.settled import stability
 from sdexplain.nodes.maths.answers.verdict import assumed_parts, evidence_of_steps, judge, preferences, report
 from sdexplain.nodes.maths.files import archive, explorer
-from sdexplain.nodes.maths.method.difference import assumed_evidence, split_asked, step_weights, sum_ranges, sum_steps
+from sdexplain.nodes.maths.method.difference import split_asked, step_weights, sum_ranges, sum_steps
 from sdexplain.nodes.maths.method.noising import assumed_shares, step_shares
 from sdexplain.nodes.maths.method.order import golden_order
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect, part_of
@@ -235,7 +236,7 @@ def test_the_total_of_a_map_tells_how_much_of_it_is_assumed() -> None:
     part = evenly_for_the_target((4, 8, 12))
     nats = 3 * sum(map(falling, lengths_of_the_ends(part)))
     summed = sum_steps(part, 0, None, "evidence", "information")
-    assert summed.assumed.item() == pytest.approx(nats, rel=1e-4) and assumed_evidence(part).item() == pytest.approx(
+    assert summed.assumed.item() == pytest.approx(nats, rel=1e-4) and stability(part).assumed.item() == pytest.approx(
         nats, rel=1e-4
     )
     words = f"for “zebra”, {nats:.3g} of them assumed. No step was asked at the ends of the schedule. Quality exact asks there."
@@ -293,7 +294,7 @@ def test_nothing_is_assumed_where_all_steps_were_asked_or_count_alike(
     for predictions in (whole, part_of(part, (2, 5), 2)) if weighting == "uniform" else (whole,):
         assert sum_steps(predictions, 0, None, "evidence", weighting).assumed is None
         assert "assumed" not in told(predictions, weighting=weighting)
-    assert not assumed_evidence(whole).any()
+    assert not stability(whole).assumed.any()
 
 
 def test_little_is_not_told() -> None:

@@ -5,7 +5,7 @@ The page gets the sentences with a run's data. Everything else it reads, in its 
 
 from __future__ import annotations
 
-from ..method.settled import AGREEMENT
+from ..answers.settled import AGREEMENT
 
 PAGE_SENTENCES = {
     "versus": "{target} vs {contrast}",

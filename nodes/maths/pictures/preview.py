@@ -7,8 +7,8 @@ import math
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from ..answers.settled import Stability
 from ..images import to_image
-from ..method.settled import Stability
 from ..wording import format_value, quoted, with_assumed
 from .colours import colours
 from .lettering import paragraph
@@ -18,11 +18,11 @@ WIDTH = 384
 TALLEST = 2  # times as high as wide; a taller map is drawn narrower
 
 
-def preview(found: Stability, labels: tuple[str, str], steps: int, assumed: float = 0.0) -> Image.Image:
+def preview(found: Stability, labels: tuple[str, str], steps: int) -> Image.Image:
     """The first image's map, where the predictions differ, over the words of `progress_words`."""
     lengths = Lengths(WIDTH, 1.0)
     drawn = draw_map(found.map[0])
-    words = [paragraph(text, lengths(14), lengths.inner, lines=2) for text in progress_words(found, labels, steps, assumed)]
+    words = [paragraph(text, lengths(14), lengths.inner, lines=2) for text in progress_words(found, labels, steps)]
     sheet = Image.new("RGB", (WIDTH, drawn.height + lengths(16) + sum(line.height for line in words)), PAPER)
     sheet.paste(drawn, ((WIDTH - drawn.width) // 2, 0))
     draw, top = ImageDraw.Draw(sheet), drawn.height + lengths(8)
@@ -41,13 +41,10 @@ def draw_map(values: Tensor) -> Image.Image:
     return picture.resize((across, max(1, round(across * height / width))), Image.Resampling.BICUBIC)
 
 
-def progress_words(found: Stability, labels: tuple[str, str], steps: int, assumed: float = 0.0) -> list[str]:
-    """How far it has come, which label leads and by how much, and how well the map repeats itself; of the first image.
-
-    assumed: how many of its nats for the target are.
-    """
+def progress_words(found: Stability, labels: tuple[str, str], steps: int) -> list[str]:
+    """How far it has come, which label leads and by how much, and how well the map repeats itself; of the first image."""
     words = [f"Asked at {found.steps} of {steps} steps. Bright: the prompts differ most."]
-    nats, half_width = float(found.log_odds[0]), float(found.half_width[0])
+    nats, half_width, assumed = (float(values[0]) for values in (found.log_odds, found.half_width, found.assumed))
     if nats:
         surely = f" ± {format_value(half_width)}" if math.isfinite(half_width) else ", too early for an error"
         told = f"{quoted(labels[nats < 0])} by {format_value(abs(nats))} nats{surely}"

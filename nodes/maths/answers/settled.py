@@ -11,20 +11,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .difference import read_step
-from .prediction import NoisePredictions
-from .uncertainty import reach, scatter_of_steps
+from ..method.difference import read_step
+from ..method.prediction import NoisePredictions
+from .verdict import assumed_parts, judge
 
 Quality = Literal["quick", "settled", "exact"]
 QUICK = 6
 """Noised latents of each image that "quick" asks about: with both prompts, 12 evaluations."""
-FEWEST = 6
-"""Steps that are asked before anything counts as settled. Chosen on 45 drawn scenes, reported on others. When the next two were
-chosen, most of the others had been seen."""
+FEWEST = 4
+"""Steps that are asked before anything counts as settled. Both limits were chosen on 45 drawn scenes and reported on others."""
 AGREEMENT = 0.85
 """How well the map must repeat itself with other steps and other noise, see `Stability.agreement`."""
-CONFIDENCE = 0.9
-"""Of the interval that must leave 0, on either side of it: the sign is then right with 0.95."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +33,11 @@ class Stability:
     agreement: Tensor
     """[B] the correlation to be expected between this map and one of as many other steps; NaN for a single step."""
     log_odds: Tensor
-    """[B] nats, as the verdict has them."""
+    """[B] nats, the verdict's."""
     half_width: Tensor
-    """[B] of their confidence interval, from how far the steps scatter about each other; infinite for less than 3 steps."""
+    """[B] of the verdict's confidence interval; infinite where none is known, as for less than 3 steps."""
+    assumed: Tensor
+    """[B] how many of the nats stand for the ends of the schedule, at which no step was asked."""
     steps: int
     """How many steps were asked."""
 
@@ -50,12 +49,22 @@ class Stability:
 
 
 def stability(predictions: NoisePredictions) -> Stability:
-    """How stable map and verdict are, from the steps that were asked."""
-    noised, asked = predictions.noised, predictions.noised.asked_steps
+    """How stable map and verdict are, from the steps that were asked.
+
+    Raises:
+        ValueError: the predictions contain NaN.
+    """
+    asked, verdict = predictions.noised.asked_steps, judge(predictions)
     information = torch.stack([read_step(predictions, step, "information").mean(dim=0)[:, 0] for step in asked])
-    evidence = torch.stack([read_step(predictions, step, "evidence").mean(dim=0).sum((1, 2, 3)) for step in asked])
-    log_odds, half_width = _interval(evidence, noised.log_snr[asked], noised.step_shares[asked])
-    return Stability(information.mean(dim=0), agreement(information), log_odds, half_width, len(asked))
+    half_width = verdict.half_width
+    return Stability(
+        map=information.mean(dim=0),
+        agreement=agreement(information),
+        log_odds=verdict.log_odds,
+        half_width=torch.full_like(verdict.log_odds, torch.inf) if half_width is None else half_width,
+        assumed=assumed_parts(verdict).sum(dim=0),
+        steps=len(asked),
+    )
 
 
 def agreement(maps: Tensor) -> Tensor:
@@ -70,13 +79,3 @@ def agreement(maps: Tensor) -> Tensor:
     size = (first.square().sum(dim=1) * second.square().sum(dim=1)).sqrt()
     r = torch.where(size > 0, (first * second).sum(dim=1) / size, 1.0).clamp(min=0)
     return 2 * r / (1 + r)
-
-
-def _interval(density: Tensor, log_snr: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
-    """The sum of densities [n,B] times shares of the log-SNR axis [n], and half the width of its confidence interval."""
-    totals = density * shares[:, None]
-    scattered = scatter_of_steps(totals[None], shares, log_snr, fresh_noise=True)  # of more steps with the same noise too
-    if scattered is None:
-        return totals.sum(dim=0), torch.full_like(totals[0], torch.inf)
-    variance, degrees = scattered
-    return totals.sum(dim=0), reach(variance.sum(dim=0), degrees, (1 + CONFIDENCE) / 2).float()
