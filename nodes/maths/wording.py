@@ -33,6 +33,7 @@ SENTENCES = {
     "too_few": "No reliable {noun}: {compared} comparisons of noise samples are too few to tell, 7 are needed. Take more samples "
     "or steps, with fresh noise per step",
     "no_difference": "No difference: both prompts give the same noise predictions.",
+    "no_weight": "Pure noise alone: nothing of the picture is left in these steps, and they have no weight.",
     "same_everywhere": "No difference between places: {value} everywhere.",
     "end": "{colour}: {meaning}",
     "clear": "clear: no difference",

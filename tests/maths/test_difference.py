@@ -14,6 +14,7 @@ from sdexplain.nodes.maths.method import difference
 from sdexplain.nodes.maths.method.heatmap import make_heatmap
 from sdexplain.nodes.maths.method.prediction import NoisePredictions
 from sdexplain.nodes.maths.method.reading import read_map
+from sdexplain.nodes.maths.wording import SENTENCES
 
 STEPS = 6
 
@@ -239,6 +240,12 @@ def test_a_range_of_pure_noise_alone_is_a_map_of_nothing(predictions: NoisePredi
     ranges = difference.sum_ranges(replace(predictions, noised=pure), [(0, 1), (1, STEPS)], reading, "information")
     heatmap = make_heatmap(read_map(ranges))
     assert heatmap.values.flatten(1).any(1).tolist() == [False, False, True, True]
+    assert [heatmap.note(image) for image in range(4)] == [SENTENCES["no_weight"]] * 2 + [""] * 2
+    same = replace(predictions, contrast=predictions.target, noised=pure)
+    whole = make_heatmap(read_map(difference.sum_steps(same, 0, None, reading, "information")))
+    assert whole.note(0) == SENTENCES["no_difference"], "where some steps have weight the prompts are what is alike"
+    weighed = make_heatmap(read_map(difference.sum_steps(replace(predictions, noised=pure), 0, 1, reading, "uniform")))
+    assert weighed.note(0) == ""
     assert ranges.compared.tolist() == [0, 0, STEPS - 1, STEPS - 1]
 
 

@@ -385,6 +385,9 @@ def test_page_and_legend_know_alike_how_few_steps_scatter(
     said = page_says(predictions, start=0, end=end, weighting=weighting)
     summed = sum_steps(predictions, 0, end, "evidence", weighting)
     assert with_reasons(said) == read_map(summed).totals[1]
+    note = page_says(predictions, start=0, end=1, weighting=weighting, reading="information")["note"]
+    assert note == make_heatmap(read_map(sum_steps(predictions, 0, 1, "information", weighting))).note(1)
+    assert note.startswith("Pure noise alone") == bool(note) == (weighting == "information")
     assert ("±" in said["verdict"]["says"]) == (end == 9)
     assert (said["total"]["error"] or 0) == pytest.approx(summed.total_error.nan_to_num()[1].item(), rel=1e-4)
 

@@ -276,10 +276,20 @@ def test_one_sheet_says_where_nothing_tells_the_standard_error(monkeypatch: pyte
     untold = steps < 3 and samples == 1
     assert [words.endswith(", standard error unknown") for _, words in headers] == [untold] * 2
     assert ["±" in words for _, words in headers] == [not untold] * 2
-    assert heatmap.totals == (f"{SENTENCES['take_more']}.",) * 2 * untold
+    assert heatmap.totals == (f"Standard error unknown. {SENTENCES['take_more']}.",) * 2 * untold
 
 
 # ------------------------------------------------------------------------------------------------------------- bad input
+
+
+def test_ranges_of_pure_noise_alone_are_told_beside_others() -> None:
+    noised = replace(a_prediction().noised, alphas=torch.tensor([0.0, *[1.0] * (STEPS - 1)]))
+    predictions = replace(a_prediction(), noised=noised)
+    spans = [(0, 1), (1, STEPS)]
+    for which, told in ((spans, True), (spans[:1], False), (spans[1:], False)):
+        heatmap = make_heatmap(read_map(sum_ranges(predictions, which, "evidence", "information")))
+        said = sheets.speak_for_all(heatmap, 3, "Ranges").reliability
+        assert said == ("Ranges of pure noise alone have no weight.",) * len(which) * told
 
 
 def test_there_are_at_most_as_many_ranges_as_steps() -> None:

@@ -203,7 +203,7 @@ def test_a_step_of_pure_noise_neither_weighs_nor_votes() -> None:
     assert verdict.step_evidence[0].item() == 0
     assert verdict.agreeing(0)[1] == 3
     alone = judge(collect(noised, analytic.wrapped(GAUSSIANS, "flow")), 0, 1)
-    assert headline(alone, 0).startswith("No difference")
+    assert headline(alone, 0).startswith("Pure noise alone") and preferences(alone) == ["pure noise alone"]
 
 
 # ------------------------------------------------------------------------------------------------------------- in words

@@ -105,6 +105,11 @@ class Verdict:
         return self.shares > 0
 
     @property
+    def weightless(self) -> bool:
+        """Whether the steps of the range are pure noise alone, which says nothing of the images."""
+        return not bool(self.counted[self.start : self.end].any())
+
+    @property
     def step_evidence(self) -> Tensor:
         """[S,B] nats of each step, the mean over the noise samples."""
         return self.evidence.mean(dim=0)
@@ -316,7 +321,7 @@ def headline(verdict: Verdict, image: int) -> str:
     """The answer in one line, without a full stop."""
     target, contrast = label_words(verdict)
     if not verdict.differs[image]:
-        return "No difference: both prompts give the same noise predictions"
+        return say("no_weight" if verdict.weightless else "no_difference").removesuffix(".")
     nats = float(verdict.log_odds[image])
     if verdict.strange[image]:
         leading = f"{_with_error(verdict, image, abs(nats))} nats for {_leading(verdict, image)}"
@@ -347,7 +352,7 @@ def preferences(verdict: Verdict) -> list[str]:
         with_assumed(f"{_leading(verdict, image)} by {_with_error(verdict, image, abs(nats))} nats", *_assumed(verdict, image))
         + _hedge(verdict, image)
         if verdict.differs[image]
-        else "no difference"
+        else ("pure noise alone" if verdict.weightless else "no difference")
         for image, nats in enumerate(verdict.log_odds.tolist())
     ]
 
@@ -356,8 +361,6 @@ def _hedge(verdict: Verdict, image: int) -> str:
     if verdict.strange[image]:
         unknown = "words" if verdict.unseen else "picture"
         return ", but neither fits" if _only_unfit(verdict, image) else f", but the model does not know the {unknown}"
-    if verdict.error is None:
-        return say("unsure_total", total="")
     if verdict.error is None:
         return say("unsure_total", total="")
     return "" if verdict.decided[image] else ", undecided"

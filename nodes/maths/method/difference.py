@@ -79,6 +79,8 @@ class NoiseDifference:
     """Whether no sure answer is in order for each image: the model does not know it, or hardly."""
     asked: int | None = None
     """At how many steps of the range the model was asked, where that is not all of them."""
+    weightless: tuple[bool, ...] = ()
+    """Whether each image's steps are pure noise alone, which has no weight by information; () for none."""
     assumed: Tensor | None = None
     """[B] how much of `total` stands for the ends of the schedule, at which no step was asked; None for nothing."""
 
@@ -157,6 +159,7 @@ def sum_steps(
         assumed=_assumed(torch.stack(totals, dim=1), assumed_of_weights(noised, weighting)[asked]),
         reading=reading,
         weighting=weighting,
+        weightless=(not weights[asked].any(),) * noised.images,
         start=start,
         end=end,
         steps=noised.steps,
@@ -194,6 +197,7 @@ def join_images(sums: list[NoiseDifference]) -> NoiseDifference:
         assumed=torch.cat([torch.zeros_like(part.total_error) if part.assumed is None else part.assumed for part in sums]),
         familiarity=tuple(words for part in sums for words in part.familiarity),
         strange=tuple(strange for part in sums for strange in part.strange),
+        weightless=tuple(weightless for part in sums for weightless in part.weightless),
     )
 
 

@@ -43,7 +43,7 @@ class Heatmap(Map):
             return self.doubts[image]
         values = self.values[image]
         if not values.any():
-            return say("no_difference")
+            return say("no_weight" if any(self.weightless[image : image + 1]) else "no_difference")
         if self.limits[image] == 0:
             return say("same_everywhere", value=format_value(float(values.mean())))
         return ""

@@ -61,6 +61,8 @@ class Map:
     """Whether the model knows each image, in words; () if that is not known."""
     strange: tuple[bool, ...] = ()
     """Whether no sure answer is in order for each image: the model does not know it, or hardly."""
+    weightless: tuple[bool, ...] = ()
+    """Whether each image is 0 because its steps are pure noise alone, which has no weight; () for none."""
     reliability: tuple[str, ...] = ()
     """How many of each image's cells are more than noise, see `keep_reliable`; () if no standard error is known."""
     doubts: tuple[str, ...] = ()

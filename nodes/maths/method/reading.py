@@ -66,6 +66,7 @@ def read_map(difference: NoiseDifference, scalar: Scalar = "channel norm", decod
         totals=evidence_totals(difference),
         familiarity=difference.familiarity,
         strange=difference.strange,
+        weightless=difference.weightless,
     )
 
 

@@ -112,7 +112,7 @@ def step_sheet(
     if one_sheet:
         verdict = judge(predictions)
         if verdict.error is None:
-            heatmap = replace(heatmap, totals=(f"{say('take_more')}.",) * len(heatmap.values))
+            heatmap = replace(heatmap, totals=(f"Standard error unknown. {say('take_more')}.",) * len(heatmap.values))
         return from_image(contact_sheet(heatmap, headers, rows, preferences(verdict), appearance))[None]
     return as_batch([draw_sheet(heatmap, headers, rows, image, appearance) for image in range(noised.images)])
 
@@ -123,7 +123,10 @@ def speak_for_all(heatmap: Heatmap, threshold: float, maps: str) -> Heatmap:
     maps: what they are called, at the beginning of a sentence.
     """
     clear = f"{maps} that stay clear are no more than noise, or have no cells beyond {threshold:g} standard errors."
-    return replace(heatmap, totals=(), reliability=(clear,) * len(heatmap.values) if any(heatmap.doubts) else ())
+    weightless = f"{maps} of pure noise alone have no weight."
+    some = any(heatmap.weightless) and not all(heatmap.weightless)
+    words = " ".join([weightless] * some + [clear] * any(heatmap.doubts))
+    return replace(heatmap, totals=(), reliability=(words,) * len(heatmap.values) if words else ())
 
 
 def columns_per_band(ranges: int) -> int:
