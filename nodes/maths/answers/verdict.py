@@ -222,12 +222,12 @@ def judge(predictions: NoisePredictions, start: int = 0, end: int | None = None,
     evidence, blocks = _evidence(predictions)
     if not torch.isfinite(evidence).all():
         raise ValueError("The noise predictions contain NaN or infinity. Check the latent, the prompts and the model.")
-    counts = noised.step_shares > 0
-    differs = torch.stack([_differs(predictions, step) & counts[step] for step in range(start, end)]).any(dim=0)
+    counted = [step for step in noised.asked_within(start, end) if noised.step_shares[step] > 0]
+    differs = torch.stack([_differs(predictions, step) for step in counted] or [torch.zeros(noised.images, dtype=torch.bool)])
     return Verdict(
         evidence=evidence,
         blocks=blocks,
-        differs=differs,
+        differs=differs.any(dim=0),
         log_snr=noised.log_snr,
         start=start,
         end=end,
@@ -253,12 +253,21 @@ def evidence_of_steps(predictions: NoisePredictions) -> Tensor:
 
 def _evidence(predictions: NoisePredictions) -> tuple[Tensor, Tensor]:
     """What `evidence_of_steps` gives, and the same for each block of the picture, [R,S,B,P]."""
-    steps, blocks = [], []
-    for step, weight in enumerate(step_weights(predictions.noised, "information")):
+    noised, asked = predictions.noised, predictions.noised.asked_steps
+    weights, steps, blocks = step_weights(noised, "information"), [], []
+    for step in asked:
         evidence = read_step(predictions, step, "evidence")
-        steps.append(weight * evidence.sum((2, 3, 4)))
-        blocks.append(weight * sum_blocks(evidence.sum(2)))
-    return torch.stack(steps, dim=1), torch.stack(blocks, dim=1)
+        steps.append(weights[step] * evidence.sum((2, 3, 4)))
+        blocks.append(weights[step] * sum_blocks(evidence.sum(2)))
+    of_steps, of_blocks = (_of_all_steps(torch.stack(parts, dim=1), asked, noised.steps) for parts in (steps, blocks))
+    return of_steps, of_blocks
+
+
+def _of_all_steps(values: Tensor, asked: list[int], steps: int) -> Tensor:
+    """Values of the asked steps, [R,n,...], with 0 for the others, [R,S,...]."""
+    out = values.new_zeros(len(values), steps, *values.shape[2:])
+    out[:, asked] = values
+    return out
 
 
 def schedule_error(verdict: Verdict) -> Tensor:

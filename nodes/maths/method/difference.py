@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .familiarity import recognise
-from .noising import NoisedLatents, assumed_of_shares, assumed_shares, to_vae_space
+from .noising import NoisedLatents, assumed_of_shares, to_vae_space
 from .prediction import NoisePredictions
 from .uncertainty import Spread, error_of_total
 
@@ -227,14 +227,6 @@ def assumed_of_weights(noised: NoisedLatents, weighting: Weighting) -> Tensor:
     None of it where steps are weighted uniformly: an asked step then stands for so many others, wherever they are.
     """
     return assumed_of_shares(noised.log_snr, noised.asked) if weighting == "information" else torch.zeros(noised.steps)
-
-
-def assumed_evidence(predictions: NoisePredictions) -> Tensor:
-    """How many nats of all steps' evidence stand for the ends of the schedule, at which no step was asked, [B]."""
-    ends = assumed_shares(predictions.noised.log_snr, predictions.noised.asked)
-    asked = ends.nonzero().flatten().tolist()
-    found = [ends[step] * read_step(predictions, step, "evidence").mean(dim=0).sum((1, 2, 3)) for step in asked]
-    return sum(found, torch.zeros(predictions.noised.images))
 
 
 def check_range(start: int, end: int | None, steps: int | None = None) -> None:
