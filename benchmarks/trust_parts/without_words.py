@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...nodes.maths.answers.no_words import UntilDecided, find_cases
+from ...nodes.maths.answers.settled import FEWEST
 from ...nodes.maths.method.cases import few_levels
 from ...nodes.maths.method.prediction import NoisePredictions
 from ...training.intervals import share
@@ -20,8 +21,8 @@ def table(answers: dict[Kind, list[Answer]]) -> Table:
     """A line for labels of which one fits, and one for labels of which none does."""
     rows = [_row(kind, answers[kind]) for kind in PAIRED if answers[kind]]
     note = (
-        "Settled answers of six steps with a pair of noise samples. Evaluations: those without words, until one label is clear "
-        "to fit and the other is not; 12 is the most. The last column: all 12 say that neither fits, where fewer were enough."
+        f"Settled answers of {FEWEST} steps with a pair of noise samples. Evaluations: those without words, until one label is "
+        "clear to fit and the other is not. The last column: all of them say that neither fits, where fewer were enough."
     )
     return Table("without_words", "Asked without words", HEAD, rows, note)
 
