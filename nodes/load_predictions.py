@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from comfy_api.latest import io, ui
 
 from . import types
@@ -67,5 +69,7 @@ class LoadPredictions(io.ComfyNode):
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
         predictions = read(find_archive(file))
-        about = describe(predictions)
-        return io.NodeOutput(predictions, predictions.noised, about, ui=ui.PreviewText(about))
+        about, noised = describe(predictions), predictions.noised
+        if noised.asked is not None:  # these predictions were asked at some steps; others can be asked at all of them
+            noised = replace(noised, asked=None)
+        return io.NodeOutput(predictions, noised, about, ui=ui.PreviewText(about))

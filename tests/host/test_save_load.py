@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 from analytic import Gaussians, noised_latents, wrapped
-from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect
+from sdexplain.nodes.maths.answers import sanity
+from sdexplain.nodes.maths.method.prediction import NoisePredictions, collect, part_of
 from sdexplain.tools.graphs import node, noising, zebra_against_horse
 
 if TYPE_CHECKING:
@@ -97,6 +98,18 @@ def test_every_file_gets_a_number_of_its_own_and_dates_are_filled_in(folders: Pa
     assert list(list_archives()) == names
     loaded, noised, about = LoadPredictions.execute(names[1]).result
     assert torch.equal(loaded.target, made.target) and loaded.noised is noised and "“target” vs “contrast”" in about
+
+
+def test_predictions_of_some_steps_leave_all_steps_to_be_asked_under_other_prompts(folders: Path) -> None:
+    from sdexplain.nodes.load_predictions import LoadPredictions
+    from sdexplain.nodes.save_predictions import SavePredictions
+
+    made = predictions()
+    part = part_of(made, (1,), 1)
+    loaded, noised, _ = LoadPredictions.execute(SavePredictions.execute(part, "zebra", "float32").result[0]).result
+    assert loaded.noised.asked == (1,) and noised.asked is None
+    assert torch.equal(noised.noise, made.noised.noise) and torch.equal(noised.sigmas, made.noised.sigmas)
+    assert sanity.take_part(noised, 1, 1).steps == 1
 
 
 def test_saving_that_fails_or_is_cancelled_leaves_no_file(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
