@@ -64,6 +64,9 @@ FIGURES: dict[str, Figure] = {
     "without-words-unfit": lambda results: number(
         float(results.row("without_words", **evidence.without_words("another"))["evaluations"]), 1
     ),
+    "without-words-found": lambda results: share_with_interval(
+        results.row("without_words", **evidence.without_words("another")), "neither fits"
+    ),
     "without-words-hidden": lambda results: share_with_interval(
         results.row("without_words", **evidence.without_words("another")), "neither fits, but stopped early"
     ),
