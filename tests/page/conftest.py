@@ -74,6 +74,11 @@ class Shared:
         self.opened = self.opened and not caused
         assert caused == []
 
+    def leave(self) -> None:
+        """Let nothing be drawn until the page is opened anew: while other files run, it would go on taking processor time."""
+        self.page.goto("about:blank")
+        self.opened = False
+
 
 @pytest.fixture(scope="session")
 def shared_page(browser: Browser, browser_context_args: dict[str, Any], comfyui_server: Server) -> Iterator[Shared]:
@@ -86,16 +91,19 @@ def shared_page(browser: Browser, browser_context_args: dict[str, Any], comfyui_
 
 
 @pytest.fixture(scope="module")
-def anew(shared_page: Shared) -> None:
+def anew(shared_page: Shared) -> Iterator[None]:
     """Each file begins with a page that remembers no earlier run."""
     shared_page.opened = False
+    yield
+    shared_page.leave()
 
 
 @pytest.fixture(scope="module", params=RENDERERS)
-def renderer(request: pytest.FixtureRequest, shared_page: Shared) -> str:
+def renderer(request: pytest.FixtureRequest, shared_page: Shared) -> Iterator[str]:
     """All tests of a file in one renderer, then all in the other; each begins with a page that remembers no earlier run."""
     shared_page.opened = False
-    return request.param
+    yield request.param
+    shared_page.leave()
 
 
 @contextlib.contextmanager
