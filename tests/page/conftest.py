@@ -19,6 +19,7 @@ import pytest
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+    from sdexplain.tools.client import Client
     from sdexplain.tools.server import Server
 
 FAILED = pytest.StashKey[bool]()
@@ -143,6 +144,15 @@ def classic(request: pytest.FixtureRequest, anew: None, shared_page: Shared, out
     with showing("classic", request, shared_page) as shared:
         shared.page.evaluate(NEW)
         yield shared.page
+
+
+@pytest.fixture
+def french(page: Page, comfyui: Client, comfyui_server: Server) -> Iterator[Shared]:
+    """A page of the test's own that opens in French: where the language changes later, the page registers all nodes anew."""
+    comfyui._post("/settings/Comfy.Locale", "fr")
+    yield Shared(page, comfyui_server.url)
+    comfyui._post("/settings/Comfy.Locale", "en")
+    comfyui._post(f"/settings/{VUE}", False)
 
 
 @pytest.fixture

@@ -165,32 +165,27 @@ def test_two_maps_have_one_scale_one_pointer_and_one_box(empty: Page) -> None:
     empty.wait_for_function("document.querySelectorAll('.sdx-picture').length === 1")
 
 
-def test_it_speaks_the_pages_language_also_of_what_came_with_the_data(rendered: Page) -> None:
-    """On a page of its own that is opened in that language: while the language changes, the page registers all nodes anew.
-
-    Newer pages have no German.
-    """
-    setting = "app.extensionManager.setting"
-    nodes_2 = rendered.evaluate(f"{setting}.get('Comfy.VueNodes.Enabled')")
-    try:
-        rendered.evaluate(f"async () => await {setting}.set('Comfy.Locale', 'fr')")
-        rendered.reload()
-        rendered.wait_for_function("window.app?.graph?.nodes.length")
-        assert rendered.evaluate(f"{setting}.get('Comfy.VueNodes.Enabled')") == nodes_2
-        serve(rendered, {"words": random_predictions(4, 10, 1, (6, 6))})
-        rendered.evaluate(EMPTY)
-        rendered.wait_for_function("document.querySelector('.sdx-message')?.textContent.startsWith('Connectez ')")
-        open_run(rendered, "words")
-        rendered.wait_for_function("document.querySelector('.sdx-verdict').dataset.value")
-        assert words(rendered, ".sdx-verdict").startswith("Image entière : ") and "étapes 0–10 sur 10" in words(
-            rendered, ".sdx-steps"
-        )
-        ends, source = words(rendered, ".sdx-ends"), words(rendered, ".sdx-source")
-        assert "parle pour \u2068“one”\u2069" in ends and "nats par cellule latente" in source
-        assert words(rendered, ".sdx-title") == "\u2068“one”\u2069 contre \u2068“other”\u2069"
-        assert source.endswith(". Le modèle connaît de telles images (son erreur vaut 0.15 fois celle d’un lissage).")
-    finally:
-        rendered.evaluate(f"async () => await {setting}.set('Comfy.Locale', 'en')")
+def test_it_speaks_the_pages_language_also_of_what_came_with_the_data(french: Any, subtests: pytest.Subtests) -> None:
+    """Newer pages have no German."""
+    page = french.page
+    for renderer in ("classic", "Nodes 2.0"):
+        with subtests.test(renderer):
+            french.open(renderer)
+            serve(page, {"words": random_predictions(4, 10, 1, (6, 6))})
+            page.evaluate("() => app.graph.clear()")
+            page.locator(".sdx").wait_for(state="detached")
+            page.evaluate(EMPTY)
+            page.wait_for_function("document.querySelector('.sdx-message')?.textContent.startsWith('Connectez ')")
+            open_run(page, "words")
+            page.wait_for_function("document.querySelector('.sdx-verdict').dataset.value")
+            assert words(page, ".sdx-verdict").startswith("Image entière : ") and "étapes 0–10 sur 10" in words(
+                page, ".sdx-steps"
+            )
+            ends, source = words(page, ".sdx-ends"), words(page, ".sdx-source")
+            assert "parle pour \u2068“one”\u2069" in ends and "nats par cellule latente" in source
+            assert words(page, ".sdx-title") == "\u2068“one”\u2069 contre \u2068“other”\u2069"
+            assert source.endswith(". Le modèle connaît de telles images (son erreur vaut 0.15 fois celle d’un lissage).")
+            french.close()
 
 
 def test_it_is_said_once_that_older_data_had_to_go(empty: Page) -> None:
