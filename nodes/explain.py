@@ -121,7 +121,7 @@ class ExplainImage(io.ComfyNode):
                 quality(
                     "exact",
                     "How much the model is asked about both prompts. exact: all steps and samples (20 steps and 4 samples: 160 "
-                    "evaluations). settled: until other steps would hardly change map and verdict, mostly 16 to 24 "
+                    "evaluations). settled: until other steps would hardly change map and verdict, mostly about 20 to 28 "
                     "evaluations. quick: about 12 evaluations, enough for a look. More later asks only for what is new.",
                 ),
             ],

@@ -81,7 +81,7 @@ class PredictNoise(io.ComfyNode):
                 quality(
                     "exact",
                     "How much the model is asked. exact: about every noised latent. quick: about 12 evaluations, enough for a "
-                    "look. settled: until other steps would hardly change map and verdict, mostly 16 to 24 evaluations, at "
+                    "look. settled: until other steps would hardly change map and verdict, mostly about 20 to 28 evaluations, at "
                     "most one noise sample (or pair) at every step. More later asks only for what is new.",
                 ),
             ],
