@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from comfy_cli.workflow_to_api import convert_ui_to_api
 from PIL import Image
 from sdexplain.bundled.scenes import twin_of
 from sdexplain.tools import demo
@@ -215,6 +214,8 @@ def test_every_widget_of_the_packs_nodes_has_its_value(file: Path, comfyui: Clie
 @EVERY
 def test_another_converter_asks_the_same_as_the_page(file: Path, comfyui: Client) -> None:
     """comfy-cli runs workflow files that people share; `to_prompt` is held to the page itself in tests/tools/test_api.py."""
+    from comfy_cli.workflow_to_api import convert_ui_to_api
+
     workflow, info = read(file), comfyui.object_info()
     converted, own = (convert(workflow, info) for convert in (convert_ui_to_api, to_prompt))
     assert converted.keys() == own.keys()

@@ -14,7 +14,6 @@ from PIL import Image
 from safetensors.torch import load_file
 from sdexplain.training.own_pictures import classifier, denoiser, findings, lora, pixel_vae, reading, run, subjects, verdicts
 from sdexplain.training.own_pictures.pictures import PictureSet
-from sklearn.datasets import load_digits
 
 pytestmark = pytest.mark.slow
 SIZE = 8
@@ -23,6 +22,8 @@ SIZE = 8
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve of scikit-learn's handwritten digits, six threes and six eights."""
+    from sklearn.datasets import load_digits
+
     folder, digits = tmp_path_factory.mktemp("digits"), load_digits()
     for label in (3, 8):
         (folder / str(label)).mkdir()
