@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from differences import a_difference, random_difference
+from differences import a_difference, evidence, random_difference
 from sdexplain.nodes.maths.method.heatmap import Heatmap, make_heatmap, show_only
 from sdexplain.nodes.maths.method.reading import read_map
 from sdexplain.nodes.maths.pictures import lettering
@@ -244,6 +244,16 @@ def test_findings_of_any_length_leave_the_legends_of_a_batch_one_size() -> None:
     assert lines == [1, 3, 0]
     plain = np.asarray(draw_legend(replace(heatmap, totals=(), reliability=()), 0, LENGTHS))
     assert len(legends[0]) > len(plain)
+
+
+def test_a_total_is_told_whole_with_all_that_it_lacks() -> None:
+    """Of two steps in the middle of the schedule: how much is assumed, that the error is unknown, and why."""
+    label = "a drawing of a horse in the high grass at noon"
+    difference = evidence(torch.rand(1, 1, 4, 4), target_label=label, assumed=torch.full((1,), 10.0))
+    (said,) = read_map(difference).totals
+    assert "of them assumed, standard error unknown. Take 4 samples" in said and said.endswith(" Quality exact asks there.")
+    first, *_ = finding_lines(make_heatmap(read_map(difference)), 0, LENGTHS)
+    assert " ".join(first.lines) == said
 
 
 @pytest.mark.parametrize(

@@ -201,10 +201,10 @@ def contact_sheet(
 
 
 def draw_headers(headers: list[tuple[str, str]], grid: Grid) -> Image.Image:
-    """A name and a remark above each column, on two lines each where one is too short."""
+    """A name and a remark above each column, on two or three lines where one is too short."""
     lengths = grid.lengths
     names = [paragraph(name, lengths(13.5), grid.column, lines=2, bold=True) for name, _ in headers]
-    remarks = [paragraph(remark, lengths(11), grid.column, lines=2) for _, remark in headers]
+    remarks = [paragraph(remark, lengths(11), grid.column, lines=3) for _, remark in headers]
     below = lengths(13) + max(name.height for name in names)
     strip = Image.new("RGB", (lengths.width, below + max(remark.height for remark in remarks) + lengths(6)), PAPER)
     draw = ImageDraw.Draw(strip)
