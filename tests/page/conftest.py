@@ -4,6 +4,7 @@ explorer  a graph whose explorer has run, in each renderer
 empty     one with an explorer that has not run, in each renderer
 blank     a new workflow without any node, in each renderer
 classic   the same in the classic renderer alone
+french    not shared: a page of the test's own that opens in French, and that it shows in each renderer itself
 
 Where a test has failed, the next one gets a page that is opened anew. With `--tracing` every test has a page of its own.
 """
