@@ -19,7 +19,7 @@ ALLOWED = {
     "nodes/maths/method": {"nodes/maths"},
     "nodes/maths/answers": {"nodes/maths", "nodes/maths/method"},
     "nodes/maths/pictures": {"nodes/maths", "nodes/maths/method", "nodes/maths/answers"},
-    "nodes/maths/files": {"nodes/maths", "nodes/maths/method", "nodes/maths/pictures"},
+    "nodes/maths/files": {"nodes/maths", "nodes/maths/method", "nodes/maths/answers", "nodes/maths/pictures"},
     "nodes/maths": set(),
     "nodes/inputs": {"nodes/maths", "nodes/maths/method", "nodes/maths/answers", "nodes/maths/pictures"},
     "nodes/host/loading": {"nodes/host", "nodes/maths", "nodes/maths/method"},
