@@ -22,6 +22,9 @@ from .labels import check_count
 EARLY = 8
 """At so many steps of a schedule of at least twice as many there is a test before the others are asked: see `Contest`."""
 
+LEAST_BY_SCATTER = 0.99
+"""The confidence of a test by how the steps scatter is at least this, see `variance_for_test`."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -373,6 +376,7 @@ def is_above_noise(parts: Tensor, blocks: Tensor, noised: NoisedLatents, confide
     found = variance_of_total(parts, blocks, pairs, fresh)
     if found is None:
         found = variance_for_test(parts, noised.step_shares[steps], noised.log_snr[steps], fresh)
+        confidence = max(confidence, LEAST_BY_SCATTER)
     if found is None:
         return torch.zeros(parts.shape[2], dtype=torch.bool)
     return parts.sum(dim=1).mean(dim=0) > reach(*found, confidence)
