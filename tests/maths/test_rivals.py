@@ -248,6 +248,7 @@ def test_nor_is_it_by_a_single_sample_whichever_steps_carry_all(
     profile[where] = 1.0
     contest = race(monkeypatch, count, 1, profile, torch.ones(15), far_apart(15) if gap else None, confidence)
     assert contest.tested and not contest.first_steps and contest.needed() is None
+    assert "Out: behind with 99 % confidence" in reading_rule(contest)
     assert contest.out.double().mean() <= 0.01 + 2 * math.sqrt(0.01 * 0.99 / (RACES * count))
 
 

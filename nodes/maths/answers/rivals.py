@@ -190,7 +190,7 @@ class Contest:
     def _behind(self, noised: NoisedLatents, errors: Tensor, blocks: Tensor, leaders: Tensor) -> Tensor:
         """[K,B] which labels are clearly behind each image's leader [B]; errors [K,R,S,B], blocks [K,R,S,B,P]."""
         tests = len(self.looks) + bool(self.first_steps)
-        confidence = 1 - (1 - self.confidence) / ((len(self.labels) - 1) * tests)
+        confidence = 1 - (1 - self.certainty) / ((len(self.labels) - 1) * tests)
         deficits = ((_deficit(errors, k, leaders), _deficit(blocks, k, leaders)) for k in range(len(self.labels)))
         return torch.stack([is_above_noise(nats, parts, noised, confidence) for nats, parts in deficits])
 
@@ -248,6 +248,11 @@ class Contest:
         steps = noised.asked_steps
         shares, log_snr = noised.step_shares[steps], noised.log_snr[steps]
         return error_of_total(parts[:, :, None], shares, log_snr, noised.antithetic, noised.fresh_noise)
+
+    @property
+    def certainty(self) -> float:
+        """The confidence that it takes to be out: of a test by how the steps scatter `LEAST_BY_SCATTER` at least."""
+        return self.confidence if self.noised.estimates > 1 else max(self.confidence, LEAST_BY_SCATTER)
 
     @property
     def tested(self) -> bool:
@@ -376,7 +381,6 @@ def is_above_noise(parts: Tensor, blocks: Tensor, noised: NoisedLatents, confide
     found = variance_of_total(parts, blocks, pairs, fresh)
     if found is None:
         found = variance_for_test(parts, noised.step_shares[steps], noised.log_snr[steps], fresh)
-        confidence = max(confidence, LEAST_BY_SCATTER)
     if found is None:
         return torch.zeros(parts.shape[2], dtype=torch.bool)
     return parts.sum(dim=1).mean(dim=0) > reach(*found, confidence)

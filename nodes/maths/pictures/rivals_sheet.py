@@ -145,7 +145,7 @@ def reading_rule(contest: Contest) -> str:
         )
     else:
         sentences.append(
-            f"± is one standard error{scattered}. Out: behind with {100 * contest.confidence:g} % confidence for all labels and "
+            f"± is one standard error{scattered}. Out: behind with {100 * contest.certainty:g} % confidence for all labels and "
             "rounds together (paired t tests)."
         )
         if len(contest.looks) > 1:
