@@ -200,15 +200,16 @@ export class Model {
         }
         const limit = view.scale > 0 ? view.scale : automaticLimit(values, floor, view.percentile, this.header.rounding)
         let note = doubt
-        if (!differs) note = this.say(this.#whyNothing(view, start, end), {})
+        if (!differs) note = this.#whyNothing(view, start, end)
         else if (!doubt && limit === 0) note = this.say('same_everywhere', { value: formatValue(values[0]) })
         return this.onScale(view, { values, raw, errors, levels: this.levels, limit, words, unit, note, finding }, limit)
     }
 
-    /** Which sentence says why a map is 0 everywhere. @param {View} view @param {number} start @param {number} end */
+    /** Why a map is 0 everywhere. @param {View} view @param {number} start @param {number} end */
     #whyNothing(view, start, end) {
-        if (!this.asksWithin(start, end)) return 'range_not_asked'
-        return this.weights(view).subarray(start, end).some(weight => weight > 0) ? 'no_difference' : 'no_weight'
+        if (!this.asksWithin(start, end)) return this.say('range_not_asked', {})
+        const weighs = this.weights(view).subarray(start, end).some(weight => weight > 0)
+        return this.say(weighs ? 'no_difference' : 'no_weight', {})
     }
 
     /** A frame with another value of the full colour. @param {View} view @param {Frame} frame @param {number} limit @returns {Frame} */
