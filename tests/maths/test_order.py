@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import torch
+from sdexplain.nodes.maths.method.familiarity import LEVELS
 from sdexplain.nodes.maths.method.order import OF_ASKED, TELLING, asking_order, golden_order
 
 ORDERS = [golden_order, asking_order]
@@ -42,6 +44,17 @@ def test_either_side_of_it_is_asked_from_the_first_few_steps_on(count: int) -> N
     assert max(gaps) <= 2.7 / (count + 1) / min(OF_ASKED[0] / TELLING[0], (1 - OF_ASKED[1]) / (1 - TELLING[1]))
     within = [gap for gap, place in zip(gaps, sorted(places), strict=False) if TELLING[0] < place - gap and place < TELLING[1]]
     assert max(within) <= 2.7 / (count + 1) * (TELLING[1] - TELLING[0]) / (OF_ASKED[1] - OF_ASKED[0])
+
+
+@pytest.mark.parametrize("spacing", ["evenly", "both ends"])
+@pytest.mark.parametrize("steps", [4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 50, 100])
+def test_the_first_steps_tell_whether_the_model_knows_the_picture(steps: int, spacing: str) -> None:
+    """Of Stable Diffusion's schedule, with timesteps as DDIM takes them and with both ends as ComfyUI's "normal" does."""
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64).square()
+    kept = (1 - betas).cumprod(dim=0)
+    times = torch.linspace(999, 0, steps) if spacing == "both ends" else 1000 - (torch.arange(steps) + 1) * (1000 // steps)
+    levels = (kept / (1 - kept)).log()[times.long()]
+    assert any(LEVELS[0] <= levels[step] <= LEVELS[1] for step in asking_order(steps)[:2])
 
 
 @pytest.mark.parametrize("order", ORDERS)
