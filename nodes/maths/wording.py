@@ -144,6 +144,11 @@ def assumed_words(assumed: float, value: float) -> str:
     return format_value(assumed) if assumed and abs(assumed) >= WORTH_TELLING * abs(value) else ""
 
 
+def beside_size(assumed: float, value: float) -> float:
+    """How much of a value is assumed, as it is told beside the value's size: below 0 where it is against the value."""
+    return math.copysign(assumed, assumed * value)
+
+
 def with_assumed(told: str, assumed: float, value: float) -> str:
     """A value in words, followed by how much of it is assumed, see `assumed_words`."""
     words = assumed_words(assumed, value)

@@ -27,6 +27,7 @@ from ..wording import (
     NATS,
     asked_words,
     assumed_words,
+    beside_size,
     differing_part,
     format_value,
     format_with_error,
@@ -412,9 +413,9 @@ def _assumed_words(verdict: Verdict, image: int) -> list[str]:
 
 
 def _assumed(verdict: Verdict, image: int) -> tuple[float, float]:
-    """How many of the nats for the leading label are assumed, below 0 where these speak against it; and how many there are."""
+    """How many of the leading label's nats are assumed, below 0 where they are against it; and all nats for the target."""
     nats, total = float(assumed_parts(verdict)[:, image].sum()), float(verdict.log_odds[image])
-    return math.copysign(nats, nats * total), abs(total)
+    return beside_size(nats, total), total
 
 
 def _case_words(verdict: Verdict, cases: Cases, image: int) -> list[str]:

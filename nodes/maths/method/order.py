@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import count
 
 import numpy as np
@@ -77,13 +77,13 @@ def golden_order(steps: int) -> list[int]:
     return _golden(steps, START, (0, 1), (0, 1))
 
 
-def _golden(steps: int, start: float, axis: Iterable[float], schedule: Iterable[float]) -> list[int]:
+def _golden(steps: int, start: float, axis: Sequence[float], schedule: Sequence[float]) -> list[int]:
     """The steps at the golden ratio's multiples on an axis whose points lie at those of the schedule, linear in between."""
     if steps < 1:
         raise ValueError(f"There are {steps} steps to order; expected at least 1.")
-    points, order = ([*axis], [*schedule]), dict[int, None]()
+    order: dict[int, None] = {}
     for n in count(1):
-        order.setdefault(int(np.interp((start - n * GOLDEN) % 1, *points) * steps))
+        order.setdefault(int(np.interp((start - n * GOLDEN) % 1, axis, schedule) * steps))
         if len(order) == steps:
             break
     return list(order)

@@ -8,7 +8,18 @@ import torch
 from torch import Tensor
 
 from ..images import Decode
-from ..wording import PER_CELL, UNITS, WEIGHTING_WORDS, asked_words, differing_part, format_with_error, quoted, say, with_assumed
+from ..wording import (
+    PER_CELL,
+    UNITS,
+    WEIGHTING_WORDS,
+    asked_words,
+    beside_size,
+    differing_part,
+    format_with_error,
+    quoted,
+    say,
+    with_assumed,
+)
 from .difference import NoiseDifference
 from .map import Map
 from .scalar import Scalar, is_signed, scalar_map, smallest_value
@@ -108,7 +119,7 @@ def evidence_totals(difference: NoiseDifference) -> tuple[str, ...]:
             unit=UNITS[difference.weighting],
             label=quoted(differing_part(*(labels if mean > 0 else labels[::-1]))),
         )
-        total, unsure = with_assumed(told, math.copysign(assumed, assumed * mean), abs(mean)), math.isnan(error)
+        total, unsure = with_assumed(told, beside_size(assumed, mean), mean), math.isnan(error)
         remarks = [say("take_more")] * unsure + [say("why_assumed")] * (total != told)
         words.append(". ".join([say("unsure_total", total=total) if unsure else total, *remarks]) + "." * bool(remarks))
     return tuple(words)

@@ -7,9 +7,9 @@ import math
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..answers.settled import Stability
+from ..answers.settled import FEWEST, Stability
 from ..images import to_image
-from ..wording import format_value, quoted, with_assumed
+from ..wording import beside_size, format_value, quoted, say, with_assumed
 from .colours import colours
 from .lettering import paragraph
 from .paper import INK, PAPER, Lengths
@@ -46,9 +46,12 @@ def progress_words(found: Stability, labels: tuple[str, str], steps: int) -> lis
     words = [f"Asked at {found.steps} of {steps} steps. Bright: the prompts differ most."]
     nats, half_width, assumed = (float(values[0]) for values in (found.log_odds, found.half_width, found.assumed))
     if nats:
-        surely = f" ± {format_value(half_width)}" if math.isfinite(half_width) else ", too early for an error"
-        told = f"{quoted(labels[nats < 0])} by {format_value(abs(nats))} nats{surely}"
-        words.append(with_assumed(told, math.copysign(assumed, assumed * nats), abs(nats)))
+        told = f"{quoted(labels[nats < 0])} by {format_value(abs(nats))} nats"
+        if math.isfinite(half_width):
+            told += f" ± {format_value(half_width)}"
+        else:
+            told = f"{told}, too early for an error" if found.steps < FEWEST else say("unsure_total", total=told)
+        words.append(with_assumed(told, beside_size(assumed, nats), nats))
     if found.steps > 1:
         words.append(f"Map against other steps: correlation {float(found.agreement[0]):.2f}")
     return words
