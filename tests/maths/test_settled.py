@@ -9,8 +9,9 @@ import analytic
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from sdexplain.nodes.maths.answers.settled import AGREEMENT, FEWEST, agreement, stability
-from sdexplain.nodes.maths.answers.verdict import judge
+from sdexplain.nodes.maths.answers.verdict import CONFIDENCE, judge
 from sdexplain.nodes.maths.method.difference import sum_steps
 from sdexplain.nodes.maths.method.order import asking_order
 from sdexplain.nodes.maths.method.prediction import NoisePredictions, part_of
@@ -100,6 +101,29 @@ def test_few_steps_never_settle() -> None:
     whole = predictions(0.01)
     assert not stability(part_of(whole, range(0, STEPS, 4), 2)).settled
     assert stability(part_of(whole, range(FEWEST), 2)).settled
+
+
+def test_without_noise_of_their_own_the_steps_tell_no_error_and_nothing_settles() -> None:
+    whole = predictions(0.05)
+    shared = replace(whole, noised=analytic.noised_latents(torch.zeros(1, 4, 8, 8), samples=2, steps=STEPS, per_step=False))
+    found = stability(part_of(shared, range(STEPS), 1))
+    assert found.agreement.item() > AGREEMENT and found.half_width.isinf().all() and not found.settled
+    words = " ".join(progress_words(found, ("zebra", "horse"), STEPS))
+    assert "standard error unknown" in words and "too early" not in words
+
+
+def test_of_labels_that_are_equally_good_the_interval_rarely_ever_leaves_0() -> None:
+    """However often one looks: the truth lies midway between both predictions of 200 images, evidence is noise about 0."""
+    steps, images = 20, 200
+    noised = analytic.noised_latents(torch.zeros(images, 4, 8, 8), samples=2, steps=steps)
+    half = torch.zeros(1, 1, 1, 4, 8, 8)
+    half[..., :4] = 0.15
+    generator = torch.Generator().manual_seed(0)
+    middle = noised.noise[:, :, None] + 0.3 * torch.randn(2, steps, images, 4, 8, 8, generator=generator)
+    whole = NoisePredictions(noised, middle - half, middle + half, "zebra", "horse")
+    looks = [stability(part_of(whole, asking_order(steps)[:count], 2)) for count in range(FEWEST, steps + 1)]
+    decided = torch.stack([look.log_odds.abs() > look.half_width for look in looks]).any(dim=0)
+    assert decided.sum().item() <= stats.binom.ppf(0.999, images, 1 - CONFIDENCE)
 
 
 def test_every_image_must_have_settled() -> None:
